@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Seeds and per-sample noise.
+
+Every pair is a function of (bundle, image, base seed, key). No function here reads or moves the global streams of
+torch, numpy or Python, so the training run around them draws the same numbers with and without synthesis.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+__all__ = ["derive_seed", "generators", "numpy_generator", "standard_normal"]
+
+
+def derive_seed(base: int, *key: int | str) -> int:
+    """Derive an independent seed from a base seed and a key.
+
+    The result is the same in every process and on every machine (no Python ``hash``).
+
+    Args:
+        base (int): Base seed, any integer.
+        *key (int | str): What the seed is for, such as ``("image.png", 3)`` or ``(rank, epoch, batch, sample)``.
+
+    Returns:
+        int: Seed in ``[0, 2**63)``.
+
+    Example:
+        >>> derive_seed(0, "a", 1) == derive_seed(0, "a", 1) != derive_seed(0, "a", 2)
+        True
+    """
+    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in (int(base), *key))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def numpy_generator(seed: int, *key: int | str) -> np.random.Generator:
+    """Return a numpy generator of its own for a seed and key (see :func:`derive_seed`)."""
+    return np.random.Generator(np.random.PCG64(derive_seed(seed, *key)))
+
+
+def generators(seeds: Sequence[int], *key: int | str) -> list[torch.Generator]:
+    """Return one CPU torch generator for each seed, all for the same purpose ``key``."""
+    import torch  # noqa: PLC0415 - torch stays out of the import of this module
+
+    return [torch.Generator().manual_seed(derive_seed(seed, *key)) for seed in seeds]
+
+
+def standard_normal(shape: Sequence[int], streams: Sequence[torch.Generator]) -> torch.Tensor:
+    """Draw standard normal noise, one generator for each sample.
+
+    Drawn on the CPU whatever the target device, so that a pair has the same noise on every device and in every batch.
+
+    Args:
+        shape (Sequence[int]): Shape of one sample, such as ``(C, h, w)``.
+        streams (Sequence[torch.Generator]): One generator for each sample; each moves by one draw.
+
+    Returns:
+        torch.Tensor: ``(B, *shape)``, float32, on the CPU.
+    """
+    import torch  # noqa: PLC0415 - torch stays out of the import of this module
+
+    return torch.stack([torch.randn(tuple(shape), generator=stream) for stream in streams])

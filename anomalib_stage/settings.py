@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frozen, validated settings. No torch here: importing this module is cheap."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from anomalib_stage.errors import InputError
+
+__all__ = ["MaskSettings", "SamplerSettings", "Settings", "SynthesisSettings", "checked"]
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SamplerSettings(Settings):
+    """How a region is sampled.
+
+    Attributes:
+        name: ``graded`` (few steps, shared background noise) or ``reference`` (the published loop, number for number).
+        steps: Denoising steps of the graded sampler, 4 to 1000. The reference sampler always uses every training step.
+        windows: Windows of the anomaly-only branch as fractions of the diffusion time, 1 = pure noise. Each window gets
+            at least one step. Empty: the anomaly-aware branch alone.
+        clip: Predicted clean latents are clamped to plus or minus this value; 0 turns it off.
+    """
+
+    name: Literal["graded", "reference"] = "graded"
+    steps: Annotated[int, Field(ge=4, le=1000)] = 20
+    windows: tuple[tuple[Fraction, Fraction], ...] = ((0.7, 0.8), (0.3, 0.4))
+    clip: Annotated[float, Field(ge=0.0)] = 1.05
+
+    @model_validator(mode="after")
+    def _windows_are_ordered(self) -> SamplerSettings:
+        for low, high in self.windows:
+            if low >= high:
+                msg = f"window ({low}, {high}) is empty; give (low, high) with low < high"
+                raise ValueError(msg)
+        return self
+
+
+class MaskSettings(Settings):
+    """How large drawn masks are.
+
+    Attributes:
+        extent: Range of the longest side of a drawn defect, as a fraction of the shorter image side; log-uniform.
+        min_extent: Lower bound of that side in pixels.
+    """
+
+    extent: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (0.03, 0.3)
+    min_extent: Annotated[int, Field(ge=1)] = 4
+
+    @model_validator(mode="after")
+    def _range_is_ordered(self) -> MaskSettings:
+        if self.extent[0] > self.extent[1]:
+            msg = f"extent {self.extent} is empty; give (smallest, largest)"
+            raise ValueError(msg)
+        return self
+
+
+class SynthesisSettings(Settings):
+    """Everything that changes what :class:`~anomalib_stage.StageSynthesizer` paints.
+
+    Attributes:
+        sampler: How a region is sampled.
+        masks: How large drawn masks are.
+        margin: Clean surface around the defect in its region, in pixels.
+        region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
+    """
+
+    sampler: SamplerSettings = SamplerSettings()
+    masks: MaskSettings = MaskSettings()
+    margin: Annotated[int, Field(ge=4, le=256)] = 16
+    region_batch: Annotated[int, Field(ge=1)] = 64
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def checked(cls: type[SettingsT], **values: Any) -> SettingsT:  # noqa: ANN401
+    """Build settings; a bad value is one :class:`~anomalib_stage.errors.InputError` with every complaint in it."""
+    try:
+        return cls(**values)
+    except ValidationError as error:
+        complaints = "; ".join(f"{'.'.join(map(str, e['loc'])) or cls.__name__}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+        msg = f"bad settings: {complaints}"
+        raise InputError(msg) from error

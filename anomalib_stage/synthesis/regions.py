@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Regions: the window around a mask, at native resolution, in which an anomaly is painted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from anomalib_stage.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+__all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "region_around", "region_side"]
+
+MIN_IMAGE_SIDE = 32
+"""Smallest image side in pixels that can be synthesized on."""
+
+LADDER = (64, 96, 128, 192, 256, 384, 512)
+"""Sides of a region in pixels; beyond the last, multiples of 128. Few sizes, so that regions share a denoiser call."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A window of an image in pixels. It may reach over the image's border; there it shows the mirrored image."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def region_side(length: int, *, margin: int) -> int:
+    """Return the smallest side of the ladder that holds ``length`` pixels and ``margin`` on both ends."""
+    wanted = length + 2 * margin
+    return next((side for side in LADDER if side >= wanted), -(-wanted // 128) * 128)
+
+
+def region_around(mask: NDArray[np.bool_], *, margin: int) -> Region:
+    """Return the region in which to paint a mask: its bounding box and a margin, moved inside the image where it fits.
+
+    Args:
+        mask (NDArray[np.bool_]): Anomaly mask, ``(H, W)``.
+        margin (int): Clean surface around the mask's bounding box, in pixels.
+
+    Returns:
+        Region: Window that holds every pixel of the mask; its sides come from a short ladder, 64 px the smallest.
+
+    Raises:
+        InputError: If the mask is empty.
+    """
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        msg = f"mask of shape {mask.shape} is empty; give a mask with at least one pixel"
+        raise InputError(msg)
+    top, height = _interval(int(rows[0]), int(rows[-1]) + 1, mask.shape[0], margin)
+    left, width = _interval(int(cols[0]), int(cols[-1]) + 1, mask.shape[1], margin)
+    return Region(top, left, height, width)
+
+
+def _interval(low: int, high: int, size: int, margin: int) -> tuple[int, int]:
+    side = region_side(high - low, margin=margin)
+    start = (low + high - side) // 2
+    if side <= size:
+        return min(max(start, 0), size - side), side
+    return (size - side) // 2, side
+
+
+def crop(image: Tensor, region: Region) -> Tensor:
+    """Cut a region out of an image; parts outside the image are mirrored at its border.
+
+    Args:
+        image (Tensor): ``(..., H, W)``, any dtype.
+        region (Region): Window in pixels.
+
+    Returns:
+        Tensor: ``(..., region.height, region.width)``, a view where the region lies inside the image.
+    """
+    height, width = image.shape[-2:]
+    if 0 <= region.top <= height - region.height and 0 <= region.left <= width - region.width:
+        return image[..., region.top : region.top + region.height, region.left : region.left + region.width]
+    rows = _mirrored(region.top, region.height, height).to(image.device)
+    cols = _mirrored(region.left, region.width, width).to(image.device)
+    return image.index_select(-2, rows).index_select(-1, cols)
+
+
+def _mirrored(start: int, length: int, size: int) -> Tensor:
+    """Indices ``start .. start+length`` into an axis of ``size``, mirrored without repeating the border."""
+    period = max(2 * size - 2, 1)
+    index = torch.arange(start, start + length).remainder(period)
+    return torch.where(index < size, index, period - index)

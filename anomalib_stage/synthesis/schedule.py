@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Noise schedule and alignment mask: the time axis of graded diffusion.
+
+Notation (paper and published code -> here): ``ab_t`` -> ``alphas_cumprod[t]``; ``q(x, t; n)`` -> :meth:`Schedule.noised`;
+the paper's EMA, *explicit mask alignment*, -> :func:`alignment` (``ema`` means averaged weights elsewhere).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler
+
+from anomalib_stage.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+__all__ = ["COMPACT_SCHEDULE", "REFERENCE_SCHEDULE", "Schedule", "alignment", "per_sample", "window_steps"]
+
+REFERENCE_SCHEDULE: dict[str, Any] = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "epsilon",
+}
+"""The published schedule (``linear`` in latent-diffusion language)."""
+
+COMPACT_SCHEDULE: dict[str, Any] = {
+    **REFERENCE_SCHEDULE,
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+}
+"""The compact backbone's: x_T carries no signal (Lin et al. 2024, arXiv 2305.08891), so few steps from pure noise are valid."""
+
+SHRINK_END = 0.2
+"""Fraction of the diffusion time below which the alignment mask is exactly the anomaly mask (published: 200 of 1000)."""
+
+
+def per_sample(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
+    """Look up ``values`` at the steps ``t`` and shape them to broadcast over ``like``."""
+    return values.to(like.device)[t].to(like.dtype).view(-1, *([1] * (like.dim() - 1)))
+
+
+def _precise_betas(tables: DDPMScheduler) -> Tensor:
+    """Betas in float64: the published tables are, and diffusers' float32 roundings add up to 1e-4 over its 1000 steps."""
+    config = tables.config
+    if config.beta_schedule == "scaled_linear" and config.trained_betas is None and not config.rescale_betas_zero_snr:
+        ends = config.beta_start**0.5, config.beta_end**0.5
+        return torch.linspace(*ends, config.num_train_timesteps, dtype=torch.float64) ** 2
+    return tables.betas.double()
+
+
+def _posterior(betas: Tensor, ab: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    before = torch.cat([ab.new_ones(1), ab[:-1]])
+    from_x0 = betas * before.sqrt() / (1 - ab)
+    from_x = (1 - before) * (1 - betas).sqrt() / (1 - ab)
+    deviation = (betas * (1 - before) / (1 - ab)).sqrt()
+    return from_x0.float(), from_x.float(), deviation.float()
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """Tables of a diffusion schedule, taken from a diffusers scheduler.
+
+    Args:
+        config (Mapping[str, Any]): Configuration of a diffusers scheduler (``num_train_timesteps``, ``beta_start``,
+            ``beta_end``, ``beta_schedule``, ``prediction_type``, ``rescale_betas_zero_snr``, ...).
+
+    Raises:
+        InputError: If diffusers does not accept the configuration or the prediction type is not supported.
+    """
+
+    config: Mapping[str, Any]
+    betas: Tensor = field(init=False, repr=False)
+    alphas_cumprod: Tensor = field(init=False, repr=False)
+    posterior: tuple[Tensor, Tensor, Tensor] = field(init=False, repr=False)
+    """Coefficients of x0 and x_t in the mean of q(x_{t-1} | x_t, x_0), and its standard deviation ("fixed small")."""
+    _roots: tuple[Tensor, Tensor] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            tables = DDPMScheduler(**{"clip_sample": False, **self.config})
+        except (TypeError, NotImplementedError, ValueError) as error:
+            msg = f"noise schedule {dict(self.config)} is not one that diffusers knows: {error}"
+            raise InputError(msg) from error
+        if self.prediction_type not in {"epsilon", "v_prediction"}:
+            msg = f"prediction_type is {self.prediction_type!r}; supported are 'epsilon' and 'v_prediction'"
+            raise InputError(msg)
+        betas = _precise_betas(tables)
+        object.__setattr__(self, "betas", betas.float())
+        alphas_cumprod = (1.0 - betas).cumprod(0)
+        object.__setattr__(self, "alphas_cumprod", alphas_cumprod.float())
+        object.__setattr__(self, "posterior", _posterior(betas, alphas_cumprod))
+        # the clean end is appended: index -1, one step below 0, has signal 1 and noise 0
+        padded = torch.cat([alphas_cumprod, alphas_cumprod.new_ones(1)])
+        object.__setattr__(self, "_roots", (padded.sqrt().float(), (1.0 - padded).sqrt().float()))
+
+    @property
+    def steps(self) -> int:
+        """Number of training time steps T."""
+        return len(self.betas)
+
+    @property
+    def prediction_type(self) -> str:
+        """What the network predicts: ``epsilon`` or ``v_prediction``."""
+        return str(self.config.get("prediction_type", "epsilon"))
+
+    def timesteps(self, count: int) -> list[int]:
+        """Return ``count`` descending time steps, trailing spacing: the first is T-1, pure noise.
+
+        Raises:
+            InputError: If ``count`` is not in 1..T.
+        """
+        if not 1 <= count <= self.steps:
+            msg = f"{count} sampling steps asked for; this schedule allows 1 to {self.steps}"
+            raise InputError(msg)
+        scheduler = DDIMScheduler(**{"clip_sample": False, **self.config, "timestep_spacing": "trailing"})
+        scheduler.set_timesteps(count)
+        return [int(t) for t in scheduler.timesteps]
+
+    def signal(self, t: Tensor, like: Tensor) -> Tensor:
+        """``sqrt(ab_t)`` for each sample, shaped to broadcast over ``like``; 1 where ``t`` is -1 (the clean end)."""
+        return per_sample(self._roots[0], t, like)
+
+    def noise(self, t: Tensor, like: Tensor) -> Tensor:
+        """``sqrt(1 - ab_t)`` for each sample, shaped to broadcast over ``like``; 0 where ``t`` is -1."""
+        return per_sample(self._roots[1], t, like)
+
+    def noised(self, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """``q(x, t; n) = sqrt(ab_t) x + sqrt(1 - ab_t) n``. ``t``: ``(B,)`` int64, -1 means clean."""
+        return self.signal(t, clean) * clean + self.noise(t, clean) * noise
+
+    def target(self, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """Return what the network should predict for ``q(clean, t; noise)``."""
+        if self.prediction_type == "epsilon":
+            return noise
+        return self.signal(t, clean) * noise - self.noise(t, clean) * clean
+
+    def clean_estimate(self, output: Tensor, x: Tensor, t: Tensor) -> Tensor:
+        """Turn the network's output at ``x = x_t`` into its estimate of the clean latent, x0."""
+        signal, noise = self.signal(t, x), self.noise(t, x)
+        if self.prediction_type == "epsilon":
+            return x / signal - noise / signal * output
+        return signal * x - noise * output
+
+
+def alignment(mask: Tensor, t: Tensor, *, steps: int, end: float = SHRINK_END) -> Tensor:
+    """Explicit mask alignment: all ones at pure noise, linearly to exactly the anomaly.
+
+    ``c(t) = B + clamp((t/T - end) / (1 - end), 0, 1) (1 - B)``; with T = 1000 and end = 0.2 the published schedule
+    (reference section 3), without its dependence on T.
+
+    Args:
+        mask (Tensor): Anomaly mask B, float, values in {0, 1}, ``(B, ...)``.
+        t (Tensor): Time steps, ``(B,)`` int64 in [0, T].
+        steps (int): Number of training time steps T.
+        end (float): Fraction of T below which c is exactly B.
+
+    Returns:
+        Tensor: Alignment mask, shape and dtype of ``mask``, values in [0, 1].
+    """
+    open_share = ((t.to(mask.dtype) / steps - end) / (1.0 - end)).clamp(0.0, 1.0)
+    return mask + open_share.view(-1, *([1] * (mask.dim() - 1))) * (1.0 - mask)
+
+
+def window_steps(timesteps: Sequence[int], windows: Sequence[tuple[float, float]], *, steps: int) -> list[bool]:
+    """Say for each time step whether the anomaly-only branch acts there (graded diffusion).
+
+    Args:
+        timesteps (Sequence[int]): Descending time steps of the sampler.
+        windows (Sequence[tuple[float, float]]): Windows as fractions of T, bounds included.
+        steps (int): Number of training time steps T.
+
+    Returns:
+        list[bool]: One flag for each step. Every window has at least one step, its nearest, however few steps there are.
+    """
+    chosen: set[int] = set()
+    for low, high in windows:
+        inside = {i for i, t in enumerate(timesteps) if low * steps <= t <= high * steps}
+        centre = (low + high) / 2 * steps
+        chosen |= inside or {min(range(len(timesteps)), key=lambda i: abs(timesteps[i] - centre))}
+    return [i in chosen for i in range(len(timesteps))]

@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Losses of graded diffusion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from anomalib_stage.synthesis.sampling import Guidance
+from anomalib_stage.synthesis.schedule import Schedule, alignment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from anomalib_stage.synthesis.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.sampling import Denoiser
+
+__all__ = ["graded_loss", "reference_loss"]
+
+AWARE_WEIGHT = 4.0
+"""Weight of the anomaly-aware branch in the published loss."""
+
+MIN_AREA = 0.02
+"""Mask share below which a sample's mask loss is no longer scaled up: a few pixels would outweigh the batch."""
+
+
+def reference_loss(
+    denoiser: Denoiser, guidance: Guidance, *, schedule: Schedule, t: Tensor, noise: Tensor, noise_only: Tensor
+) -> Tensor:
+    """Return the published loss: ``4 mean|c (e1 - n1)| + mean|e2 - n2|`` (reference section 4).
+
+    Args:
+        denoiser (Denoiser): Network with its adapters, predicting epsilon.
+        guidance (Guidance): ``clean`` holds z_a, the latent of a real anomalous image; ``mask`` is B.
+        schedule (Schedule): Noise schedule.
+        t (Tensor): Time steps, ``(B,)`` int64.
+        noise (Tensor): n1 of the anomaly-aware branch, shape of the latent.
+        noise_only (Tensor): n2 of the anomaly-only branch, shape of the latent.
+
+    Returns:
+        Tensor: Scalar.
+    """
+    anomalous, mask = guidance.clean, guidance.mask
+    aligned = alignment(mask, t, steps=schedule.steps)
+    aware = denoiser(schedule.noised(anomalous, t, noise), t, guidance=guidance, aligned=aligned, branch="aware")
+    only_state = schedule.noised(anomalous * mask, t, noise_only)
+    only = denoiser(only_state, t, guidance=guidance, aligned=mask, branch="only")
+    return AWARE_WEIGHT * (aligned * (aware - noise)).abs().mean() + (only - noise_only).abs().mean()
+
+
+def graded_loss(
+    denoiser: CompactDenoiser | Callable[..., Tensor],
+    guidance: Guidance,
+    *,
+    schedule: Schedule,
+    t: Tensor,
+    noise: Tensor,
+    aware: Tensor,
+) -> Tensor:
+    """Return the default loss: squared error, one branch for each sample, normalised by mask area.
+
+    The anomaly-aware branch is masked by the alignment mask c(t), as published; inside the anomaly mask B the error is
+    further divided by the mask's share of the region, so that a one-cell defect teaches as much as a large one. The
+    anomaly-only branch is not masked, as published.
+
+    Args:
+        denoiser (CompactDenoiser | Callable[..., Tensor]): Network that takes a branch flag for each sample.
+        guidance (Guidance): ``clean`` holds z_a, the latent of the anomalous region; ``mask`` is B, same shape.
+        schedule (Schedule): Noise schedule.
+        t (Tensor): Time steps, ``(B,)`` int64.
+        noise (Tensor): Standard normal, shape of the latent.
+        aware (Tensor): Branch of each sample, ``(B,)`` float: 1 anomaly-aware, 0 anomaly-only.
+
+    Returns:
+        Tensor: Loss of each sample, ``(B,)``.
+    """
+    flag = aware.view(-1, 1, 1, 1)
+    mask = guidance.mask
+    aligned = torch.where(flag > 0, alignment(mask, t, steps=schedule.steps), mask)
+    target = guidance.clean * torch.where(flag > 0, torch.ones_like(mask), mask)
+    state = schedule.noised(target, t, noise)
+    output = denoiser(state, t, guidance=guidance, aligned=aligned, branch=aware)
+    error = (output - schedule.target(target, t, noise)).square()
+    dims = (1, 2, 3)
+    inside = (error * mask).mean(dims) / mask.mean(dims).clamp_min(MIN_AREA)
+    visible = torch.where(flag > 0, aligned, torch.ones_like(aligned))
+    around = (error * visible).mean(dims) / visible.mean(dims).clamp_min(MIN_AREA)
+    return inside + 0.5 * around
