@@ -21,7 +21,7 @@ __all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "region_around", "region_side"]
 MIN_IMAGE_SIDE = 32
 """Smallest image side in pixels that can be synthesized on."""
 
-LADDER = (64, 96, 128, 192, 256, 384, 512)
+LADDER = (48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)
 """Sides of a region in pixels; beyond the last, multiples of 128. Few sizes, so that regions share a denoiser call."""
 
 
@@ -49,7 +49,7 @@ def region_around(mask: NDArray[np.bool_], *, margin: int) -> Region:
         margin (int): Clean surface around the mask's bounding box, in pixels.
 
     Returns:
-        Region: Window that holds every pixel of the mask; its sides come from a short ladder, 64 px the smallest.
+        Region: Window that holds every pixel of the mask; its sides come from a short ladder, 48 px the smallest.
 
     Raises:
         InputError: If the mask is empty.

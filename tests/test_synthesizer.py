@@ -1,0 +1,185 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""StageSynthesizer: what every pair promises."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomalib_stage.errors import BundleError, DeviceError, InputError
+from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings
+from anomalib_stage.synthesizer import StageSynthesizer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAST = SynthesisSettings(sampler=SamplerSettings(steps=4))
+
+
+def _images(count: int, size: tuple[int, int] = (48, 72), seed: int = 0) -> torch.Tensor:
+    return torch.rand(count, 3, *size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def synth(tiny_bundle_path: Path) -> StageSynthesizer:
+    return StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=FAST)
+
+
+def test_a_pair_is_what_it_says(synth: StageSynthesizer) -> None:
+    images = _images(4)
+    pair = synth(images, seeds=7)
+    assert pair.image.shape == images.shape
+    assert pair.image.dtype == images.dtype
+    assert pair.mask.shape == (4, 1, 48, 72)
+    assert pair.mask.dtype == torch.bool
+    assert pair.label.all()
+    assert torch.equal(pair.label, pair.mask.flatten(1).any(dim=1))
+    assert torch.equal(pair.mask, pair.painted)
+    assert set(pair.defect) <= set(synth.kinds)
+    assert len(set(pair.seed)) == 4
+    assert 0.0 <= float(pair.image.min())
+    assert float(pair.image.max()) <= 1.0
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    height=st.integers(32, 140),
+    width=st.integers(32, 140),
+    dtype=st.sampled_from([torch.float32, torch.float16, torch.float64]),
+    where=st.sampled_from(["drawn", "pixel", "corner", "row", "all"]),
+    seed=st.integers(0, 2**40),
+)
+def test_outside_the_mask_every_bit_is_the_input(
+    synth: StageSynthesizer, height: int, width: int, dtype: torch.dtype, where: str, seed: int
+) -> None:
+    images = _images(1, (height, width), seed=seed % 1000).to(dtype)
+    masks = torch.zeros(1, 1, height, width, dtype=torch.bool)
+    rows = {"pixel": (height // 2, width // 3), "corner": (-1, -1), "row": (0, slice(None)), "all": (slice(None),) * 2}
+    if where != "drawn":
+        masks[(0, 0, *rows[where])] = True
+    pair = synth(images, masks=None if where == "drawn" else masks, seeds=[seed])
+    outside = ~pair.painted.expand_as(images)
+    assert torch.equal(pair.image[outside], images[outside])
+    assert pair.image.dtype == dtype
+    assert bool(pair.mask.any())
+    if where != "drawn":
+        assert torch.equal(pair.mask, masks)
+
+
+def test_the_whole_mask_is_painted_also_when_it_exceeds_a_region(synth: StageSynthesizer) -> None:
+    images = _images(1, (150, 700))
+    masks = torch.zeros(1, 1, 150, 700, dtype=torch.bool)
+    masks[..., 40:60, 20:680] = True  # region of 768 px, beyond the ladder and the image, in tiles
+    pair = synth(images, masks=masks, defects="scratch", seeds=[1])
+    changed = (pair.image != images).any(dim=1, keepdim=True)
+    assert float(changed[masks].float().mean()) > 0.99
+    assert not bool(changed[~masks].any())
+
+
+def test_batch_equals_alone(synth: StageSynthesizer) -> None:
+    images, seeds = _images(6), [5, 9, 2, 11, 4, 3]
+    together = synth(images, seeds=seeds)
+    for i in (0, 3, 5):
+        alone = synth(images[i : i + 1], seeds=seeds[i : i + 1])
+        assert torch.equal(alone.mask[0], together.mask[i])
+        assert alone.defect[0] == together.defect[i]
+        torch.testing.assert_close(alone.image[0], together.image[i], rtol=0, atol=1e-5)
+
+
+def test_permuting_the_batch_permutes_the_result(synth: StageSynthesizer) -> None:
+    images, seeds, order = _images(4), [1, 2, 3, 4], [2, 0, 3, 1]
+    straight = synth(images, seeds=seeds)
+    permuted = synth(images[order], seeds=[seeds[i] for i in order])
+    assert torch.equal(permuted.mask, straight.mask[order])
+    torch.testing.assert_close(permuted.image, straight.image[order], rtol=0, atol=1e-5)
+
+
+def test_same_seed_same_pair_other_seed_other_pair(synth: StageSynthesizer) -> None:
+    images = _images(2)
+    first, again, other = synth(images, seeds=3), synth(images, seeds=3), synth(images, seeds=4)
+    assert torch.equal(first.image, again.image)
+    assert not torch.equal(first.image, other.image)
+
+
+def test_the_global_random_streams_are_not_touched(synth: StageSynthesizer) -> None:
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    random.seed(1)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    synth(_images(2), seeds=0)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+    assert before[2] == random.getstate()
+
+
+def test_good_is_a_negative(synth: StageSynthesizer) -> None:
+    images = _images(2)
+    pair = synth(images, defects=["good", None], seeds=0)
+    assert pair.label.tolist() == [False, True]
+    assert not bool(pair.mask[0].any())
+    assert bool(pair.painted[0].any())
+    assert not torch.equal(pair.image[0], images[0])
+
+
+def test_reference_sampler_runs_on_a_compact_bundle(tiny_bundle_path: Path) -> None:
+    settings = SynthesisSettings(sampler=SamplerSettings(name="reference"))
+    reference = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=settings)
+    images = _images(1, (48, 48))
+    masks = torch.zeros(1, 1, 48, 48, dtype=torch.bool)
+    masks[..., 20:24, 20:24] = True
+    pair = reference(images, masks=masks, defects="scratch", seeds=[0])
+    assert torch.equal(pair.image[~masks.expand_as(images)], images[~masks.expand_as(images)])
+    assert bool((pair.image != images)[masks.expand_as(images)].any())
+
+
+def test_drawn_masks_follow_the_extent_setting(tiny_bundle_path: Path) -> None:
+    fixed = SynthesisSettings(sampler=SamplerSettings(steps=4), masks=MaskSettings(extent=(0.2, 0.2)))
+    synth = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=fixed)
+    pair = synth(_images(6, (100, 100)), seeds=0)
+    for mask in pair.mask[:, 0]:
+        rows, cols = mask.any(1).nonzero(), mask.any(0).nonzero()
+        longest = max(int(rows.max() - rows.min()), int(cols.max() - cols.min())) + 1
+        assert 8 <= longest <= 32
+
+
+BAD = [
+    ({"images": torch.rand(3, 48, 48)}, r"\(B, 3, H, W\), got \(3, 48, 48\)"),
+    ({"images": torch.rand(1, 1, 48, 48)}, "repeat a grey channel"),
+    ({"images": torch.rand(1, 4, 48, 48)}, "drop alpha"),
+    ({"images": torch.zeros(1, 3, 48, 48, dtype=torch.uint8)}, "divide uint8 by 255"),
+    ({"images": torch.rand(1, 3, 31, 48)}, "at least 32 px"),
+    ({"images": torch.full((1, 3, 48, 48), torch.nan)}, "without NaN"),
+    ({"images": torch.rand(1, 3, 48, 48) * 255}, r"in \[0, 1\]"),
+    ({"images": torch.rand(1, 3, 48, 48) - 0.5}, "undo normalisation"),
+    ({"defects": "rust"}, "unknown defect 'rust'; this bundle paints"),
+    ({"defects": ["scratch", "crack"]}, "2 defects for 1 images"),
+    ({"seeds": [1, 2]}, "2 seeds for 1 images"),
+    ({"masks": torch.ones(1, 1, 40, 48, dtype=torch.bool)}, "the size of the images"),
+    ({"masks": torch.zeros(1, 1, 48, 48, dtype=torch.bool)}, "mask 0 of the batch is empty"),
+    ({"masks": torch.full((1, 1, 48, 48), 0.3)}, "masks must be binary"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[message for _, message in BAD])
+def test_bad_input_is_one_sentence(synth: StageSynthesizer, arguments: dict, message: str) -> None:
+    images = arguments.pop("images", torch.rand(1, 3, 48, 48))
+    with pytest.raises(InputError, match=message):
+        synth(images, **arguments)
+
+
+@pytest.mark.parametrize(("device", "message"), [("cuda:99", "CUDA devices"), ("warp", "not a device name")])
+def test_an_absent_device_is_refused(tiny_bundle_path: Path, device: str, message: str) -> None:
+    with pytest.raises(DeviceError, match=message):
+        StageSynthesizer.from_pretrained(tiny_bundle_path, device=device)
+
+
+def test_missing_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"absent\.safetensors"):
+        StageSynthesizer.from_pretrained(tmp_path / "absent.safetensors", device="cpu")
