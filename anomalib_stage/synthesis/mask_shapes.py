@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: PLR2004 - a drawing recipe is made of numbers
 """The six families of defect shapes, drawn as stamps of their own size.
 
 ``scratch`` (tapered strokes), ``crack`` (branching jagged lines), ``blob`` (smooth closed outlines), ``spots`` (groups
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SHAPES", "Stamp"]
 
-# A pixel belongs to the mask when at least this share of its area is covered: below 0.5, so that lines of one pixel hold.
+# A pixel belongs to the mask when at least this share of it is covered: below 0.5, so that lines of one pixel hold.
 _COVERAGE = 0.4
 _SHIFT = 3  # fractional bits of the coordinates given to OpenCV
 
@@ -80,7 +81,7 @@ def _canvas(low: np.ndarray, high: np.ndarray, factor: int) -> tuple[np.ndarray,
 
 def _fixed(points: np.ndarray, origin: np.ndarray, factor: int) -> np.ndarray:
     """Image coordinates to OpenCV fixed-point canvas coordinates (pixel centres at integers)."""
-    return np.round(((points - origin) * factor - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    return np.asarray(np.round(((points - origin) * factor - 0.5) * (1 << _SHIFT)), np.int32)
 
 
 def _fill(outlines: Sequence[np.ndarray], extent: float) -> tuple[np.ndarray, np.ndarray]:
@@ -143,7 +144,7 @@ def _taper(count: int, *, width: float, rng: np.random.Generator) -> np.ndarray:
     """Widths along a stroke: smoothly varying, thinner towards the ends, at least one pixel."""
     place = np.linspace(0.0, 1.0, count)
     ends = np.clip(np.minimum(place / rng.uniform(0.02, 0.5), (1 - place) / rng.uniform(0.02, 0.5)), 0, 1)
-    return np.maximum(width * np.sqrt(ends) * (1 + 0.4 * _wave(count, knots=6, rng=rng)), 1.0)
+    return np.asarray(np.maximum(width * np.sqrt(ends) * (1 + 0.4 * _wave(count, knots=6, rng=rng)), 1.0))
 
 
 def _outline(*, rng: np.random.Generator, points: int = 72) -> np.ndarray:

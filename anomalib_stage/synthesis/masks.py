@@ -121,7 +121,7 @@ def _stamp(shape: str, extent: float, *, rng: np.random.Generator, angle: float)
         family: Callable[..., Stamp] = SHAPES[shape]
         return family(extent, rng=rng, angle=angle)
     cells = np.ones((1, round(extent)), bool)
-    return Stamp(cells.T if rng.random() < 0.5 else cells, (0, 0))
+    return Stamp(cells.T if rng.integers(2) else cells, (0, 0))
 
 
 def _allowed_pixel(allowed: np.ndarray, *, rng: np.random.Generator) -> tuple[int, int]:

@@ -57,7 +57,8 @@ class Source(Protocol):
 
 def _drawn_mask(kind: str, side: int, *, rng: np.random.Generator) -> NDArray[np.bool_]:
     shape = str(rng.choice(KIND_SHAPES[kind]))
-    extent = float(np.exp(rng.uniform(np.log(3.0), np.log(0.85 * side))))
+    smallest = 3.0 if rng.random() < 0.6 else 12.0  # noqa: PLR2004 - a log-uniform law alone draws mostly specks
+    extent = float(np.exp(rng.uniform(np.log(smallest), np.log(0.85 * side))))
     # keep the defect off the region's border: at sampling time a region always has a margin
     border = min(int(max((side - extent) / 2, 0)), 6)
     canvas = np.zeros((side, side), dtype=np.bool_)
@@ -78,19 +79,19 @@ def _edge_mask(side: int, extent: float, *, rng: np.random.Generator) -> NDArray
     return draw_mask("edge_chip", (side, side), extent=min(extent, cut), rng=rng, allowed=np.ascontiguousarray(turned))
 
 
+GOOD_SHARE = 0.2
+"""Share of rendered examples that teach ``good``, intact surface: the negatives must carry the same trace as the defects."""
+
+
 class ProceduralDefects:
-    """Rendered surfaces with rendered defects.
+    """Rendered surfaces with rendered defects, every kind equally often, and intact surface."""
 
-    Args:
-        kinds (Sequence[str]): Kinds to draw from, equally often. Defaults to all.
-    """
-
-    def __init__(self, kinds: Sequence[str] = KINDS) -> None:
-        self.kinds = tuple(kinds)
+    def __init__(self) -> None:
+        self.kinds = tuple(kind for kind in KINDS if kind != "good")
 
     def draw(self, side: int, *, rng: np.random.Generator) -> Example:
         """Draw one example with the given region side in pixels."""
-        kind = str(rng.choice(self.kinds))
+        kind = "good" if rng.random() < GOOD_SHARE else str(rng.choice(self.kinds))
         # a larger picture than the region: lighting, blur and borders then do not end with the region
         canvas = side + 32
         surface = render_surface((canvas, canvas), rng=rng)

@@ -1,5 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: PLR2004 - a painting recipe is made of numbers
 """The place where a defect is painted: what its surroundings look like, and fields that follow the mask.
 
 Painters work on a *site*: the mask's bounding box with a small margin. Everything they need to stay plausible is
@@ -103,7 +104,8 @@ class Site:
     @cached_property
     def extent(self) -> int:
         """Longest side of the cut-out in pixels."""
-        return max(self.mask.shape)
+        height, width = self.mask.shape
+        return int(max(height, width))
 
     # -- drawn ---------------------------------------------------------------------------------------------------------
 
@@ -155,7 +157,7 @@ class Site:
         height, width = self.mask.shape
         angle = self.rng.uniform(0, 180)
         turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
-        turn[:, :2] *= (self.rng.uniform(0.05, 0.3), 1 / self.rng.uniform(1.2, 4.0))
+        turn[:, :2] *= np.array([self.rng.uniform(0.05, 0.3), 1 / self.rng.uniform(1.2, 4.0)])
         turn[:, 2] += 8
         source = self.rng.standard_normal((24, 64), dtype=np.float32)
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
@@ -176,7 +178,7 @@ class Site:
         return np.asarray(shade / max(float(np.abs(shade[self.mask]).max()), 1e-6), np.float32)
 
     def shadow(self, light: tuple[float, float], *, reach: float) -> np.ndarray:
-        """Share of light kept away by the mask's own edge, ``(h, w)`` in [0, 1]: 1 next to the edge facing the light."""
+        """Share of light that the mask's own edge keeps away, ``(h, w)`` in [0, 1]: 1 next to the edge facing it."""
         move = np.array([[1, 0, reach * light[0]], [0, 1, reach * light[1]]], np.float32)
         outside = (~self.mask).astype(np.float32)
         height, width = self.mask.shape
@@ -193,7 +195,7 @@ class Site:
         """Draw camera noise ``(h, w, 3)`` with the surface's grain and sharpness."""
         height, width = self.mask.shape
         channels = 1 if self.chroma == 0 or self.chance(0.5) else 3
-        white = self.rng.standard_normal((height, width, channels), dtype=np.float32)
+        white: np.ndarray = self.rng.standard_normal((height, width, channels), dtype=np.float32)
         if self.softness > 0.35:
             white = cv2.GaussianBlur(white, (0, 0), self.softness)
             white /= max(float(white.std()), 1e-6)
@@ -247,7 +249,7 @@ def _levels(surface: np.ndarray) -> tuple[float, float] | None:
     """Dark and bright level of a black-and-white surface, None for any other (Otsu's criterion on a subsample)."""
     step = max(1, min(surface.shape[:2]) // 48)
     sample = np.clip(luma(surface[::step, ::step]) * 255, 0, 255).astype(np.uint8)
-    threshold, split = cv2.threshold(sample, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    _, split = cv2.threshold(sample, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     share = float(split.mean())
     if not 0.03 < share < 0.97:
         return None

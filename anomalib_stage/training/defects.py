@@ -41,8 +41,8 @@ KIND_SHAPES: dict[str, tuple[str, ...]] = {
 KINDS: tuple[str, ...] = tuple(KIND_SHAPES)
 """Kinds of defects; ``good`` is the surface itself."""
 
-_STEP = 3.5 / 255  # change given to a pixel that showed none: still above 2/255 after rounding to 8 bits
-_SEEN = 2.6 / 255  # changes below this do not count as visible
+_STEP = 4 / 255  # change given to a pixel that showed none
+_SEEN = 3.01 / 255  # changes below this do not count as visible: rounding to 8 bits could leave 2/255 of them
 _CLEAR = 7 / 255  # smallest mean change of a mask
 _OVER_NOISE = 2.0  # smallest mean change, as a multiple of the surface's own unrest
 
@@ -80,7 +80,9 @@ def _check(surface: np.ndarray, mask: np.ndarray, *, kind: str) -> None:
         msg = f"Unknown kind of defect {kind!r}. Known kinds: {', '.join(KINDS)}. Use one of them."
         raise InputError(msg)
     if surface.ndim != 3 or surface.shape[2] != 3 or surface.dtype != np.float32:  # noqa: PLR2004 - three axes, RGB
-        msg = f"The surface is {surface.dtype} of shape {surface.shape}; it must be float32 of shape (H, W, 3) in [0, 1]."
+        msg = (
+            f"The surface is {surface.dtype} of shape {surface.shape}; it must be float32 of shape (H, W, 3) in [0, 1]."
+        )
         raise InputError(msg)
     if mask.shape != surface.shape[:2] or mask.dtype != bool:
         msg = f"The mask is {mask.dtype} of shape {mask.shape}; it must be bool of shape {surface.shape[:2]}."
@@ -116,7 +118,8 @@ def _visible(site: Site, painted: np.ndarray) -> np.ndarray:
     change *= max(1.0, wanted / max(float(np.abs(change).max(axis=1).mean()), 1e-4))
     image = np.clip(surface + change, 0, 1)
     if np.abs(image - surface).max(axis=1).mean() < 0.6 * wanted:  # no room on that side: change the other way
-        image = np.clip(surface - change, 0, 1)
+        rest = wanted * (0.4 + 0.6 * site.inner[site.mask]) * (1 - 2 * round(float(surface.mean())))
+        image = np.clip(surface - change + rest[:, None], 0, 1)
     faint = np.abs(image - surface).max(axis=1) < _SEEN
     if faint.any():
         # Nudge along with the neighbourhood, or away from black and white.
