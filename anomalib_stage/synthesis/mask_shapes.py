@@ -150,8 +150,8 @@ def _taper(count: int, *, width: float, rng: np.random.Generator) -> np.ndarray:
 def _outline(*, rng: np.random.Generator, points: int = 72) -> np.ndarray:
     """Closed star-shaped outline around the origin, about unit radius: an ellipse with random harmonics."""
     theta = np.linspace(0.0, 2 * math.pi, points, endpoint=False)
-    orders = np.arange(2, int(rng.integers(3, 12)))
-    sizes = rng.uniform(0, 0.4) * rng.standard_normal(len(orders)) / orders ** rng.uniform(0.6, 1.4)
+    orders = np.arange(2, 14)
+    sizes = rng.uniform(0.03, 0.45) * rng.standard_normal(len(orders)) / orders ** rng.uniform(0.9, 1.5)
     phases = rng.uniform(0, 2 * math.pi, len(orders))
     radius = np.maximum(1 + sizes @ np.cos(np.outer(orders, theta) + phases[:, None]), 0.25)
     aspect = rng.uniform(0.3, 1.0) if rng.random() < 0.7 else 1.0

@@ -49,7 +49,7 @@ def _laid(site: Site, material: np.ndarray, *, edge: float, opacity: float = 1.0
         material = cv2.GaussianBlur(material.astype(np.float32), (0, 0), sigma)
     cover = np.full(site.mask.shape, opacity, np.float32)
     if site.chance(0.2):
-        gaps = np.clip(0.6 + 0.5 * site.rough(max(site.thickness, 3.0)), 0.3, 1)
+        gaps = np.clip(0.75 + 0.4 * site.field(max(site.thickness, 4.0)), 0.3, 1)
         cover *= gaps
     return Paint(site.patch + cover[..., None] * (material - site.patch), cover, edge)
 
@@ -62,7 +62,7 @@ def _shaded(site: Site, change: np.ndarray, *, edge: float) -> Paint:
 
 def _flipped(site: Site) -> Paint | None:
     """On a surface of two levels a defect usually shows the other one: missing or excess material."""
-    if site.levels is None or not site.chance(0.7):
+    if site.levels is None or not site.chance(0.8):
         return None
     dark, bright = site.levels
     above = site.smooth[site.mask].mean() > (dark + bright) / 2
@@ -108,7 +108,7 @@ def _crack(site: Site) -> Paint:
     lit = rng.uniform(0, 0.4) * np.maximum(site.relief(-site.depth, site.light()), 0)
     if site.level < 0.12 or site.chance(0.12):
         return _shaded(site, site.strength() * (gap + lit), edge=rng.uniform(1, 1.5))
-    amount = min(site.strength(strongest=0.9) / max(site.level, 0.1), 0.97)
+    amount = min(site.strength(strongest=0.6) / max(site.level, 0.1), 0.97)
     image = site.patch * (1 - np.minimum(amount * gap, 0.97))[..., None] * site.tint(spread=0.15)
     return Paint(image + (0.3 * amount * lit)[..., None], np.minimum(amount * gap, 1.0), rng.uniform(1, 1.5))
 
@@ -123,10 +123,12 @@ def _hole(site: Site) -> Paint:
     if site.chance(0.2):
         behind = 1.0 if site.level < 0.7 and site.chance(0.6) else 0.0
         bottom = abs(behind - rng.uniform(0.0, 0.25))
+    elif site.level < 0.12:
+        bottom = site.level + site.strength()
     else:
-        bottom = site.level * rng.uniform(0.03, 0.65)
+        bottom = site.level * rng.uniform(0.03, 0.55)
     shadow = site.shadow(light, reach=rng.uniform(0.3, 1.2) * min(site.thickness, 12) + 0.5)
-    floor = bottom * (1 - rng.uniform(0.3, 0.9) * shadow) * (1 + rng.uniform(0, 0.3) * site.rough(5.0))
+    floor = bottom * (1 - rng.uniform(0.3, 0.9) * shadow) * (1 + rng.uniform(0, 0.18) * site.rough(8.0))
     if site.chance(0.35) and site.thickness > 2:  # a bottom that rises towards the middle, or a funnel
         floor *= 1 + rng.uniform(-0.6, 0.8) * (site.inner - 0.5)
     lit = np.maximum(site.relief(-site.depth, light), 0) * site.rim(rng.uniform(0.5, 1.5))
@@ -144,8 +146,9 @@ def _stain(site: Site) -> Paint:
         density *= 0.5 + site.inner
     amount = np.clip(site.strength(strongest=0.45) * density / 1.4, 0, 0.9)[..., None]
     edge = 1 + rng.uniform(0, 0.35) * min(site.thickness, 12)
-    if site.level < 0.15 or (site.level < 0.75 and site.chance(0.3)):  # chalk, salt, fingerprints: lighter and flatter
-        veil = np.clip(rng.uniform(0.7, 1.0) * site.tint(spread=0.3), 0, 1)
+    if site.level < 0.15 or site.levels or (site.level < 0.6 and site.chance(0.3)):  # chalk, salt, fingerprints
+        white = rng.uniform(0.3, 0.7) if site.levels else rng.uniform(max(0.7, site.level + 0.25), 1.0)
+        veil = np.clip(white * site.tint(spread=0.3), 0, 1)
         return Paint(site.patch + amount * (veil - site.patch), amount[..., 0], edge)
     absorbed = amount / max(site.level, 0.2) * np.clip(2 - site.tint(spread=0.7), 0, 2.5)
     return Paint(site.patch * np.exp(-1.2 * absorbed).astype(np.float32), 0.0, edge)
@@ -161,10 +164,10 @@ def _chip(site: Site) -> Paint:
     bare = float(np.clip(site.level + site.sign(bright=0.6) * site.strength(), 0.02, 0.98))
     rough = site.rough(rng.uniform(3, 10))
     wall = min(rng.uniform(0.15, 1.0) * site.thickness, 10.0) + 0.5
-    facets = np.minimum(site.depth, wall) + rng.uniform(0.1, 0.7) * site.field(rng.uniform(3, 9))
-    shade = rng.uniform(0.1, 0.7) * site.relief(-facets, light) + rng.uniform(0.02, 0.15) * rough
+    facets = np.minimum(site.depth, wall) + rng.uniform(0.05, 0.4) * site.field(rng.uniform(3, 9))
+    shade = rng.uniform(0.1, 0.7) * site.relief(-facets, light) + rng.uniform(0.02, 0.2) * rough
     rim = rng.uniform(-0.5, 0.5) * site.rim(rng.uniform(0.4, 1.2))
-    material = np.clip(bare * (1 + 0.6 * shade + rim), 0, 1.2)[..., None] * site.material(1.0)
+    material = np.clip(bare * (1 + 0.6 * shade + rim), 0, 1.2)[..., None] * site.material(1.0, spread=0.3)
     return _laid(site, material, edge=rng.uniform(1, 1.5))
 
 
@@ -238,10 +241,11 @@ def _dent(site: Site) -> Paint:
         site.patch, columns + bend * slope_x, rows + bend * slope_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
     )
     shade = np.sign(depth) * site.relief(height, light) + rng.uniform(-0.45, 0.25) * site.inner
-    change = site.strength(strongest=0.4) * shade
+    change = site.strength(strongest=0.32) * shade
     if site.chance(0.4):  # a glossy flank
         change += rng.uniform(0.1, 0.4) * np.clip(2 * shade - 1.1, 0, 1)
-    image = bent * (1 + change / max(site.level, 0.25))[..., None] + 0.25 * change[..., None]
+    gain = np.clip(0.6 * change / max(site.level, 0.25), -0.7, 0.8)
+    image = bent * (1 + gain)[..., None] + 0.5 * change[..., None]
     return Paint(image.astype(np.float32), 0.25, 1 + rng.uniform(0.1, 0.4) * min(site.thickness, 12))
 
 
@@ -253,6 +257,9 @@ def _discoloration(site: Site) -> Paint:
         uneven = uneven * (0.35 + 0.9 * site.inner)
     edge = 1 + rng.uniform(0.1, 0.6) * min(site.thickness, 16)
     change = uneven * site.strength(strongest=0.35)
+    if site.levels and site.chance(0.7):  # both levels lose contrast
+        faded = site.patch + np.clip(1.5 * change, 0, 0.8)[..., None] * (rng.uniform(0.3, 0.7) - site.patch)
+        return Paint(faded.astype(np.float32), 0.0, edge)
     if site.chance(0.25) and site.level > 0.2:  # burn: dark, warm where the camera sees colour
         warm = np.array([0.75, 1.05, 1.35]) if site.chroma > 0 else np.ones(3)
         amount = (change / max(site.level, 0.2))[..., None] * warm

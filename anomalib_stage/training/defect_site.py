@@ -78,7 +78,7 @@ class Site:
     @cached_property
     def unrest(self) -> float:
         """Brightness variation that a defect competes with: grain and a part of the texture's contrast."""
-        return math.hypot(self.grain, 0.35 * float(luma(self.around).std()))
+        return math.hypot(self.grain, 0.45 * float(luma(self.around).std()))
 
     @cached_property
     def chroma(self) -> float:
@@ -134,10 +134,10 @@ class Site:
             drawn = spread * self.rng.uniform(-1, 1, 3)
         return np.asarray(1 + drawn - drawn @ _WEIGHTS, np.float32)
 
-    def material(self, brightness: float) -> np.ndarray:
+    def material(self, brightness: float, *, spread: float = 0.5) -> np.ndarray:
         """Draw the colour ``(3,)`` of something with this brightness, sometimes of the surface's own hue."""
         hue = self.colour / max(self.level, 0.02) if self.chance(0.5) else np.ones(3)
-        return np.asarray(np.clip(brightness * hue * self.tint(spread=0.5), 0, 1), np.float32)
+        return np.asarray(np.clip(brightness * hue * self.tint(spread=spread), 0, 1), np.float32)
 
     def field(self, scale: float) -> np.ndarray:
         """Draw smooth noise ``(h, w)`` of about zero mean and unit deviation with bumps of ``scale`` pixels."""
@@ -198,7 +198,7 @@ class Site:
         white: np.ndarray = self.rng.standard_normal((height, width, channels), dtype=np.float32)
         if self.softness > 0.35:
             white = cv2.GaussianBlur(white, (0, 0), self.softness)
-            white /= max(float(white.std()), 1e-6)
+            white = white / max(float(white.std()), 1e-6)
         return np.asarray(self.grain * white.reshape(height, width, channels), np.float32)
 
 

@@ -41,8 +41,10 @@ KIND_SHAPES: dict[str, tuple[str, ...]] = {
 KINDS: tuple[str, ...] = tuple(KIND_SHAPES)
 """Kinds of defects; ``good`` is the surface itself."""
 
-_STEP = 4 / 255  # change given to a pixel that showed none
+_STEP = 4 / 255  # smallest change given to a pixel that showed none
+_LARGEST_STEP = 0.06
 _SEEN = 3.01 / 255  # changes below this do not count as visible: rounding to 8 bits could leave 2/255 of them
+_THIN = 2.5  # masks of at most this depth in pixels keep a hard edge: they have no inside to fade in
 _CLEAR = 7 / 255  # smallest mean change of a mask
 _OVER_NOISE = 2.0  # smallest mean change, as a multiple of the surface's own unrest
 
@@ -98,7 +100,8 @@ def _finished(site: Site, paint: Paint) -> np.ndarray:
     image = paint.image + np.sqrt(1 - bare**2)[..., None] * site.noise()
     if site.chroma == 0:
         image = np.repeat(image[..., 1:2], 3, axis=-1) if np.ptp(image, axis=-1).max() > 0 else image
-    fade = np.clip(site.depth / max(paint.edge, 1e-3), 0, 1)[..., None]
+    blurred = 1 + site.rng.uniform(0.5, 1.6) * site.softness * (site.thickness > _THIN)
+    fade = np.clip(site.depth / max(paint.edge, blurred), 0, 1)[..., None]
     return np.asarray(site.patch + fade * (image - site.patch), np.float32)
 
 
@@ -125,8 +128,9 @@ def _visible(site: Site, painted: np.ndarray) -> np.ndarray:
         # Nudge along with the neighbourhood, or away from black and white.
         trend = cv2.blur(luma(painted - site.patch), (5, 5))[site.mask][faint]
         base = surface[faint]
-        up = np.where(base.max(axis=1) > 1 - _STEP, False, (base.min(axis=1) < _STEP) | (trend > 0))
-        image[faint] = np.clip(base + np.where(up, _STEP, -_STEP)[:, None], 0, 1)
+        step = min(max(_STEP, 0.4 * wanted), _LARGEST_STEP)
+        up = (base.max(axis=1) <= 1 - step) & ((base.min(axis=1) < step) | (trend > 0))
+        image[faint] = np.clip(base + np.where(up, step, -step)[:, None], 0, 1)
     result = site.patch.copy()
     result[site.mask] = image
     return result

@@ -27,6 +27,7 @@ from anomalib_stage.training.examples import load_examples, load_images
 from anomalib_stage.training.module import GradedDiffusion
 from anomalib_stage.training.sheet import SampleSheet
 from anomalib_stage.weights.bundle import StageBundle
+from anomalib_stage.weights.manifest import KindSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -241,4 +242,27 @@ def _bundle(
     parent: StageBundle | None,
     summary: Mapping[str, Any],
 ) -> StageBundle:
-    raise AssertionError
+    state = denoiser.state_dict()
+    tensors = {f"denoiser.{k.removeprefix('unet.')}": v.half() for k, v in state.items() if k.startswith("unet.")}
+    tensors |= {f"condition.{kind}": vector.float() for kind, vector in denoiser.conditions.items()}
+    return StageBundle.build(
+        tensors,
+        kinds=[KindSpec(name=kind, shapes=tuple(names)) for kind, names in shapes.items()],
+        backbone="compact",
+        denoiser=_config_of(denoiser),
+        codec={"name": "pixel", "factor": round(denoiser.cells**0.5)},
+        schedule=dict(schedule),
+        region_size=REGION_SIDE,
+        training=dict(summary),
+        base_digest=parent.digest if parent else None,
+    )
+
+
+def _config_of(denoiser: CompactDenoiser) -> dict[str, Any]:
+    config = denoiser.unet.config
+    return {
+        "factor": round(denoiser.cells**0.5),
+        "block_out_channels": list(config.block_out_channels),
+        "layers_per_block": config.layers_per_block,
+        "norm_num_groups": config.norm_num_groups,
+    }

@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for all tests: a small bundle of the real kind, and real data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, CompactDenoiser
+from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE
+from anomalib_stage.weights.bundle import StageBundle
+from anomalib_stage.weights.manifest import KindSpec
+
+TINY_KINDS = {"scratch": ("scratch",), "hole": ("blob", "spots"), "stain": ("perlin", "edge_chip"), "good": ("blob",)}
+TINY_CONFIG = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
+
+
+def make_tiny_bundle() -> StageBundle:
+    """Build a bundle with the real classes and small random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = CompactDenoiser(list(TINY_KINDS), config=TINY_CONFIG)
+    state = network.state_dict()
+    tensors = {f"denoiser.{name.removeprefix('unet.')}": v for name, v in state.items() if name.startswith("unet.")}
+    tensors |= {f"condition.{kind}": vector for kind, vector in network.conditions.items()}
+    return StageBundle.build(
+        tensors,
+        kinds=[KindSpec(name=kind, shapes=shapes) for kind, shapes in TINY_KINDS.items()],
+        backbone="compact",
+        denoiser=TINY_CONFIG,
+        codec={"name": "pixel", "factor": 2},
+        schedule=dict(COMPACT_SCHEDULE),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle() -> StageBundle:
+    return make_tiny_bundle()
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle_path(tiny_bundle: StageBundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bundle.save(tmp_path_factory.mktemp("bundle") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real defect sets; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("ANOMALIB_STAGE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("no real data at hand (set ANOMALIB_STAGE_DATA)")
+    return folder
