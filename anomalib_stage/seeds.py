@@ -48,7 +48,7 @@ def numpy_generator(seed: int, *key: int | str) -> np.random.Generator:
 
 def generators(seeds: Sequence[int], *key: int | str) -> list[torch.Generator]:
     """Return one CPU torch generator for each seed, all for the same purpose ``key``."""
-    import torch  # noqa: PLC0415 - torch stays out of the import of this module
+    import torch
 
     return [torch.Generator().manual_seed(derive_seed(seed, *key)) for seed in seeds]
 
@@ -65,6 +65,6 @@ def standard_normal(shape: Sequence[int], streams: Sequence[torch.Generator]) ->
     Returns:
         torch.Tensor: ``(B, *shape)``, float32, on the CPU.
     """
-    import torch  # noqa: PLC0415 - torch stays out of the import of this module
+    import torch
 
     return torch.stack([torch.randn(tuple(shape), generator=stream) for stream in streams])

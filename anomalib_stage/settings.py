@@ -89,6 +89,8 @@ def checked(cls: type[SettingsT], **values: Any) -> SettingsT:  # noqa: ANN401
     try:
         return cls(**values)
     except ValidationError as error:
-        complaints = "; ".join(f"{'.'.join(map(str, e['loc'])) or cls.__name__}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+        complaints = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or cls.__name__}: {e['msg']}, got {e['input']!r}" for e in error.errors()
+        )
         msg = f"bad settings: {complaints}"
         raise InputError(msg) from error

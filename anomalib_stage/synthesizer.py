@@ -225,8 +225,14 @@ def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
         raise BundleError(msg)
     try:
         network = CompactDenoiser([spec.name for spec in manifest.kinds], config=manifest.denoiser)
-        state = {f"unet.{k.removeprefix('denoiser.')}": v for k, v in bundle.floats().items() if k.startswith("denoiser.")}
-        state |= {f"conditions.{k.removeprefix('condition.')}": v for k, v in bundle.floats().items() if k.startswith("condition.")}
+        state = {
+            f"unet.{k.removeprefix('denoiser.')}": v for k, v in bundle.floats().items() if k.startswith("denoiser.")
+        }
+        state |= {
+            f"conditions.{k.removeprefix('condition.')}": v
+            for k, v in bundle.floats().items()
+            if k.startswith("condition.")
+        }
         network.load_state_dict(state)
     except (InputError, RuntimeError) as error:
         msg = f"{bundle.path}: the weights do not fit the network that the manifest describes: {error}"
@@ -254,7 +260,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 def _check_images(images: Tensor) -> None:
-    if not isinstance(images, torch.Tensor) or images.dim() != 4 or images.shape[1] != 3:  # noqa: PLR2004 - (B,3,H,W)
+    if not isinstance(images, torch.Tensor) or images.dim() != 4 or images.shape[1] != 3:
         shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
         msg = f"images must be a tensor (B, 3, H, W), got {shape}; repeat a grey channel three times, drop alpha"
         raise InputError(msg)

@@ -20,7 +20,7 @@ from torchvision import tv_tensors
 from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.checks import check_arguments, check_known_anomalies, check_range
 from anomalib_stage.plugin.seams import known_reason, resolve_seam, seen_by_model
-from anomalib_stage.plugin.step import COUNTERS, Step, put_back
+from anomalib_stage.plugin.step import COUNTERS, Step
 from anomalib_stage.plugin.swapping import swap
 from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, checked
 
@@ -107,7 +107,6 @@ class StageAugment(Callback):
         self.counts = dict.fromkeys(COUNTERS, 0)
         self._seam: Seam | None = None
         self._painter: Painter | None = None
-        self._survives: Callable[[Tensor], Tensor] | None = None
         self._restores: list[Callable[[], None]] = []
         self._step: Step | None = None
         self._preview_path: Path | None = None
@@ -119,9 +118,10 @@ class StageAugment(Callback):
         """Find the model's seam, or refuse the model, before anything is loaded."""
         self._seam = None
         name, learning = type(pl_module).__name__, getattr(pl_module, "learning_type", None)
-        if learning in {"zero_shot", "few_shot"}:  # anomalib's LearningType is a str
+        learning = getattr(learning, "value", learning)
+        if learning in {"zero_shot", "few_shot"}:
             if stage in {"fit", "validate"}:
-                logger.warning("StageAugment has no effect: %s is %s and is never trained", name, learning.value)
+                logger.warning("StageAugment has no effect: %s is a %s model and is never trained", name, learning)
             return
         if stage != "fit":
             return
@@ -145,9 +145,12 @@ class StageAugment(Callback):
         device = pl_module.device if self.device == "auto" else self.device
         synthesizer = StageSynthesizer.from_pretrained(self.weights, device=device, settings=self.settings)
         self._painter = Painter(
-            synthesizer, probability=self._probability, negatives=self.negatives, defects=self.defects
+            synthesizer,
+            probability=self._probability,
+            negatives=self.negatives,
+            defects=self.defects,
+            visible=_visibility(self._seam, pl_module) if self._seam.mode == "batch" else None,
         )
-        self._survives = self._seam.survival(pl_module)
         self._seconds = [0.0, 0.0]
         if self.preview and trainer.is_global_zero:
             self._preview_path = Path(trainer.default_root_dir) / "stage_preview.png"
@@ -190,7 +193,7 @@ class StageAugment(Callback):
         check_range(batch.image)
         self._step = Step((trainer.global_rank, trainer.current_epoch, batch_idx))
         if self._seam.mode == "batch":
-            self._edit(batch, pl_module)
+            self._edit(batch)
 
     def on_train_batch_end(  # noqa: PLR0913 - the hook's signature
         self,
@@ -218,11 +221,11 @@ class StageAugment(Callback):
         for name, share in shares.items():
             pl_module.log(name, share, batch_size=len(batch.image))
 
-    def _edit(self, batch: Any, model: LightningModule) -> None:  # noqa: ANN401
+    def _edit(self, batch: Any) -> None:  # noqa: ANN401
         """Paint into a batch; images that are anomalous already keep their pixels, masks and labels."""
         clean = batch.image
         taken, known = check_known_anomalies(batch)
-        painting = self._paint(clean, skip=taken, model=model)
+        painting = self._paint(clean, skip=taken)
         batch.image = tv_tensors.Image(painting.image)
         mask = painting.mask[:, 0]
         batch.gt_mask = tv_tensors.Mask(mask if known is None else mask | known)
@@ -232,30 +235,17 @@ class StageAugment(Callback):
         """Answer for the model's own generator; None outside a training step."""
         return None if self._step is None else self._paint(images, pixels=pixels)
 
-    def _paint(
-        self, images: Tensor, *, skip: Tensor | None = None, model: LightningModule | None = None, pixels: bool = True
-    ) -> Painting:
+    def _paint(self, images: Tensor, *, skip: Tensor | None = None, pixels: bool = True) -> Painting:
         """Paint for the current step, keep the books, and draw the preview the first time."""
         assert self._step is not None  # both callers checked
         assert self._painter is not None
         start = time.perf_counter()
         seeds = self._step.seeds(self.seed, len(images))
         painting = self._painter(images, seeds=seeds, skip=skip, pixels=pixels)
-        lost = self._lost(painting, model)
-        if bool(lost.any()):
-            painting = put_back(painting, images, lost=lost)
-        self._step.record(painting, put_back=int(lost.sum()), seconds=time.perf_counter() - start)
+        self._step.record(painting, seconds=time.perf_counter() - start)
         if self._preview_path is not None and bool(painting.painted.any()):
             self._write_preview(self._preview_path, images, painting)
         return painting
-
-    def _lost(self, painting: Painting, model: LightningModule | None) -> Tensor:
-        """Anomalies of which nothing is left at the resolution of the model's loss, ``(B,)`` bool."""
-        anomalous = painting.anomalous
-        if model is None or self._survives is None or not bool(anomalous.any()):
-            return torch.zeros_like(anomalous)
-        seen = seen_by_model(model, painting.image, masks=painting.mask)
-        return anomalous & ~self._survives(seen)
 
     # -- small parts ----------------------------------------------------------------------------------------------
 
@@ -285,4 +275,10 @@ class StageAugment(Callback):
     def _release(self) -> None:
         while self._restores:
             self._restores.pop()()
-        self._painter = self._survives = self._step = self._preview_path = None
+        self._painter = self._step = self._preview_path = None
+
+
+def _visibility(seam: Seam, model: LightningModule) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function that says of which masks something is left after the model's pre-processor and down-sampling."""
+    survives = seam.survival(model)
+    return lambda images, masks: survives(seen_by_model(model, images, masks=masks))

@@ -11,11 +11,11 @@ import torch
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.swapping import Painting
-from anomalib_stage.seeds import numpy_generator
+from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.synthesizer import GOOD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -26,6 +26,10 @@ __all__ = ["Painter"]
 logger = logging.getLogger(__name__)
 
 
+TRIES = 8
+"""How often a mask is drawn anew for an image whose model would not see it."""
+
+
 class Painter:
     """Paints anomalies and negatives into the batches of one training run.
 
@@ -34,6 +38,8 @@ class Painter:
         probability (float): Share of images that get an anomaly, in [0, 1].
         negatives (float): Share of the remaining images that get re-synthesized good surface, in [0, 1].
         defects (Sequence[str] | None): Kinds to paint; None for all that the bundle knows.
+        visible (Callable | None): Takes images and their masks and returns, ``(B,)`` bool, whether the model will see
+            anything of each mask. A mask it would lose is drawn anew; after the last try the image stays clean.
 
     Raises:
         InputError: If the bundle does not know one of the kinds.
@@ -46,6 +52,7 @@ class Painter:
         probability: float,
         negatives: float,
         defects: Sequence[str] | None,
+        visible: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         unknown = sorted(set(defects or ()) - set(synthesizer.kinds))
         if unknown:
@@ -55,7 +62,7 @@ class Painter:
         if negatives and GOOD not in synthesizer.bundle.kinds:
             logger.warning("StageAugment: this bundle cannot paint good surface, so there will be no negatives")
             negatives = 0.0
-        self.synthesizer = synthesizer
+        self.synthesizer, self.visible = synthesizer, visible
         self.probability, self.negatives, self.defects = probability, negatives, defects
 
     @torch.no_grad()
@@ -75,20 +82,19 @@ class Painter:
         """
         plain = images.as_subclass(torch.Tensor)
         kinds = self._choose(seeds, [False] * len(plain) if skip is None else skip.tolist(), good=pixels)
-        empty = torch.zeros(len(plain), 1, *plain.shape[2:], dtype=torch.bool, device=plain.device)
+        image, mask = plain.clone(), torch.zeros_like(plain[:, :1], dtype=torch.bool)
+        painted = mask.clone()
         if not kinds:
-            return Painting(plain, empty, empty)
-        chosen, chosen_seeds = list(kinds), [seeds[i] for i in kinds]
-        image, mask, painted = plain, empty, empty.clone()
-        if pixels:
-            with torch.autocast(plain.device.type, enabled=False):
-                pair = self.synthesizer(plain[chosen], defects=list(kinds.values()), seeds=chosen_seeds)
-            image, mask = plain.clone(), empty.clone()
-            image[chosen], mask[chosen], painted[chosen] = pair.image, pair.mask, pair.painted
-        else:
-            mask = painted
-            mask[chosen] = self._masks(list(kinds.values()), chosen_seeds, plain)
-        return Painting(image, mask, painted)
+            return Painting(image, mask, painted)
+        chosen, wanted = list(kinds), list(kinds.values())
+        final = self._visible_seeds(plain[chosen], wanted, [seeds[i] for i in chosen])
+        if not pixels:
+            mask[chosen] = self._masks(plain, wanted, final)
+            return Painting(image, mask, mask)
+        with torch.autocast(plain.device.type, enabled=False):
+            pair = self.synthesizer(plain[chosen], defects=wanted, seeds=final)
+        image[chosen], mask[chosen], painted[chosen] = pair.image, pair.mask, pair.painted
+        return self._without_invisible(Painting(image, mask, painted), plain)
 
     def _choose(self, seeds: Sequence[int], skip: Sequence[bool], *, good: bool) -> dict[int, str | None]:
         """Choose samples and kinds: an anomaly (None: the synthesizer draws the kind), ``good``, or not in the dict."""
@@ -104,8 +110,30 @@ class Painter:
                 chosen[i] = GOOD
         return chosen
 
-    def _masks(self, kinds: Sequence[str | None], seeds: Sequence[int], images: Tensor) -> Tensor:
-        """Draw the masks that the synthesizer would paint for these kinds and seeds."""
-        synthesizer = self.synthesizer
-        named = synthesizer._kinds(list(kinds), seeds)
-        return synthesizer._draw_masks(named, seeds, (images.shape[2], images.shape[3])).to(images.device)
+    def _visible_seeds(self, images: Tensor, kinds: Sequence[str | None], seeds: Sequence[int]) -> list[int]:
+        """Exchange the seeds whose masks the model would lose, before anything expensive is done with them."""
+        final = list(seeds)
+        waiting = [i for i, kind in enumerate(kinds) if kind != GOOD] if self.visible else []
+        for attempt in range(TRIES):
+            if not waiting or self.visible is None:
+                break
+            masks = self._masks(images, [kinds[i] for i in waiting], [final[i] for i in waiting])
+            seen = self.visible(images[waiting], masks).tolist()
+            waiting = [i for i, visible in zip(waiting, seen, strict=True) if not visible]
+            for i in waiting:
+                final[i] = derive_seed(seeds[i], "again", attempt)
+        return final
+
+    def _without_invisible(self, painting: Painting, clean: Tensor) -> Painting:
+        """Make samples clean again of whose anomaly the model would see nothing: their label would be false."""
+        if self.visible is None or not bool(painting.anomalous.any()):
+            return painting
+        lost = painting.anomalous & ~self.visible(painting.image, painting.mask)
+        kept = ~lost.view(-1, 1, 1, 1)
+        image = torch.where(kept, painting.image, clean)
+        return Painting(image, painting.mask & kept, painting.painted & kept, put_back=int(lost.sum()))
+
+    def _masks(self, images: Tensor, kinds: Sequence[str | None], seeds: Sequence[int]) -> Tensor:
+        """Draw the masks that the synthesizer would paint for these kinds and seeds in images of this size."""
+        named = self.synthesizer._kinds(list(kinds), seeds)
+        return self.synthesizer._draw_masks(named, seeds, (images.shape[2], images.shape[3])).to(images.device)

@@ -8,15 +8,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import torch
-
-from anomalib_stage.plugin.swapping import Painting
 from anomalib_stage.seeds import derive_seed
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from anomalib_stage.plugin.swapping import Painting
 
-__all__ = ["COUNTERS", "Step", "put_back"]
+__all__ = ["COUNTERS", "Step"]
 
 COUNTERS = ("images", "anomalies", "negatives", "put_back")
 
@@ -45,16 +42,9 @@ class Step:
         self.calls += 1
         return [derive_seed(base, *self.key, i, *again) for i in range(count)]
 
-    def record(self, painting: Painting, *, put_back: int, seconds: float) -> None:
+    def record(self, painting: Painting, *, seconds: float) -> None:
         """Count what was painted."""
-        found = (len(painting.mask), int(painting.anomalous.sum()), int(painting.negative.sum()), put_back)
+        found = (len(painting.mask), int(painting.anomalous.sum()), int(painting.negative.sum()), painting.put_back)
         for name, count in zip(COUNTERS, found, strict=True):
             self.counts[name] += count
         self.seconds += seconds
-
-
-def put_back(painting: Painting, clean: Tensor, *, lost: Tensor) -> Painting:
-    """Return a painting whose lost samples, ``(B,)`` bool, are the clean images again, with nothing painted."""
-    kept = ~lost.view(-1, 1, 1, 1)
-    plain = clean.as_subclass(torch.Tensor)
-    return Painting(torch.where(kept, painting.image, plain), painting.mask & kept, painting.painted & kept)

@@ -35,11 +35,13 @@ class Painting:
         image (Tensor): ``(B, 3, H, W)``, dtype and device of the input, [0, 1].
         mask (Tensor): ``(B, 1, H, W)`` bool, the anomalies.
         painted (Tensor): ``(B, 1, H, W)`` bool, every pixel that may have changed: anomalies and negatives.
+        put_back (int): Images that were to be anomalous and are clean, because the model would not have seen it.
     """
 
     image: Tensor
     mask: Tensor
     painted: Tensor
+    put_back: int = 0
 
     @property
     def anomalous(self) -> Tensor:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - the field's name
+from torch.nn import functional as F
 
 from anomalib_stage.errors import InputError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from diffusers import UNet2DModel
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the field's name
+from torch.nn import functional as F
 
 from anomalib_stage.errors import InputError
 
@@ -128,7 +128,7 @@ def _bf16_is_fast(device: torch.device) -> bool:
     """Half precision where the hardware multiplies in it: CUDA with bf16, CPU with AVX-512 BF16 or AMX."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - no public query
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 class _GroupNorm(nn.GroupNorm):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: PLR2004 - a drawing recipe is made of numbers
+
 """The six families of defect shapes, drawn as stamps of their own size.
 
 ``scratch`` (tapered strokes), ``crack`` (branching jagged lines), ``blob`` (smooth closed outlines), ``spots`` (groups
@@ -168,6 +168,7 @@ def _scratch(extent: float, *, rng: np.random.Generator, angle: float) -> Stamp:
     count = int(np.clip(extent / 2.5, 6, 48))
     width = min(float(np.exp(rng.uniform(0.0, math.log(max(1.3, min(7.0, extent / 6)))))), extent / 3)
     copies = int(rng.integers(2, 6)) if rng.random() < 0.2 and extent >= 12 else 1
+    width = min(width, 2.0) if copies > 1 else width
     spine = _walk(count, bend=float(rng.choice([0.02, 0.15, 0.5, 1.2])), jitter=rng.uniform(0, 0.08), rng=rng)
     spread = count * rng.uniform(0.04, 0.25)
     paths, pens = [], []

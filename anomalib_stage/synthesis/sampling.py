@@ -177,4 +177,3 @@ def reverse_step(
     x0 = blend(aligned, schedule.clean_estimate(output, x, t), background)
     from_x0, from_x, deviation = (per_sample(table, t, x) for table in schedule.posterior)
     return x0, from_x0 * x0 + from_x * x, deviation
-

@@ -48,7 +48,7 @@ def _lit(tone: Field, height: Field, *, rng: np.random.Generator) -> Field:
     toward = slope_x * math.cos(angle) + slope_y * math.sin(angle)
     shade = np.tanh(2.0 * toward)
     lit = tone * (1.0 + 2.0 * strength * shade) + 0.3 * strength * shade
-    if rng.random() < 0.35:  # noqa: PLR2004 - glossy ones
+    if rng.random() < 0.35:
         lit = lit + rng.uniform(0.05, 0.3) * np.clip(shade - 0.3, 0, 1) ** 2
     return np.asarray(lit, dtype=np.float32)
 
@@ -57,10 +57,10 @@ def _illumination(size: tuple[int, ...], *, rng: np.random.Generator) -> Field:
     """Gradient, vignette and at times a broad highlight; the picture may be part of a larger scene."""
     ys = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None]
     xs = np.linspace(-1, 1, size[1], dtype=np.float32)[None, :]
-    strong = rng.random() < 0.15  # noqa: PLR2004 - curved objects
+    strong = rng.random() < 0.15
     slope = rng.normal(0, 0.16 if strong else 0.04, 2)
     field = slope[0] * ys + slope[1] * xs - abs(rng.normal(0, 0.03)) * (xs**2 + ys**2)
-    if rng.random() < 0.2:  # noqa: PLR2004 - highlight
+    if rng.random() < 0.2:
         centre, width = rng.uniform(-1.2, 1.2, 2), rng.uniform(0.15, 0.8)
         angle = rng.uniform(0, math.pi)
         u = (xs - centre[0]) * math.cos(angle) + (ys - centre[1]) * math.sin(angle)
@@ -74,7 +74,7 @@ def _coloured(grey: Field, *, rng: np.random.Generator) -> Field:
         return np.repeat(grey[..., None], 3, axis=2)
     # a two-colour ramp: shadows and lights of one material differ a little in hue
     hue, spread = rng.uniform(0, 180), rng.normal(0, 12)
-    saturation = rng.uniform(0, 60) if rng.random() < 0.75 else rng.uniform(40, 200)  # noqa: PLR2004
+    saturation = rng.uniform(0, 60) if rng.random() < 0.75 else rng.uniform(40, 200)
     hsv = np.array([[[hue % 180, saturation, 255], [(hue + spread) % 180, saturation * rng.uniform(0.6, 1.0), 255]]])
     dark, light = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)[0].astype(np.float32) / 255.0
     share = grey[..., None]
@@ -89,23 +89,23 @@ def _exposed(picture: Field, *, rng: np.random.Generator) -> Field:
 
 def _focused(picture: Field, *, rng: np.random.Generator) -> Field:
     kind = rng.random()
-    if kind < 0.6:  # noqa: PLR2004 - out of focus by a little
-        sigma = rng.uniform(0.3, 1.0) if rng.random() < 0.8 else rng.uniform(1.0, 2.2)  # noqa: PLR2004
+    if kind < 0.6:
+        sigma = rng.uniform(0.3, 1.0) if rng.random() < 0.8 else rng.uniform(1.0, 2.2)
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), dtype=np.float32)
-    if kind < 0.65:  # noqa: PLR2004 - moved
+    if kind < 0.65:
         length = int(rng.integers(2, 6))
-        kernel = np.full((1, length) if rng.random() < 0.5 else (length, 1), 1.0 / length, dtype=np.float32)  # noqa: PLR2004
+        kernel = np.full((1, length) if rng.random() < 0.5 else (length, 1), 1.0 / length, dtype=np.float32)
         return np.asarray(cv2.filter2D(picture, -1, kernel), dtype=np.float32)
     return picture
 
 
 def _sensed(picture: Field, *, rng: np.random.Generator) -> Field:
     """Grain: independent of the light and growing with it; coarser where the camera has interpolated or scaled."""
-    if rng.random() < 0.2:  # noqa: PLR2004 - clean cameras
+    if rng.random() < 0.2:
         return picture
     grey = bool(np.array_equal(picture[..., 0], picture[..., 1]))
-    grain = rng.standard_normal((*picture.shape[:2], 1 if grey or rng.random() < 0.5 else 3), dtype=np.float32)  # noqa: PLR2004
-    if rng.random() < 0.4:  # noqa: PLR2004
+    grain = rng.standard_normal((*picture.shape[:2], 1 if grey or rng.random() < 0.5 else 3), dtype=np.float32)
+    if rng.random() < 0.4:
         sigma = rng.uniform(0.4, 0.9)
         grain = cv2.GaussianBlur(grain, (0, 0), sigma).reshape(grain.shape)
         grain /= max(float(grain.std()), 1e-6)
@@ -115,7 +115,7 @@ def _sensed(picture: Field, *, rng: np.random.Generator) -> Field:
 
 def _compressed(picture: Field, *, rng: np.random.Generator) -> Field:
     pixels = (picture * 255.0 + 0.5).astype(np.uint8)
-    if rng.random() < 0.4:  # noqa: PLR2004
+    if rng.random() < 0.4:
         quality = int(rng.integers(60, 98))
         data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)

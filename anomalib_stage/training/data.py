@@ -57,7 +57,7 @@ class Source(Protocol):
 
 def _drawn_mask(kind: str, side: int, *, rng: np.random.Generator) -> NDArray[np.bool_]:
     shape = str(rng.choice(KIND_SHAPES[kind]))
-    smallest = 3.0 if rng.random() < 0.6 else 12.0  # noqa: PLR2004 - a log-uniform law alone draws mostly specks
+    smallest = 3.0 if rng.random() < 0.6 else 12.0
     extent = float(np.exp(rng.uniform(np.log(smallest), np.log(0.85 * side))))
     # keep the defect off the region's border: at sampling time a region always has a margin
     border = min(int(max((side - extent) / 2, 0)), 6)
@@ -180,10 +180,10 @@ def _at_least(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 def _flipped(example: Example, *, rng: np.random.Generator) -> Example:
     """Flip, turn by quarters, and change gain and contrast a little."""
     image, mask = np.rot90(example.image, turns := int(rng.integers(4))), np.rot90(example.mask, turns)
-    if rng.random() < 0.5:  # noqa: PLR2004 - a coin
+    if rng.random() < 0.5:
         image, mask = image[:, ::-1], mask[:, ::-1]
     gain, offset = rng.uniform(0.85, 1.15), rng.uniform(-12.0, 12.0)
-    if rng.random() < 0.5:  # noqa: PLR2004 - a coin
+    if rng.random() < 0.5:
         image = np.clip((image.astype(np.float32) - 128.0) * gain + 128.0 + offset, 0.0, 255.0).astype(np.uint8)
     return Example(np.ascontiguousarray(image), np.ascontiguousarray(mask), example.kind)
 
@@ -262,6 +262,6 @@ class StepBatches:
     def __iter__(self) -> Iterator[list[Key]]:
         """Yield the keys of each batch."""
         for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
-            large = step % 4 == 3  # noqa: PLR2004 - every fourth
+            large = step % 4 == 3
             side, count = (2 * self.side, max(self.batch_size // 4, 1)) if large else (self.side, self.batch_size)
             yield [(step * self.batch_size + i, side) for i in range(count)]

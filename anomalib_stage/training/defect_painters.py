@@ -86,9 +86,9 @@ def _along(site: Site) -> np.ndarray:
 def _scratch(site: Site) -> Paint:
     """A groove: brighter (bared, glossy) or darker, with a lit and a shaded flank, deeper here and shallower there."""
     rng = site.rng
-    amplitude = site.strength()
-    core = site.sign(bright=0.65) * rng.uniform(0.3, 1.0) * site.inner ** rng.uniform(0.2, 1.2)
-    flanks = rng.uniform(0.0, 1.0) * site.relief(-site.depth, site.light())
+    amplitude = 1.4 * site.strength(strongest=0.4)
+    core = site.sign(bright=0.65) * rng.uniform(0.5, 1.0) * site.inner ** rng.uniform(0.1, 0.8)
+    flanks = rng.uniform(0.0, 0.8) * site.relief(-site.depth, site.light())
     change = amplitude * (core + flanks) * _along(site)
     if site.thickness > 2 and site.chance(0.4):  # drag marks inside a wide scratch
         change *= 1 + 0.5 * site.streaks()
@@ -104,7 +104,7 @@ def _crack(site: Site) -> Paint:
     flipped = _flipped(site)
     if flipped:
         return flipped
-    gap = np.clip(site.inner ** rng.uniform(0.15, 0.9) * (1 + 0.25 * site.rough(3.0)), 0.1, 1) * _along(site)
+    gap = np.clip(site.inner ** rng.uniform(0.1, 0.6) * (1 + 0.25 * site.rough(3.0)), 0.25, 1) * _along(site)
     lit = rng.uniform(0, 0.4) * np.maximum(site.relief(-site.depth, site.light()), 0)
     if site.level < 0.12 or site.chance(0.12):
         return _shaded(site, site.strength() * (gap + lit), edge=rng.uniform(1, 1.5))

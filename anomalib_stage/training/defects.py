@@ -47,6 +47,8 @@ _SEEN = 3.01 / 255  # changes below this do not count as visible: rounding to 8 
 _THIN = 2.5  # masks of at most this depth in pixels keep a hard edge: they have no inside to fade in
 _CLEAR = 7 / 255  # smallest mean change of a mask
 _OVER_NOISE = 2.0  # smallest mean change, as a multiple of the surface's own unrest
+_OVER_NOISE_THIN = 3.0  # the same for thin masks, which the eye loses sooner
+_SOFT_EDGE = 0.15  # share of pixels, all next to the mask's edge, that may stay faint: defects fade out
 
 
 def paint_defect(surface: np.ndarray, mask: np.ndarray, *, kind: str, rng: np.random.Generator) -> np.ndarray:
@@ -117,13 +119,17 @@ def _visible(site: Site, painted: np.ndarray) -> np.ndarray:
     """
     surface = site.patch[site.mask]
     change = painted[site.mask] - surface
-    wanted = min(max(_CLEAR, _OVER_NOISE * site.unrest), 0.25)
+    over = _OVER_NOISE if site.thickness > _THIN else _OVER_NOISE_THIN
+    wanted = min(max(_CLEAR, over * site.unrest), 0.25)
     change *= max(1.0, wanted / max(float(np.abs(change).max(axis=1).mean()), 1e-4))
     image = np.clip(surface + change, 0, 1)
     if np.abs(image - surface).max(axis=1).mean() < 0.6 * wanted:  # no room on that side: change the other way
         rest = wanted * (0.4 + 0.6 * site.inner[site.mask]) * (1 - 2 * round(float(surface.mean())))
         image = np.clip(surface - change + rest[:, None], 0, 1)
     faint = np.abs(image - surface).max(axis=1) < _SEEN
+    outer = faint & (site.depth[site.mask] < 1.5)  # noqa: PLR2004 - pixels at the edge
+    if outer.mean() <= _SOFT_EDGE:
+        faint &= ~outer
     if faint.any():
         # Nudge along with the neighbourhood, or away from black and white.
         trend = cv2.blur(luma(painted - site.patch), (5, 5))[site.mask][faint]

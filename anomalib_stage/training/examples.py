@@ -110,7 +110,7 @@ def _mask_of(image: Path, folder: Path, size: tuple[int, ...]) -> NDArray[np.boo
     if path is None:
         msg = f"{image} has no mask; expected {candidates[0]} or {candidates[1].name}"
         raise DataError(msg)
-    mask = _read(path, cv2.IMREAD_GRAYSCALE) > 127  # noqa: PLR2004 - half of 255
+    mask = _read(path, cv2.IMREAD_GRAYSCALE) > 127
     if mask.shape != tuple(size):
         msg = f"{path} is {mask.shape[1]}x{mask.shape[0]} px but its image is {size[1]}x{size[0]}; masks must have the image's size"
         raise DataError(msg)

@@ -21,7 +21,14 @@ from anomalib_stage.seeds import derive_seed
 from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, CompactDenoiser
 from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE, Schedule
 from anomalib_stage.synthesizer import GOOD, load_denoiser, resolve_device
-from anomalib_stage.training.data import GoodSurfaces, Mixture, ProceduralDefects, RealDefects, RegionDataset, StepBatches
+from anomalib_stage.training.data import (
+    GoodSurfaces,
+    Mixture,
+    ProceduralDefects,
+    RealDefects,
+    RegionDataset,
+    StepBatches,
+)
 from anomalib_stage.training.defects import KIND_SHAPES, KINDS
 from anomalib_stage.training.examples import load_examples, load_images
 from anomalib_stage.training.module import GradedDiffusion
@@ -158,7 +165,7 @@ def _check_arguments(*, procedural: float, batch_size: int, max_steps: int | Non
 
 def _duration(text: str) -> timedelta:
     parts = text.split(":")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):  # noqa: PLR2004 - HH:MM:SS
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
         msg = f"--max-time is {text!r}; give hours, minutes and seconds as HH:MM:SS"
         raise InputError(msg)
     hours, minutes, seconds = map(int, parts)
@@ -176,9 +183,7 @@ def _mixture(real: RealDefects | None, good: GoodSurfaces | None, *, procedural:
     return Mixture(weights)
 
 
-def _kinds(
-    parent: StageBundle | None, real: RealDefects | None, *, procedural: float
-) -> dict[str, tuple[str, ...]]:
+def _kinds(parent: StageBundle | None, real: RealDefects | None, *, procedural: float) -> dict[str, tuple[str, ...]]:
     """Kinds of the new bundle and the shapes to draw for each: the base's, the rendered ones', the user's, ``good``."""
     shapes = {spec.name: spec.shapes for spec in parent.manifest.kinds} if parent else {}
     if procedural > 0:

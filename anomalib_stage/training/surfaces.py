@@ -53,7 +53,11 @@ def noise_field(
             layer = nodes[: size[0], : size[1]]
         else:
             # cut a window of random phase out of the enlarged nodes, so that node positions do not line up with the frame
-            big = cv2.resize(nodes, (max(int(cols * step * stretch), size[1]), max(int(rows * step), size[0])), interpolation=cv2.INTER_CUBIC)
+            big = cv2.resize(
+                nodes,
+                (max(int(cols * step * stretch), size[1]), max(int(rows * step), size[0])),
+                interpolation=cv2.INTER_CUBIC,
+            )
             top, left = int(rng.integers(big.shape[0] - size[0] + 1)), int(rng.integers(big.shape[1] - size[1] + 1))
             layer = big[top : top + size[0], left : left + size[1]]
         total += layer * 0.55**octave
@@ -113,7 +117,9 @@ def _machined(size: tuple[int, int], rng: np.random.Generator) -> Layers:
             centre = rng.uniform(-2.0, 1.0, 2) * frame[0]
             ys, xs = np.mgrid[: frame[0], : frame[1]].astype(np.float32)
             bent = np.hypot(ys - centre[0], xs - centre[1]).astype(np.float32)
-        wave = np.sin(2 * math.pi * bent / _log_uniform(rng, 3, 16) + 0.4 * noise_field(frame, period=10, rng=rng, stretch=8))
+        wave = np.sin(
+            2 * math.pi * bent / _log_uniform(rng, 3, 16) + 0.4 * noise_field(frame, period=10, rng=rng, stretch=8)
+        )
         return (0.5 + rng.uniform(0.01, 0.1) * wave).astype(np.float32), (rng.uniform(0, 0.8) * wave).astype(np.float32)
 
     return _turned(draw, size, rng=rng)
@@ -158,7 +164,9 @@ def _woven(size: tuple[int, int], rng: np.random.Generator) -> Layers:
 def _wood(size: tuple[int, int], rng: np.random.Generator) -> Layers:
     def draw(frame: tuple[int, int]) -> Layers:
         along = noise_field(frame, period=_log_uniform(rng, 15, 50), rng=rng, stretch=6, octaves=2)
-        rings = np.sin(2 * math.pi * (np.arange(frame[0], dtype=np.float32)[:, None] / _log_uniform(rng, 8, 40) + 0.5 * along))
+        rings = np.sin(
+            2 * math.pi * (np.arange(frame[0], dtype=np.float32)[:, None] / _log_uniform(rng, 8, 40) + 0.5 * along)
+        )
         fibre = noise_field(frame, period=1.3, rng=rng, stretch=25)
         tone = rng.uniform(0.35, 0.65) + rng.uniform(0.03, 0.12) * rings + rng.uniform(0.01, 0.06) * fibre
         return tone.astype(np.float32), 0.3 * fibre
@@ -187,7 +195,9 @@ def _tracks(size: tuple[int, int], rng: np.random.Generator) -> Layers:
             cv2.circle(canvas, place, max(radius // 2, 1), 0, -1)
     pattern = canvas.astype(np.float32) / 255.0
     low, high = sorted(rng.uniform(0, 1, 2)) if rng.random() < 0.4 else (0.0, 1.0)
-    return np.asarray(low + (high - low) * (pattern if rng.random() < 0.6 else 1 - pattern), dtype=np.float32), 0.5 * pattern
+    return np.asarray(
+        low + (high - low) * (pattern if rng.random() < 0.6 else 1 - pattern), dtype=np.float32
+    ), 0.5 * pattern
 
 
 def _printed(size: tuple[int, int], rng: np.random.Generator) -> Layers:
@@ -215,8 +225,15 @@ def _object(size: tuple[int, int], rng: np.random.Generator) -> Layers:
     angle, offset = rng.uniform(0, 2 * math.pi), rng.uniform(-0.35, 0.35) * min(size)
     line = (xs - size[1] / 2) * math.cos(angle) + (ys - size[0] / 2) * math.sin(angle) + offset
     form = str(rng.choice(["line", "disc", "ring", "bar"]))
-    radius = np.hypot(xs - size[1] * rng.uniform(0, 1), ys - size[0] * rng.uniform(0, 1)) - rng.uniform(0.3, 0.9) * min(size)
-    distance = {"line": line, "disc": radius, "ring": np.abs(radius) - rng.uniform(6, 24), "bar": np.abs(line) - rng.uniform(8, 40)}[form]
+    radius = np.hypot(xs - size[1] * rng.uniform(0, 1), ys - size[0] * rng.uniform(0, 1)) - rng.uniform(0.3, 0.9) * min(
+        size
+    )
+    distance = {
+        "line": line,
+        "disc": radius,
+        "ring": np.abs(radius) - rng.uniform(6, 24),
+        "bar": np.abs(line) - rng.uniform(8, 40),
+    }[form]
     distance = distance + rng.uniform(0, 1.5) * outline
     inside = np.clip(0.5 - distance, 0, 1).astype(np.float32)
     # the edge of the object is rounded: shade towards it
@@ -233,7 +250,9 @@ def _perforated(size: tuple[int, int], rng: np.random.Generator) -> Layers:
         ys, xs = np.mgrid[: frame[0], : frame[1]].astype(np.float32)
         cells = np.stack([(ys / pitch) % 1 - 0.5, ((xs + pitch / 2 * (np.floor(ys / pitch) % 2)) / pitch) % 1 - 0.5])
         hole = np.clip((rng.uniform(0.2, 0.38) - np.hypot(*cells)) * pitch + 0.5, 0, 1)
-        return (base * (1 - hole) + rng.uniform(0, 1) * hole).astype(np.float32), (height - 1.5 * hole).astype(np.float32)
+        return (base * (1 - hole) + rng.uniform(0, 1) * hole).astype(np.float32), (height - 1.5 * hole).astype(
+            np.float32
+        )
 
     return _turned(draw, size, rng=rng)
 
@@ -245,7 +264,9 @@ def _tiled(size: tuple[int, int], rng: np.random.Generator) -> Layers:
         ys, xs = np.mgrid[: frame[0], : frame[1]].astype(np.float32)
         to_joint = np.minimum(*(np.abs((v + 7) % p - p / 2) for v, p in ((ys, pitch[0]), (xs, pitch[1]))))
         joint = np.clip(gap - to_joint + 0.5, 0, 1)
-        return (base * (1 - joint) + rng.uniform(0, 0.9) * joint).astype(np.float32), (height - gap * joint).astype(np.float32)
+        return (base * (1 - joint) + rng.uniform(0, 0.9) * joint).astype(np.float32), (height - gap * joint).astype(
+            np.float32
+        )
 
     return _turned(draw, size, rng=rng)
 
@@ -270,7 +291,9 @@ SURFACES: dict[str, Callable[[tuple[int, int], np.random.Generator], Layers]] = 
 _WEIGHTS = np.array([2, 2, 2.5, 1.5, 1.5, 1, 1.2, 1, 1.2, 0.8, 2, 0.7, 0.8])
 
 
-def render_surface(size: tuple[int, int], *, rng: np.random.Generator, family: str | None = None) -> NDArray[np.float32]:
+def render_surface(
+    size: tuple[int, int], *, rng: np.random.Generator, family: str | None = None
+) -> NDArray[np.float32]:
     """Render a good surface.
 
     Args:
@@ -284,7 +307,7 @@ def render_surface(size: tuple[int, int], *, rng: np.random.Generator, family: s
     Raises:
         InputError: If the family is unknown or the size is below 16.
     """
-    if min(size) < 16:  # noqa: PLR2004 - documented
+    if min(size) < 16:
         msg = f"surface of {size} px asked for; at least 16 px a side"
         raise InputError(msg)
     name = str(rng.choice(list(SURFACES), p=_WEIGHTS / _WEIGHTS.sum())) if family is None else family

@@ -77,7 +77,9 @@ class StageBundle:
         stored = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
         strange = sorted(name for name, tensor in stored.items() if tensor.dtype not in DTYPES)
         if strange:
-            msg = f"tensor {strange[0]} has dtype {stored[strange[0]].dtype}; a bundle holds {', '.join(DTYPES.values())}"
+            msg = (
+                f"tensor {strange[0]} has dtype {stored[strange[0]].dtype}; a bundle holds {', '.join(DTYPES.values())}"
+            )
             raise BundleError(msg)
         table = {name: TensorSpec(shape=tuple(t.shape), dtype=DTYPES[t.dtype]) for name, t in stored.items()}
         try:
@@ -218,7 +220,7 @@ def _read(path: Path) -> bytes:
 
 def _header(path: Path, data: bytes) -> dict[str, Any]:
     """Parse the safetensors header: 8 bytes of length, then JSON."""
-    if len(data) < 8:  # noqa: PLR2004 - the length field
+    if len(data) < 8:
         msg = f"{path}: {len(data)} bytes long, too short for a safetensors file; get the file again"
         raise BundleError(msg)
     (length,) = struct.unpack("<Q", data[:8])
@@ -243,7 +245,9 @@ def _manifest(path: Path, header: dict[str, Any]) -> BundleManifest:
     metadata = header.get("__metadata__")
     text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
-        msg = f"{path}: a safetensors file without the {METADATA_KEY!r} manifest; give a bundle written by anomalib-stage"
+        msg = (
+            f"{path}: a safetensors file without the {METADATA_KEY!r} manifest; give a bundle written by anomalib-stage"
+        )
         raise BundleError(msg)
     try:
         content = json.loads(text)

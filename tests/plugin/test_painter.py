@@ -150,3 +150,36 @@ def test_a_bundle_without_good_surface_paints_no_negatives_and_says_so(
         painter = _painter(synthesizer, negatives=0.5)
     assert painter.negatives == 0.0
     assert "no negatives" in caplog.text
+
+
+def test_masks_that_the_model_would_lose_are_drawn_anew(synthesizer: StageSynthesizer) -> None:
+    def large(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        return masks.flatten(1).sum(dim=1) >= 20 + 0 * len(images)
+
+    images, seeds = good_images(8), range(8)
+    plain = _painter(synthesizer, probability=1.0)(images, seeds=seeds)
+    picky = _painter(synthesizer, probability=1.0, visible=large)(images, seeds=seeds)
+    small = ~large(images, plain.mask)
+    assert 0 < small.sum() < 8
+    assert large(images, picky.mask).all()
+    assert picky.put_back == 0
+    assert torch.equal(picky.mask[~small], plain.mask[~small])
+
+
+def test_images_stay_clean_when_no_mask_would_be_seen(synthesizer: StageSynthesizer) -> None:
+    def only_first(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        del masks
+        return images.flatten(1).mean(dim=1) > 0.9
+
+    images = good_images(3)
+    images[0] = 0.95
+    painting = _painter(synthesizer, probability=1.0, visible=only_first)(images, seeds=range(3))
+    assert painting.anomalous.tolist() == [True, False, False]
+    assert torch.equal(painting.image[1:], images[1:])
+    assert not painting.painted[1:].any()
+    assert painting.put_back == 2
+
+
+def test_negatives_need_not_be_seen(synthesizer: StageSynthesizer) -> None:
+    nothing = _painter(synthesizer, probability=0.0, negatives=1.0, visible=lambda images, _: images[:, 0, 0, 0] < 0)
+    assert nothing(good_images(2), seeds=[1, 2]).negative.all()

@@ -59,16 +59,14 @@ def test_the_anomaly_only_branch_does_not_see_the_surface(network: CompactDenois
 def test_what_lies_under_the_mask_is_never_shown(network: CompactDenoiser) -> None:
     x, t, guidance = _inputs(network, (16, 16), 2)
     changed = Guidance(guidance.clean + 5 * guidance.mask, guidance.mask, guidance.condition)
-    first, second = (
-        network(x, t, guidance=g, aligned=g.mask, branch="aware") for g in (guidance, changed)
-    )
+    first, second = (network(x, t, guidance=g, aligned=g.mask, branch="aware") for g in (guidance, changed))
     assert torch.equal(first, second)
 
 
 def test_tiles_agree_with_the_whole_away_from_their_borders(network: CompactDenoiser) -> None:
     x, t, guidance = _inputs(network, (64, 96), 1)
 
-    def shift_equivariant(x, t, *, guidance, aligned, branch):  # noqa: ANN001, ANN202
+    def shift_equivariant(x, t, *, guidance, aligned, branch):
         del t, branch
         return x * 2 + guidance.clean - aligned
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from anomalib_stage.synthesis.adapter import MaskGuidanceAdapter
 from anomalib_stage.synthesis.denoiser import AdaptedDenoiser
@@ -121,9 +121,7 @@ def test_reverse_step(
     t, mask = part["t"].long(), part["mask"].float()
     guidance = Guidance(part["clean"].expand_as(part["x"]), mask, torch.zeros(len(t), 1))
     output = golden_denoiser(weights)(part["x"], t, guidance=guidance, aligned=mask, branch=branch)
-    x0, mean, _ = reverse_step(
-        output.detach(), part["x"], t, aligned=mask, background=part["clean"], schedule=schedule
-    )
+    x0, mean, _ = reverse_step(output.detach(), part["x"], t, aligned=mask, background=part["clean"], schedule=schedule)
     _assert_close(x0, part["x0"])
     _assert_close(mean, part["mean"])
 

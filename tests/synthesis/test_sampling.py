@@ -35,7 +35,7 @@ def _square(size: int = 8) -> torch.Tensor:
     return mask
 
 
-def _wavy(x, t, *, guidance, aligned, branch):  # noqa: ANN001, ANN202 - a toy network
+def _wavy(x, t, *, guidance, aligned, branch):
     del guidance, aligned, branch
     return torch.sin(3 * x) + (t.float() / 1000).view(-1, 1, 1, 1)
 
@@ -63,7 +63,7 @@ def test_a_perfect_denoiser_ends_at_its_mean_inside_and_at_the_input_outside(con
     schedule = Schedule(config)
     mean = 0.3
 
-    def perfect(x, t, *, guidance, aligned, branch):  # noqa: ANN001, ANN202
+    def perfect(x, t, *, guidance, aligned, branch):
         # the true picture: the anomaly is `mean`; the background is clean, or nothing in the anomaly-only branch
         del aligned
         background = guidance.clean if branch == "aware" else torch.zeros_like(guidance.clean)
@@ -84,7 +84,7 @@ def test_the_background_stays_on_its_trajectory_at_every_step() -> None:
     outside = (1 - guidance.mask).bool().expand_as(guidance.clean)
     worst = []
 
-    def watching(x, t, *, guidance, aligned, branch):  # noqa: ANN001, ANN202
+    def watching(x, t, *, guidance, aligned, branch):
         truth = guidance.clean if branch == "aware" else torch.zeros_like(x)
         expected = schedule.noised(truth, t, noise)
         worst.append((x - expected)[outside].abs().max().item())
@@ -109,7 +109,18 @@ def test_time_steps_and_windows_written_out() -> None:
     ]
     fifty = schedule.timesteps(50)
     flags = window_steps(fifty, windows, steps=1000)
-    assert [t for t, only in zip(fifty, flags, strict=True) if only] == [799, 779, 759, 739, 719, 399, 379, 359, 339, 319]
+    assert [t for t, only in zip(fifty, flags, strict=True) if only] == [
+        799,
+        779,
+        759,
+        739,
+        719,
+        399,
+        379,
+        359,
+        339,
+        319,
+    ]
 
 
 @pytest.mark.parametrize("steps", range(4, 41))
@@ -135,7 +146,7 @@ def test_both_branches_are_used_where_the_windows_say() -> None:
     schedule = Schedule(COMPACT_SCHEDULE)
     seen = []
 
-    def recording(x, t, *, guidance, aligned, branch):  # noqa: ANN001, ANN202
+    def recording(x, t, *, guidance, aligned, branch):
         seen.append((int(t[0]), branch))
         if branch == "only":
             assert torch.equal(aligned, guidance.mask)

@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""STAGE anomalies for anomalib: graded diffusion paints defects with pixel-exact masks into good images.
+
+Importing this package is cheap: torch, diffusers and anomalib are imported when a name that needs them is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from anomalib_stage.errors import BundleError, DataError, DeviceError, InputError, StageError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from anomalib_stage.plugin.augment import StageAugment
+    from anomalib_stage.plugin.demo import StageDemo
+    from anomalib_stage.synthesizer import Pair, StageSynthesizer
+    from anomalib_stage.weights.bundle import StageBundle
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "DataError",
+    "DeviceError",
+    "InputError",
+    "Pair",
+    "StageAugment",
+    "StageBundle",
+    "StageDemo",
+    "StageError",
+    "StageSynthesizer",
+    "UnsupportedModelError",
+    "__version__",
+]
+
+_HOMES = {
+    "Pair": "anomalib_stage.synthesizer",
+    "StageAugment": "anomalib_stage.plugin.augment",
+    "StageBundle": "anomalib_stage.weights.bundle",
+    "StageDemo": "anomalib_stage.plugin.demo",
+    "StageSynthesizer": "anomalib_stage.synthesizer",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+    if name not in _HOMES:
+        msg = f"module 'anomalib_stage' has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
