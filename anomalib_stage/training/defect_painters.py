@@ -1,6 +1,5 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: PLR2004 - a painting recipe is made of numbers
 """How each kind of defect looks: one painter a kind, from a site to a painted cut-out.
 
 Brightness changes are in the image's units, [0, 1]; lengths are in pixels. A painter may paint outside the mask and

@@ -1,6 +1,5 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: PLR2004 - a painting recipe is made of numbers
 """The place where a defect is painted: what its surroundings look like, and fields that follow the mask.
 
 Painters work on a *site*: the mask's bounding box with a small margin. Everything they need to stay plausible is

@@ -43,6 +43,7 @@ KINDS: tuple[str, ...] = tuple(KIND_SHAPES)
 
 _STEP = 4 / 255  # smallest change given to a pixel that showed none
 _LARGEST_STEP = 0.06
+_LARGEST_SCALE = 1.8
 _SEEN = 3.01 / 255  # changes below this do not count as visible: rounding to 8 bits could leave 2/255 of them
 _THIN = 2.5  # masks of at most this depth in pixels keep a hard edge: they have no inside to fade in
 _CLEAR = 7 / 255  # smallest mean change of a mask
@@ -83,7 +84,7 @@ def _check(surface: np.ndarray, mask: np.ndarray, *, kind: str) -> None:
     if kind not in KINDS:
         msg = f"Unknown kind of defect {kind!r}. Known kinds: {', '.join(KINDS)}. Use one of them."
         raise InputError(msg)
-    if surface.ndim != 3 or surface.shape[2] != 3 or surface.dtype != np.float32:  # noqa: PLR2004 - three axes, RGB
+    if surface.ndim != 3 or surface.shape[2] != 3 or surface.dtype != np.float32:
         msg = (
             f"The surface is {surface.dtype} of shape {surface.shape}; it must be float32 of shape (H, W, 3) in [0, 1]."
         )
@@ -121,13 +122,17 @@ def _visible(site: Site, painted: np.ndarray) -> np.ndarray:
     change = painted[site.mask] - surface
     over = _OVER_NOISE if site.thickness > _THIN else _OVER_NOISE_THIN
     wanted = min(max(_CLEAR, over * site.unrest), 0.25)
-    change *= max(1.0, wanted / max(float(np.abs(change).max(axis=1).mean()), 1e-4))
+    # Scaled a little, as more would blow up noise, then shifted as a whole, less at the mask's edge.
+    mean = float(np.abs(change).max(axis=1).mean())
+    scale = float(np.clip(wanted / max(mean, 1e-4), 1, _LARGEST_SCALE))
+    lack = max(wanted - scale * mean, 0.0) * (0.4 + 0.6 * site.inner[site.mask])
+    change = scale * change + (lack if change.mean() > 0 else -lack)[:, None]
     image = np.clip(surface + change, 0, 1)
     if np.abs(image - surface).max(axis=1).mean() < 0.6 * wanted:  # no room on that side: change the other way
         rest = wanted * (0.4 + 0.6 * site.inner[site.mask]) * (1 - 2 * round(float(surface.mean())))
         image = np.clip(surface - change + rest[:, None], 0, 1)
     faint = np.abs(image - surface).max(axis=1) < _SEEN
-    outer = faint & (site.depth[site.mask] < 1.5)  # noqa: PLR2004 - pixels at the edge
+    outer = faint & (site.depth[site.mask] < 1.5)  # the outermost ring
     if outer.mean() <= _SOFT_EDGE:
         faint &= ~outer
     if faint.any():

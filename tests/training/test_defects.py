@@ -131,7 +131,7 @@ def test_same_stream_gives_the_same_defect(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", DEFECTS)
 def test_defects_of_a_kind_differ_in_strength(kind: str) -> None:
-    surface = surface_of("grey noise")
+    surface = surface_of("plain")
     mask = draw_mask(KIND_SHAPES[kind][0], (72, 96), extent=40, rng=stream(4))
 
     strengths = [

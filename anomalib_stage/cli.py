@@ -1,0 +1,258 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ``anomalib-stage`` command.
+
+Results go to stdout, progress and messages to stderr. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+torch is imported when a command runs, not for ``--help``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path  # noqa: TC003 - jsonargparse reads the annotations
+from typing import TYPE_CHECKING, Literal
+
+from anomalib_stage.errors import StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["main"]
+
+
+def pregenerate(
+    *,
+    data: Path,
+    out: Path,
+    count: int,
+    weights: str = "default",
+    defects: list[str] | None = None,
+    masks: Path | None = None,
+    seed: int = 0,
+    steps: int = 20,
+    batch_size: int = 8,
+    device: str = "auto",
+    layout: Literal["folder", "mvtec"] = "folder",
+    on_unreadable: Literal["fail", "skip"] = "fail",
+) -> None:
+    """Write synthetic image and mask pairs to a folder.
+
+    Args:
+        data: Folder of good images (searched recursively), or a data set root with train/good.
+        out: Folder to write; must be absent or empty.
+        count: Number of pairs.
+        weights: "default" or a bundle file.
+        defects: Kinds to paint, as a list; all kinds of the bundle if not given.
+        masks: Folder of masks to use in turn, each of its image's size; drawn if not given.
+        seed: Base seed; the same arguments give the same files.
+        steps: Sampling steps, 4 to 1000.
+        batch_size: Pairs painted together.
+        device: auto, cpu, cuda or cuda:N.
+        layout: "folder" (image/<kind>, mask/<kind>) or "mvtec" (a category that anomalib's MVTecAD reads).
+        on_unreadable: What to do with an image that cannot be used.
+    """
+    from anomalib_stage.offline.pregenerate import pregenerate as run
+
+    with _Progress("painting", count) as progress:
+        result = run(
+            data=data,
+            out=out,
+            count=count,
+            weights=weights,
+            defects=defects,
+            masks=masks,
+            seed=seed,
+            steps=steps,
+            batch_size=batch_size,
+            device=device,
+            layout=layout,
+            on_unreadable=on_unreadable,
+            progress=progress,
+        )
+    print(json.dumps(result))
+
+
+def preview(
+    *,
+    data: Path,
+    out: Path,
+    weights: str = "default",
+    defects: list[str] | None = None,
+    count: int = 8,
+    seed: int = 0,
+    steps: int = 20,
+    device: str = "auto",
+    size: int | None = None,
+) -> None:
+    """Write a PNG grid of what a bundle paints: clean, mask, synthetic, difference x4, zoom.
+
+    Args:
+        data: Folder of good images (searched recursively), or a data set root with train/good.
+        out: PNG to write.
+        weights: "default" or a bundle file.
+        defects: Kinds to paint in turn, as a list ("good" too); all kinds of the bundle if not given.
+        count: Rows of the grid.
+        seed: Base seed.
+        steps: Sampling steps, 4 to 1000.
+        device: auto, cpu, cuda or cuda:N.
+        size: Resize images to this side in pixels first.
+    """
+    from anomalib_stage.offline.preview import preview as run
+
+    print(
+        run(
+            data=data,
+            out=out,
+            weights=weights,
+            defects=defects,
+            count=count,
+            seed=seed,
+            steps=steps,
+            device=device,
+            size=size,
+        )
+    )
+
+
+def fit(
+    *,
+    out: Path,
+    normal: Path | None = None,
+    defects: Path | None = None,
+    masks: Path | None = None,
+    include: Path | None = None,
+    rename: dict[str, str] | None = None,
+    base: str = "default",
+    procedural: float = 0.25,
+    max_steps: int | None = None,
+    max_time: str | None = None,
+    batch_size: int = 16,
+    learning_rate: float = 4e-4,
+    seed: int = 0,
+    device: str = "auto",
+    workdir: Path | None = None,
+    sheet_minutes: float = 5.0,
+    resume: bool = False,
+) -> None:
+    """Train a denoiser on good images, real defects and rendered ones, and write its bundle.
+
+    Args:
+        out: Bundle to write (.safetensors).
+        normal: Folder of good images, searched recursively.
+        defects: Folder with one sub-folder of defect images for each kind.
+        masks: Folder with the same sub-folders of masks, <stem>_mask.png or <stem>.png.
+        include: JSON file {kind: [stems]} or {kind: {"fit": [stems]}} of the defects to use.
+        rename: Names to learn folders under, {folder: kind}; two folders may share one.
+        base: Bundle to start from: "default", "none" (from scratch) or a file.
+        procedural: Share of rendered surfaces with rendered defects in training, 0 to 1.
+        max_steps: Steps in total; the learning rate then decays to 0 over them.
+        max_time: Wall-clock limit HH:MM:SS; 20 minutes if neither limit is given.
+        batch_size: Regions in a step.
+        learning_rate: Peak learning rate.
+        seed: Base seed.
+        device: auto, cpu, cuda or cuda:N.
+        workdir: Checkpoints, logs and sample sheets; <out without suffix>-fit by default.
+        sheet_minutes: Minutes between sample sheets and held-out losses.
+        resume: Go on from the last checkpoint in workdir.
+    """
+    from anomalib_stage.training.fit import fit as run
+
+    print(
+        run(
+            out=out,
+            normal=normal,
+            defects=defects,
+            masks=masks,
+            include=include,
+            rename=rename,
+            base=base,
+            procedural=procedural,
+            max_steps=max_steps,
+            max_time=max_time,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            device=device,
+            workdir=workdir,
+            sheet_minutes=sheet_minutes,
+            resume=resume,
+        )
+    )
+
+
+def inspect(file: str) -> None:
+    """Print what a bundle is: backbone, kinds, training, digest. Validates the whole file.
+
+    Args:
+        file: "default" or a bundle file.
+    """
+    from anomalib_stage.weights.bundle import StageBundle
+
+    rows = StageBundle.load(file).describe()
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "pregenerate": pregenerate,
+    "preview": preview,
+    "fit": fit,
+    "inspect": inspect,
+}
+
+
+class _Progress:
+    """A rich progress bar on stderr where that is a terminal; otherwise nothing."""
+
+    def __init__(self, what: str, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self.console = Console(stderr=True)
+        self.bar = Progress(console=self.console, disable=not sys.stderr.isatty())
+        self.task = self.bar.add_task(what, total=max(total, 1))
+
+    def __enter__(self) -> _Progress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        self.bar.update(self.task, completed=done, total=total)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv (Sequence[str] | None): Arguments without the program's name; None for the process's own.
+
+    Returns:
+        int: Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    from jsonargparse import CLI
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["inspect"] and len(arguments) > 1 and not arguments[1].startswith("-"):
+        arguments.insert(1, "--file")  # the one positional: `anomalib-stage inspect FILE`
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        CLI(COMMANDS, as_positional=False, args=arguments, prog="anomalib-stage")
+    except StageError as error:
+        print(f"anomalib-stage: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("anomalib-stage: interrupted", file=sys.stderr)
+        return 130
+    except SystemExit as stop:  # argparse: 0 for --help, 2 for wrong usage
+        return stop.code if isinstance(stop.code, int) else 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

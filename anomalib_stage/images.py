@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Finding, reading and writing image files."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from anomalib_stage.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["SUFFIXES", "encode_png", "find_images", "read_image", "read_mask", "write_file"]
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+"""File name endings that count as images, in lower case."""
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Return every image below a folder, sorted by path.
+
+    Args:
+        folder (Path): Folder, searched recursively.
+
+    Returns:
+        list[Path]: At least one path.
+
+    Raises:
+        DataError: If the folder is missing or holds no image.
+    """
+    if not folder.is_dir():
+        msg = f"{folder}: no such folder; give a folder of images"
+        raise DataError(msg)
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        msg = f"{folder}: no image in it (looked recursively for {', '.join(SUFFIXES)})"
+        raise DataError(msg)
+    return found
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image as 8-bit RGB; grey becomes three equal channels, alpha is dropped, 16 bit is reduced to 8.
+
+    Pixels are taken as stored: an orientation tag is not applied, as in anomalib.
+
+    Args:
+        path (Path): File.
+
+    Returns:
+        NDArray[np.uint8]: ``(H, W, 3)`` RGB.
+
+    Raises:
+        DataError: If the file cannot be read as an image.
+    """
+    return np.ascontiguousarray(_decoded(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)[..., ::-1])
+
+
+def read_mask(path: Path, *, size: tuple[int, int], image: Path) -> NDArray[np.bool_]:
+    """Read a mask: pixels above half of the range are the anomaly.
+
+    Args:
+        path (Path): File.
+        size (tuple[int, int]): Height and width that it must have.
+        image (Path): Image that it belongs to, for the message.
+
+    Returns:
+        NDArray[np.bool_]: ``size``, not empty.
+
+    Raises:
+        DataError: If the file cannot be read, is empty or has another size.
+    """
+    mask = _decoded(path, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION) > 127
+    if mask.shape != tuple(size):
+        seen, wanted = f"{mask.shape[1]}x{mask.shape[0]}", f"{size[1]}x{size[0]}"
+        msg = f"{path}: mask is {seen} px, but its image {image} is {wanted} px; masks must have the image's size"
+        raise DataError(msg)
+    if not mask.any():
+        msg = f"{path}: mask is empty; remove it, or mark at least one pixel with 255"
+        raise DataError(msg)
+    return np.asarray(mask, dtype=np.bool_)
+
+
+def _decoded(path: Path, flags: int) -> NDArray[np.uint8]:
+    try:
+        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    except OSError as error:
+        msg = f"{path}: cannot be read ({error.strerror or error}); check the file and its permissions"
+        raise DataError(msg) from error
+    with contextlib.suppress(cv2.error):
+        pixels = cv2.imdecode(data, flags) if len(data) else None
+        if pixels is not None:
+            return np.asarray(pixels, dtype=np.uint8)
+    msg = f"{path}: not a readable image; repair or remove it"
+    raise DataError(msg)
+
+
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode ``(H, W)`` grey or ``(H, W, 3)`` RGB as PNG; the same pixels give the same bytes."""
+    ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    return bytes(cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name and rename it, so that there is never half a file.
+
+    Raises:
+        DataError: If it cannot be written; nothing is left behind.
+    """
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        msg = f"{path}: cannot be written ({error.strerror or error}); choose a folder with space that you may write to"
+        raise DataError(msg) from error
