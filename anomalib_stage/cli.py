@@ -226,6 +226,14 @@ class _Progress:
         self.bar.update(self.task, completed=done, total=total)
 
 
+def _underscored(argument: str) -> str:
+    """Accept ``--batch-size`` for ``--batch_size``, as users type it."""
+    if not argument.startswith("--"):
+        return argument
+    name, separator, value = argument.partition("=")
+    return "--" + name[2:].replace("-", "_") + separator + value
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -237,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from jsonargparse import CLI
 
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [_underscored(argument) for argument in (sys.argv[1:] if argv is None else argv)]
     if arguments[:1] == ["inspect"] and len(arguments) > 1 and not arguments[1].startswith("-"):
         arguments.insert(1, "--file")  # the one positional: `anomalib-stage inspect FILE`
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
