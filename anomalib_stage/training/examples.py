@@ -7,22 +7,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-
 from anomalib_stage.errors import DataError
+from anomalib_stage.images import find_images, read_image, read_mask
 from anomalib_stage.training.data import Example
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["load_examples", "load_images"]
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-
 
 def load_images(folder: Path) -> list[NDArray[np.uint8]]:
     """Read every image below a folder, sorted by path.
@@ -36,7 +32,7 @@ def load_images(folder: Path) -> list[NDArray[np.uint8]]:
     Raises:
         DataError: If the folder is missing or holds no image, or an image cannot be read.
     """
-    return [_read(path, cv2.IMREAD_COLOR)[..., ::-1] for path in _images(folder)]
+    return [read_image(path) for path in find_images(folder)]
 
 
 def load_examples(
@@ -62,14 +58,15 @@ def load_examples(
         raise DataError(msg)
     wanted = _include(include)
     examples = []
-    for path in _images(defects):
+    for path in find_images(defects):
         kind = path.parent.name
         if kind == "good" or (wanted is not None and path.stem not in wanted.get(kind, ())):
             continue
-        image = np.ascontiguousarray(_read(path, cv2.IMREAD_COLOR)[..., ::-1])
-        examples.append(Example(image, _mask_of(path, masks / kind, image.shape[:2]), rename.get(kind, kind)))
+        image = read_image(path)
+        mask = read_mask(_mask_path(path, masks / kind), size=(image.shape[0], image.shape[1]), image=path)
+        examples.append(Example(image, mask, rename.get(kind, kind)))
     if not examples:
-        msg = f"no defect image left in {defects}; one sub-folder for each kind is expected, and --include must name stems in it"
+        msg = f"{defects}: no defect image left; give one sub-folder for each kind, and stems in it to --include"
         raise DataError(msg)
     return examples
 
@@ -85,36 +82,10 @@ def _include(path: Path | None) -> dict[str, set[str]] | None:
         raise DataError(msg) from error
 
 
-def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        msg = f"{folder} is not a folder; give a folder of images"
-        raise DataError(msg)
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not found:
-        msg = f"no image in {folder} (searched recursively for {', '.join(sorted(SUFFIXES))})"
-        raise DataError(msg)
-    return found
-
-
-def _read(path: Path, flags: int) -> NDArray[np.uint8]:
-    data = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", dtype=np.uint8), flags)
-    if data is None:
-        msg = f"{path} cannot be read as an image; remove or repair it"
-        raise DataError(msg)
-    return np.asarray(data, dtype=np.uint8)
-
-
-def _mask_of(image: Path, folder: Path, size: tuple[int, ...]) -> NDArray[np.bool_]:
+def _mask_path(image: Path, folder: Path) -> Path:
     candidates = [folder / f"{image.stem}_mask.png", folder / f"{image.stem}.png"]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
-        msg = f"{image} has no mask; expected {candidates[0]} or {candidates[1].name}"
+        msg = f"{image}: no mask for it; expected {candidates[0]} or {candidates[1].name} beside it"
         raise DataError(msg)
-    mask = _read(path, cv2.IMREAD_GRAYSCALE) > 127
-    if mask.shape != tuple(size):
-        msg = f"{path} is {mask.shape[1]}x{mask.shape[0]} px but its image is {size[1]}x{size[0]}; masks must have the image's size"
-        raise DataError(msg)
-    if not mask.any():
-        msg = f"{path} is empty; remove the pair or repair the mask"
-        raise DataError(msg)
-    return mask
+    return path

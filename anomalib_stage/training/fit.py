@@ -125,14 +125,9 @@ def fit(
     held_out = RegionDataset(source, kinds=kinds, seed=derive_seed(seed, "held-out"))
     batches = StepBatches(batch_size, steps=EPOCH_STEPS, side=REGION_SIDE)
     trainer = _trainer(folder, target, max_steps=max_steps, limit=limit, sheet_minutes=sheet_minutes)
-    trainer.fit(
-        module,
-        DataLoader(dataset, batch_sampler=batches, num_workers=1, persistent_workers=True, prefetch_factor=4),
-        DataLoader(held_out, batch_sampler=[[(i, REGION_SIDE) for i in range(HELD_OUT)]]),
-        ckpt_path=checkpoint if resume else None,
-    )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    loader = DataLoader(dataset, batch_sampler=batches, num_workers=1, persistent_workers=True, prefetch_factor=4)
+    looked_at = DataLoader(held_out, batch_sampler=[[(i, REGION_SIDE) for i in range(HELD_OUT)]])
+    _run(trainer, module, loader, looked_at, checkpoint=checkpoint if resume else None)
 
     # write
     summary = {
@@ -222,7 +217,7 @@ def _trainer(
         default_root_dir=folder,
         logger=CSVLogger(folder, name="logs", version=""),
         gradient_clip_val=1.0,
-        log_every_n_steps=20,
+        log_every_n_steps=min(20, EPOCH_STEPS),
         num_sanity_val_steps=0,
         check_val_every_n_epoch=None,
         val_check_interval=timedelta(minutes=sheet_minutes),
@@ -237,6 +232,25 @@ def _trainer(
             *([RichProgressBar()] if on_terminal else []),
         ],
     )
+
+
+def _run(
+    trainer: Trainer,
+    module: GradedDiffusion,
+    loader: DataLoader[dict[str, torch.Tensor]],
+    held_out: DataLoader[dict[str, torch.Tensor]],
+    *,
+    checkpoint: Path | None,
+) -> None:
+    """Train; an interruption leaves as KeyboardInterrupt (Lightning turns it into an exit of the process)."""
+    try:
+        trainer.fit(module, loader, held_out, ckpt_path=checkpoint)
+    except SystemExit as stop:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from stop
+    if trainer.interrupted:
+        raise KeyboardInterrupt
 
 
 def _bundle(

@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""``fit``: what it learns from, exact resume, and what it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from anomalib_stage.errors import BundleError, DataError, InputError
+from anomalib_stage.synthesizer import StageSynthesizer
+from anomalib_stage.training import fit as fit_module
+from anomalib_stage.training.fit import fit
+from anomalib_stage.training.module import GradedDiffusion
+from anomalib_stage.weights.bundle import StageBundle
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four good images, and three of each of two defect kinds with masks."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for folder in ("good", "defects/rust", "defects/scratch", "masks/rust", "masks/scratch"):
+        (root / folder).mkdir(parents=True)
+    for i in range(4):
+        cv2.imwrite(str(root / "good" / f"{i}.png"), rng.integers(90, 110, (80, 100, 3), dtype=np.uint8))
+    for kind, level in (("rust", 20), ("scratch", 240)):
+        for i in range(3):
+            image = rng.integers(90, 110, (80, 100, 3), dtype=np.uint8)
+            mask = np.zeros((80, 100), dtype=np.uint8)
+            mask[20 + 5 * i : 30 + 5 * i, 40:52] = 255
+            image[mask > 0] = level
+            cv2.imwrite(str(root / "defects" / kind / f"{i}.png"), image)
+            cv2.imwrite(str(root / "masks" / kind / f"{i}_mask.png"), mask)
+    return root
+
+
+def _arguments(data: Path, base: Path, out: Path) -> dict:
+    return {
+        "out": out,
+        "normal": data / "good",
+        "defects": data / "defects",
+        "masks": data / "masks",
+        "base": str(base),
+        "max_steps": 12,
+        "batch_size": 4,
+        "device": "cpu",
+    }
+
+
+@pytest.fixture(autouse=True)
+def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_module, "EPOCH_STEPS", 5)
+    monkeypatch.setattr(fit_module, "HELD_OUT", 8)
+
+
+def test_a_fitted_bundle_knows_the_new_kind_and_paints_it(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    out = fit(**_arguments(data, tiny_bundle_path, tmp_path / "fitted.safetensors"))
+    bundle, base = StageBundle.load(out), StageBundle.load(tiny_bundle_path)
+    assert set(bundle.kinds) >= {*base.kinds, "rust"}
+    assert bundle.manifest.base_digest == base.digest
+    assert bundle.manifest.training["steps"] == 12
+    assert bundle.manifest.training["defects"] == {"rust": 3, "scratch": 3}
+    changed = [name for name in base.tensors if not torch.equal(bundle.floats()[name], base.floats()[name])]
+    assert len(changed) > len(base.tensors) / 2
+    pair = StageSynthesizer(bundle, device="cpu")(torch.rand(1, 3, 64, 64), defects="rust")
+    assert pair.defect == ["rust"]
+    assert bool(pair.label.all())
+
+
+def test_an_interrupted_fit_resumes_exactly(
+    data: Path, tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = fit(**_arguments(data, tiny_bundle_path, tmp_path / "straight.safetensors"))
+    original = GradedDiffusion.training_step
+
+    def interrupted(self: GradedDiffusion, batch: dict, batch_idx: int) -> torch.Tensor:
+        if self.global_step == 8:
+            raise KeyboardInterrupt
+        return original(self, batch, batch_idx)
+
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "resumed.safetensors")
+    monkeypatch.setattr(GradedDiffusion, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(**arguments)
+    assert not arguments["out"].exists()
+    monkeypatch.setattr(GradedDiffusion, "training_step", original)
+    resumed = fit(**arguments, resume=True)
+    assert StageBundle.load(resumed).digest == StageBundle.load(straight).digest
+
+
+def test_the_loss_falls_and_the_sheet_is_written(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "longer.safetensors")
+    arguments |= {"max_steps": 80, "procedural": 0.0, "learning_rate": 3e-3, "sheet_minutes": 0.02}
+    fit(**arguments)
+    folder = tmp_path / "longer-fit"
+    sheets = sorted((folder / "sheets").glob("step-*.png"))
+    assert sheets
+    assert cv2.imread(str(sheets[-1])).std() > 0
+    rows = (folder / "logs" / "metrics.csv").read_text().splitlines()
+    column = rows[0].split(",").index("train/loss")
+    losses = [float(row.split(",")[column]) for row in rows[1:] if row.split(",")[column]]
+    assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:2])
+
+
+def test_folders_can_share_a_kind_and_include_selects(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    chosen = tmp_path / "include.json"
+    chosen.write_text(json.dumps({"rust": {"fit": ["0", "2"], "eval": ["1"]}, "scratch": ["1"]}))
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "some.safetensors")
+    out = fit(**{**arguments, "max_steps": 2}, include=chosen, rename={"rust": "hole"})
+    training = StageBundle.load(out).manifest.training
+    assert training["defects"] == {"hole": 2, "scratch": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"procedural": 1.5}, InputError, r"--procedural is 1.5; it must be in \[0, 1\]"),
+        ({"batch_size": 0}, InputError, "--batch-size is 0"),
+        ({"max_time": "5m"}, InputError, "HH:MM:SS"),
+        ({"normal": Path("absent")}, DataError, "absent: no such folder"),
+        ({"masks": None}, DataError, "--defects needs --masks"),
+        ({"masks": "good"}, DataError, "no mask for it"),
+        ({"include": Path(__file__)}, DataError, "is not a JSON file"),
+        ({"normal": None, "defects": None, "procedural": 0.0}, DataError, "nothing to train on"),
+        ({"base": "absent.safetensors"}, BundleError, "absent.safetensors: no such file"),
+        ({"resume": True}, DataError, "there is no checkpoint"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(
+    data: Path, tiny_bundle_path: Path, tmp_path: Path, change: dict, error: type[Exception], message: str
+) -> None:
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "out.safetensors") | change
+    if arguments["masks"] == "good":
+        arguments["masks"] = data / "good"
+    with pytest.raises(error, match=message):
+        fit(**arguments)
+    assert list(tmp_path.iterdir()) == []
