@@ -27,7 +27,7 @@ GAP, HEADER = 4, 24
 
 def enlarged(cell: Picture, scale: int) -> Picture:
     """Enlarge by a whole factor, every pixel a block."""
-    return cell.repeat(scale, axis=0).repeat(scale, axis=1)
+    return np.asarray(cell.repeat(scale, axis=0).repeat(scale, axis=1), dtype=np.uint8)
 
 
 def difference(before: Picture, after: Picture, *, gain: int = 4) -> Picture:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from anomalib_stage.errors import BundleError, DeviceError, InputError
-from anomalib_stage.seeds import derive_seed, generators, numpy_generator, standard_normal
+from anomalib_stage.inputs import check_images, checked_masks, seed_list
+from anomalib_stage.seeds import generators, numpy_generator, standard_normal
 from anomalib_stage.settings import SynthesisSettings
 from anomalib_stage.synthesis.codec import PixelCodec
 from anomalib_stage.synthesis.compositing import composite
 from anomalib_stage.synthesis.denoiser import CompactDenoiser, TiledDenoiser
 from anomalib_stage.synthesis.masks import draw_extent, draw_mask
-from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE, Region, crop, region_around
+from anomalib_stage.synthesis.regions import Region, crop, region_around
 from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
 from anomalib_stage.synthesis.schedule import Schedule
 from anomalib_stage.weights.bundle import StageBundle
@@ -125,20 +126,20 @@ class StageSynthesizer:
         Raises:
             InputError: If an argument has a shape, dtype, range or name that cannot be used; the message says which.
         """
-        _check_images(images)
+        check_images(images)
         count, size = len(images), (images.shape[2], images.shape[3])
-        seed_list = _seed_list(seeds, count)
-        kinds = self._kinds(defects, seed_list)
-        chosen = self._draw_masks(kinds, seed_list, size) if masks is None else _checked_masks(masks, images)
+        per_sample = seed_list(seeds, count)
+        kinds = self._kinds(defects, per_sample)
+        chosen = self._draw_masks(kinds, per_sample, size) if masks is None else checked_masks(masks, images)
         regions = [region_around(mask[0].numpy(), margin=self.settings.margin) for mask in chosen]
         painted = images.as_subclass(torch.Tensor).clone()
         for group in _groups(regions, self.settings.region_batch):
-            patches = self._paint(images, chosen, [regions[i] for i in group], kinds, seed_list, group)
+            patches = self._paint(images, chosen, [regions[i] for i in group], kinds, per_sample, group)
             for patch, i in zip(patches, group, strict=True):
                 composite(painted[i], patch.to(painted.device), mask=chosen[i].to(painted.device), region=regions[i])
         touched = chosen.to(images.device)
         label = torch.tensor([kind != GOOD for kind in kinds], device=images.device)
-        return Pair(painted, touched & label.view(-1, 1, 1, 1), label, kinds, seed_list, touched)
+        return Pair(painted, touched & label.view(-1, 1, 1, 1), label, kinds, per_sample, touched)
 
     def _kinds(self, defects: str | Sequence[str | None] | None, seeds: Sequence[int]) -> list[str]:
         given = [defects] * len(seeds) if defects is None or isinstance(defects, str) else list(defects)
@@ -185,7 +186,10 @@ class StageSynthesizer:
             self._network.condition([kinds[i] for i in group]),
         )
         streams = generators([seeds[i] for i in group], "noise")
-        return self._codec.decode(self._sample(guidance, streams))
+        painted = self._codec.decode(self._sample(guidance, streams))
+        # a grey camera makes grey defects: three equal channels stay equal
+        grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
+        return torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
 
     def _sample(self, guidance: Guidance, streams: Sequence[torch.Generator]) -> Tensor:
         sampler = self.settings.sampler
@@ -240,6 +244,11 @@ def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
     return network
 
 
+def _module_name(name: str) -> str:
+    """Name in the network of a tensor in the bundle."""
+    return name.replace("denoiser.", "unet.", 1).replace("condition.", "conditions.", 1)
+
+
 def resolve_device(device: str | torch.device) -> torch.device:
     """Return the device named; ``auto`` is CUDA if there is one.
 
@@ -254,51 +263,10 @@ def resolve_device(device: str | torch.device) -> torch.device:
         msg = f"device {device!r} is not a device name; use 'auto', 'cpu', 'cuda' or 'cuda:N'"
         raise DeviceError(msg) from error
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        msg = f"device {device!r} asked for, but this machine has {torch.cuda.device_count()} CUDA devices; use 'cpu' or 'auto'"
+        found = torch.cuda.device_count()
+        msg = f"device {device!r} asked for, but this machine has {found} CUDA devices; use 'cpu' or 'auto'"
         raise DeviceError(msg)
     return resolved
-
-
-def _check_images(images: Tensor) -> None:
-    if not isinstance(images, torch.Tensor) or images.dim() != 4 or images.shape[1] != 3:
-        shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
-        msg = f"images must be a tensor (B, 3, H, W), got {shape}; repeat a grey channel three times, drop alpha"
-        raise InputError(msg)
-    if not images.is_floating_point():
-        msg = f"images must be float in [0, 1], got {images.dtype}; divide uint8 by 255"
-        raise InputError(msg)
-    if min(images.shape[2:]) < MIN_IMAGE_SIDE:
-        msg = f"images are {images.shape[2]}x{images.shape[3]} px; at least {MIN_IMAGE_SIDE} px a side are needed"
-        raise InputError(msg)
-    low, high = (float(v) for v in images.aminmax()) if images.numel() else (0.0, 0.0)
-    if not (low >= -1e-3 and high <= 1.0 + 1e-3):  # also catches NaN
-        msg = f"images must be in [0, 1] without NaN, got [{low:.3g}, {high:.3g}]; undo normalisation before synthesis"
-        raise InputError(msg)
-
-
-def _seed_list(seeds: int | Sequence[int], count: int) -> list[int]:
-    if isinstance(seeds, int):
-        return [derive_seed(seeds, i) for i in range(count)]
-    if len(seeds) != count:
-        msg = f"{len(seeds)} seeds for {count} images; give one for each image, or a single int"
-        raise InputError(msg)
-    return [int(seed) for seed in seeds]
-
-
-def _checked_masks(masks: Tensor, images: Tensor) -> Tensor:
-    wanted = (len(images), 1, *images.shape[2:])
-    if tuple(masks.shape) != wanted:
-        msg = f"masks have shape {tuple(masks.shape)}; they must be {wanted}, the size of the images"
-        raise InputError(msg)
-    if masks.dtype != torch.bool and not bool(((masks == 0) | (masks == 1)).all()):
-        msg = "masks must be binary (bool, or 0 and 1); threshold them first (mask > 0.5)"
-        raise InputError(msg)
-    chosen = masks.as_subclass(torch.Tensor).bool().cpu()
-    empty = (~chosen.flatten(1).any(dim=1)).nonzero().flatten().tolist()
-    if empty:
-        msg = f"mask {empty[0]} of the batch is empty; leave that image out, or give it a mask with at least one pixel"
-        raise InputError(msg)
-    return chosen
 
 
 def _groups(regions: Sequence[Region], limit: int) -> Iterator[list[int]]:

@@ -119,6 +119,16 @@ def test_the_global_random_streams_are_not_touched(synth: StageSynthesizer) -> N
     assert before[2] == random.getstate()
 
 
+def test_a_grey_image_stays_grey_and_a_coloured_one_does_not(synth: StageSynthesizer) -> None:
+    grey = _images(1)[:, :1].expand(-1, 3, -1, -1)
+    pair = synth(torch.cat([grey, _images(1)]), seeds=0)
+    inside = pair.painted[:, 0]
+    assert torch.equal(pair.image[0, 0], pair.image[0, 1])
+    assert torch.equal(pair.image[0, 0], pair.image[0, 2])
+    assert not torch.equal(pair.image[0][:, inside[0]], grey[0][:, inside[0]])
+    assert not torch.equal(pair.image[1, 0][inside[1]], pair.image[1, 1][inside[1]])
+
+
 def test_good_is_a_negative(synth: StageSynthesizer) -> None:
     images = _images(2)
     pair = synth(images, defects=["good", None], seeds=0)

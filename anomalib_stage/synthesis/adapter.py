@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Mask guidance adapter (MGA) of the published method: rewrites a network's eps, told the mask (reference section 2)."""
+"""Mask guidance adapter (MGA) of the published method: rewrites a network's eps, told the mask."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MaskGuidanceAdapter(nn.Module):
 
         Args:
             eps (Tensor): Prediction of the network, ``(B, C, h, w)`` float.
-            mask (Tensor): Alignment mask (aware branch) or anomaly mask (anomaly-only branch), ``(B, 1, h, w)`` in [0, 1].
+            mask (Tensor): ``(B, 1, h, w)`` in [0, 1]: alignment mask (aware branch) or anomaly mask (anomaly-only).
 
         Returns:
             Tensor: ``(B, C, h, w)``.

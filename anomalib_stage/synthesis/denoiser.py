@@ -73,7 +73,7 @@ class CompactDenoiser(nn.Module):
     @property
     def multiple(self) -> int:
         """Region sides must be multiples of this many pixels."""
-        return int(self.cells**0.5) * 2 ** (len(self.unet.config.block_out_channels) - 1)
+        return round(self.cells**0.5) * int(2 ** (len(self.unet.config.block_out_channels) - 1))
 
     def condition(self, kinds: Sequence[str]) -> Tensor:
         """Condition vectors of the named kinds, ``(len(kinds), D)``.
@@ -127,7 +127,7 @@ def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
 def _bf16_is_fast(device: torch.device) -> bool:
     """Half precision where the hardware multiplies in it: CUDA with bf16, CPU with AVX-512 BF16 or AMX."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 

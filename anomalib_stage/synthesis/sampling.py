@@ -172,7 +172,7 @@ def reverse_step(
         schedule (Schedule): Noise schedule.
 
     Returns:
-        tuple[Tensor, Tensor, Tensor]: ``x0' = m x0 + (1 - m) k``, posterior mean, posterior standard deviation (0 at t = 0).
+        tuple[Tensor, Tensor, Tensor]: ``x0' = m x0 + (1 - m) k``, posterior mean, posterior deviation (0 at t = 0).
     """
     x0 = blend(aligned, schedule.clean_estimate(output, x, t), background)
     from_x0, from_x, deviation = (per_sample(table, t, x) for table in schedule.posterior)

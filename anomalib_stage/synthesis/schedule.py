@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Noise schedule and alignment mask: the time axis of graded diffusion.
 
-Notation (paper and published code -> here): ``ab_t`` -> ``alphas_cumprod[t]``; ``q(x, t; n)`` -> :meth:`Schedule.noised`;
-the paper's EMA, *explicit mask alignment*, -> :func:`alignment` (``ema`` means averaged weights elsewhere).
+Notation (paper and published code -> here): ``ab_t`` -> ``alphas_cumprod[t]``; ``q(x, t; n)`` ->
+:meth:`Schedule.noised`; the paper's EMA, *explicit mask alignment*, -> :func:`alignment` (``ema`` means averaged weights elsewhere).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ COMPACT_SCHEDULE: dict[str, Any] = {
     "prediction_type": "v_prediction",
     "rescale_betas_zero_snr": True,
 }
-"""The compact backbone's: x_T carries no signal (Lin et al. 2024, arXiv 2305.08891), so few steps from pure noise are valid."""
+"""The compact backbone's: x_T carries no signal (Lin et al. 2024, arXiv 2305.08891), so few steps from noise are valid."""
 
 SHRINK_END = 0.2
-"""Fraction of the diffusion time below which the alignment mask is exactly the anomaly mask (published: 200 of 1000)."""
+"""Fraction of the diffusion time below which the alignment mask is the anomaly mask (published: 200 of 1000)."""
 
 
 def per_sample(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
@@ -49,12 +49,13 @@ def per_sample(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
 
 
 def _precise_betas(tables: DDPMScheduler) -> Tensor:
-    """Betas in float64: the published tables are, and diffusers' float32 roundings add up to 1e-4 over its 1000 steps."""
+    """Betas in float64, as published: the float32 roundings of diffusers add up to 1e-4 over 1000 steps."""
     config = tables.config
     if config.beta_schedule == "scaled_linear" and config.trained_betas is None and not config.rescale_betas_zero_snr:
         ends = config.beta_start**0.5, config.beta_end**0.5
-        return torch.linspace(*ends, config.num_train_timesteps, dtype=torch.float64) ** 2
-    return tables.betas.double()
+        return torch.linspace(*ends, int(config.num_train_timesteps), dtype=torch.float64) ** 2
+    betas: Tensor = tables.betas.double()
+    return betas
 
 
 def _posterior(betas: Tensor, ab: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -179,7 +180,7 @@ def window_steps(timesteps: Sequence[int], windows: Sequence[tuple[float, float]
         steps (int): Number of training time steps T.
 
     Returns:
-        list[bool]: One flag for each step. Every window has at least one step, its nearest, however few steps there are.
+        list[bool]: One flag for each step. Every window has at least one step, its nearest, however few there are.
     """
     chosen: set[int] = set()
     for low, high in windows:

@@ -107,7 +107,7 @@ def _sensed(picture: Field, *, rng: np.random.Generator) -> Field:
     grain = rng.standard_normal((*picture.shape[:2], 1 if grey or rng.random() < 0.5 else 3), dtype=np.float32)
     if rng.random() < 0.4:
         sigma = rng.uniform(0.4, 0.9)
-        grain = cv2.GaussianBlur(grain, (0, 0), sigma).reshape(grain.shape)
+        grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), sigma), dtype=np.float32).reshape(grain.shape)
         grain /= max(float(grain.std()), 1e-6)
     fixed, growing = abs(rng.normal(0, 0.012)), abs(rng.normal(0, 0.025))
     return np.asarray(picture + grain * (fixed + growing * np.sqrt(np.clip(picture, 0, 1))), dtype=np.float32)

@@ -80,7 +80,7 @@ def _edge_mask(side: int, extent: float, *, rng: np.random.Generator) -> NDArray
 
 
 GOOD_SHARE = 0.2
-"""Share of rendered examples that teach ``good``, intact surface: the negatives must carry the same trace as the defects."""
+"""Share of rendered examples that teach ``good``, intact surface: negatives must carry the same trace as defects."""
 
 
 class ProceduralDefects:
@@ -144,8 +144,8 @@ class RealDefects:
         pool = self.by_kind[kind]
         example = pool[int(rng.integers(len(pool)))]
         image, mask = _at_least(example.image, side), _at_least(example.mask.view(np.uint8), side)
-        top = _window(mask.any(axis=1), side, rng=rng)
-        left = _window(mask.any(axis=0), side, rng=rng)
+        top = _window(np.asarray(mask.any(axis=1)), side, rng=rng)
+        left = _window(np.asarray(mask.any(axis=0)), side, rng=rng)
         window = (slice(top, top + side), slice(left, left + side))
         cut = mask[window].astype(np.bool_)
         return _flipped(Example(image[window], cut, kind), rng=rng) if cut.any() else self.draw(side, rng=rng)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load_examples", "load_images"]
 
+
 def load_images(folder: Path) -> list[NDArray[np.uint8]]:
     """Read every image below a folder, sorted by path.
 

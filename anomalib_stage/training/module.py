@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from diffusers.optimization import get_scheduler
@@ -18,6 +18,7 @@ from anomalib_stage.training.loss import graded_loss
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
     from torch import Tensor
 
     from anomalib_stage.synthesis.denoiser import CompactDenoiser
@@ -98,7 +99,7 @@ class GradedDiffusion(LightningModule):
             if len(chosen):
                 self.log(f"held_out/{kind}", chosen.mean(), batch_size=len(chosen))
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with warm-up, then cosine decay where the number of steps is known."""
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
         scheduler = get_scheduler(

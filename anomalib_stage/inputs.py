@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of what users hand to the synthesizer: each refusal is one sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from anomalib_stage.errors import InputError
+from anomalib_stage.seeds import derive_seed
+from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+__all__ = ["check_images", "checked_masks", "seed_list"]
+
+
+def check_images(images: Tensor) -> None:
+    """Refuse anything but ``(B, 3, H, W)`` float in [0, 1] without NaN, at least 32 px a side.
+
+    Raises:
+        InputError: Says what was seen and what to do.
+    """
+    if not isinstance(images, torch.Tensor) or images.dim() != 4 or images.shape[1] != 3:
+        shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
+        msg = f"images must be a tensor (B, 3, H, W), got {shape}; repeat a grey channel three times, drop alpha"
+        raise InputError(msg)
+    if not images.is_floating_point():
+        msg = f"images must be float in [0, 1], got {images.dtype}; divide uint8 by 255"
+        raise InputError(msg)
+    if min(images.shape[2:]) < MIN_IMAGE_SIDE:
+        msg = f"images are {images.shape[2]}x{images.shape[3]} px; at least {MIN_IMAGE_SIDE} px a side are needed"
+        raise InputError(msg)
+    low, high = (float(v) for v in images.aminmax()) if images.numel() else (0.0, 0.0)
+    if not (low >= -1e-3 and high <= 1.0 + 1e-3):  # also catches NaN
+        msg = f"images must be in [0, 1] without NaN, got [{low:.3g}, {high:.3g}]; undo normalisation before synthesis"
+        raise InputError(msg)
+
+
+def seed_list(seeds: int | Sequence[int], count: int) -> list[int]:
+    """Return one seed for each of ``count`` images; a single seed is expanded by the position.
+
+    Raises:
+        InputError: If their number differs.
+    """
+    if isinstance(seeds, int):
+        return [derive_seed(seeds, i) for i in range(count)]
+    if len(seeds) != count:
+        msg = f"{len(seeds)} seeds for {count} images; give one for each image, or a single int"
+        raise InputError(msg)
+    return [int(seed) for seed in seeds]
+
+
+def checked_masks(masks: Tensor, images: Tensor) -> Tensor:
+    """Return masks as ``(B, 1, H, W)`` bool on the CPU.
+
+    Raises:
+        InputError: If they are not binary, not the size of the images, or one is empty.
+    """
+    wanted = (len(images), 1, *images.shape[2:])
+    if tuple(masks.shape) != wanted:
+        msg = f"masks have shape {tuple(masks.shape)}; they must be {wanted}, the size of the images"
+        raise InputError(msg)
+    if masks.dtype != torch.bool and not bool(((masks == 0) | (masks == 1)).all()):
+        msg = "masks must be binary (bool, or 0 and 1); threshold them first (mask > 0.5)"
+        raise InputError(msg)
+    chosen = masks.as_subclass(torch.Tensor).bool().cpu()
+    empty = (~chosen.flatten(1).any(dim=1)).nonzero().flatten().tolist()
+    if empty:
+        msg = f"mask {empty[0]} of the batch is empty; leave that image out, or give it a mask with at least one pixel"
+        raise InputError(msg)
+    return chosen
