@@ -74,7 +74,7 @@ def _coloured(grey: Field, *, rng: np.random.Generator) -> Field:
         return np.repeat(grey[..., None], 3, axis=2)
     # a two-colour ramp: shadows and lights of one material differ a little in hue
     hue, spread = rng.uniform(0, 180), rng.normal(0, 12)
-    saturation = rng.uniform(0, 60) if rng.random() < 0.75 else rng.uniform(40, 200)
+    saturation = rng.uniform(0, 60) if rng.random() < 0.75 else rng.uniform(40, 140)
     hsv = np.array([[[hue % 180, saturation, 255], [(hue + spread) % 180, saturation * rng.uniform(0.6, 1.0), 255]]])
     dark, light = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)[0].astype(np.float32) / 255.0
     share = grey[..., None]
