@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from pathlib import Path  # noqa: TC003 - jsonargparse reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from anomalib_stage import __version__
 from anomalib_stage.errors import StageError
 
 if TYPE_CHECKING:
@@ -41,10 +43,10 @@ def pregenerate(
 
     Args:
         data: Folder of good images (searched recursively), or a data set root with train/good.
-        out: Folder to write; must be absent or empty.
+        out: Folder to write; must be absent or empty, and outside the good images.
         count: Number of pairs.
         weights: "default" or a bundle file.
-        defects: Kinds to paint, as a list; all kinds of the bundle if not given.
+        defects: Kinds to paint, one or more; all kinds of the bundle if not given.
         masks: Folder of masks to use in turn, each of its image's size; drawn if not given.
         seed: Base seed; the same arguments give the same files.
         steps: Sampling steps, 4 to 1000.
@@ -92,7 +94,7 @@ def preview(
         data: Folder of good images (searched recursively), or a data set root with train/good.
         out: PNG to write.
         weights: "default" or a bundle file.
-        defects: Kinds to paint in turn, as a list ("good" too); all kinds of the bundle if not given.
+        defects: Kinds to paint in turn, one or more ("good" too); all kinds of the bundle if not given.
         count: Rows of the grid.
         seed: Base seed.
         steps: Sampling steps, 4 to 1000.
@@ -203,6 +205,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect,
 }
 
+INTERRUPTED = {
+    "fit": "run the same command with --resume to go on",
+    "pregenerate": "the pairs written so far are whole, but there is no manifest; remove the folder to start again",
+}
+"""What to do after Ctrl-C."""
+
 
 class _Progress:
     """A rich progress bar on stderr where that is a terminal; otherwise nothing."""
@@ -226,14 +234,6 @@ class _Progress:
         self.bar.update(self.task, completed=done, total=total)
 
 
-def _underscored(argument: str) -> str:
-    """Accept ``--batch-size`` for ``--batch_size``, as users type it."""
-    if not argument.startswith("--"):
-        return argument
-    name, separator, value = argument.partition("=")
-    return "--" + name[2:].replace("-", "_") + separator + value
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -245,17 +245,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from jsonargparse import CLI
 
-    arguments = [_underscored(argument) for argument in (sys.argv[1:] if argv is None else argv)]
-    if arguments[:1] == ["inspect"] and len(arguments) > 1 and not arguments[1].startswith("-"):
-        arguments.insert(1, "--file")  # the one positional: `anomalib-stage inspect FILE`
+    from anomalib_stage.parser import PROGRAM, Parser, dashed
+
+    arguments = dashed(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.getLogger("anomalib_stage").setLevel(logging.INFO)
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # it reports unreadable files in its own words; so do we
     try:
-        CLI(COMMANDS, as_positional=False, args=arguments, prog="anomalib-stage")
+        CLI(COMMANDS, as_positional=False, args=arguments, parser_class=Parser, prog=PROGRAM, version=__version__)
     except StageError as error:
-        print(f"anomalib-stage: error: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("anomalib-stage: interrupted", file=sys.stderr)
+        hint = INTERRUPTED.get(arguments[0], "nothing was written")
+        print(f"{PROGRAM}: interrupted; {hint}", file=sys.stderr)
         return 130
     except SystemExit as stop:  # argparse: 0 for --help, 2 for wrong usage
         return stop.code if isinstance(stop.code, int) else 2

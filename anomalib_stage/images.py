@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -16,14 +16,14 @@ from anomalib_stage.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "encode_png", "find_images", "read_image", "read_mask", "write_file"]
+__all__ = ["SUFFIXES", "encode_png", "find_images", "load_image", "read_image", "read_mask", "write_file"]
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """File name endings that count as images, in lower case."""
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Return every image below a folder, sorted by path.
+    """Return every image below a folder, sorted by path; files whose name begins with a dot are not images.
 
     Args:
         folder (Path): Folder, searched recursively.
@@ -37,7 +37,11 @@ def find_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         msg = f"{folder}: no such folder; give a folder of images"
         raise DataError(msg)
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
     if not found:
         msg = f"{folder}: no image in it (looked recursively for {', '.join(SUFFIXES)})"
         raise DataError(msg)
@@ -45,20 +49,40 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image as 8-bit RGB; grey becomes three equal channels, alpha is dropped, 16 bit is reduced to 8.
+    """Read an image as 8-bit RGB; see :func:`load_image`."""
+    return load_image(path)[0]
 
-    Pixels are taken as stored: an orientation tag is not applied, as in anomalib.
+
+def load_image(path: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Read an image as 8-bit RGB and say what was converted for that.
+
+    Grey becomes three equal channels, alpha is dropped, 16 bit is reduced to 8. Pixels are taken as stored: an
+    orientation tag is not applied, as in anomalib.
 
     Args:
         path (Path): File.
 
     Returns:
-        NDArray[np.uint8]: ``(H, W, 3)`` RGB.
+        tuple[NDArray[np.uint8], tuple[str, ...]]: ``(H, W, 3)`` RGB, and the conversions made, in words.
 
     Raises:
-        DataError: If the file cannot be read as an image.
+        DataError: If the file cannot be read as an image, or its pixels are neither 8 nor 16 bit.
     """
-    return np.ascontiguousarray(_decoded(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)[..., ::-1])
+    stored = _decoded(path, cv2.IMREAD_UNCHANGED)
+    channels = stored.shape[2] if stored.ndim == 3 else 1
+    if stored.dtype not in (np.uint8, np.uint16) or channels not in (1, 3, 4):
+        msg = f"{path}: {channels} channels of {stored.dtype}; convert it to 8 or 16 bit grey, RGB or RGBA"
+        raise DataError(msg)
+    made = []
+    if stored.dtype == np.uint16:
+        made.append("16 bit reduced to 8")
+        stored = (stored.astype(np.uint32) + 128) // 257  # 65535 / 257 = 255: the nearest 8-bit value
+    if channels == 1:
+        made.append("grey repeated in three channels")
+        stored = np.repeat(stored.reshape(*stored.shape[:2], 1), 3, axis=2)
+    elif channels == 4:
+        made.append("alpha dropped")
+    return np.ascontiguousarray(stored[..., 2::-1], dtype=np.uint8), tuple(made)
 
 
 def read_mask(path: Path, *, size: tuple[int, int], image: Path) -> NDArray[np.bool_]:
@@ -86,7 +110,7 @@ def read_mask(path: Path, *, size: tuple[int, int], image: Path) -> NDArray[np.b
     return np.asarray(mask, dtype=np.bool_)
 
 
-def _decoded(path: Path, flags: int) -> NDArray[np.uint8]:
+def _decoded(path: Path, flags: int) -> NDArray[Any]:
     try:
         data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     except OSError as error:
@@ -95,7 +119,7 @@ def _decoded(path: Path, flags: int) -> NDArray[np.uint8]:
     with contextlib.suppress(cv2.error):
         pixels = cv2.imdecode(data, flags) if len(data) else None
         if pixels is not None:
-            return np.asarray(pixels, dtype=np.uint8)
+            return np.asarray(pixels)
     msg = f"{path}: not a readable image; repair or remove it"
     raise DataError(msg)
 
@@ -117,8 +141,10 @@ def write_file(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(data)
         partial.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+        if not isinstance(error, OSError):  # an interruption
+            raise
         msg = f"{path}: cannot be written ({error.strerror or error}); choose a folder with space that you may write to"
         raise DataError(msg) from error

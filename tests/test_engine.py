@@ -18,32 +18,35 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-import timm
 import torch
-import torchvision
-from anomalib.data import Folder
-from anomalib.engine import Engine
 from anomalib.models import image as image_models
 from anomalib.models import video as video_models
 from anomalib.models.components import AnomalibModule
-from anomalib.models.image.uninet.torch_model import Teachers
-from anomalib.pre_processing import PreProcessor
-from lightning.pytorch import Callback
-from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.transforms import v2
 
 from anomalib_stage.errors import InputError, UnsupportedModelError
 from anomalib_stage.plugin.augment import StageAugment
 from anomalib_stage.plugin.seams import REASONS, SEAMS
+from tests.plugin.real_models import (
+    MEAN,
+    QUIET,
+    STD,
+    Witness,
+    any_pixel,
+    data_module,
+    draem,
+    dsr,
+    engine_for,
+    foundad,
+    glass,
+    heard,
+    pre_processor,
+    supersimplenet,
+    uninet,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-QUIET = {"evaluator": False, "visualizer": False}
-
-
-# -- data, models, engine -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -60,91 +63,10 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _data(parts: Path, **changes: Any) -> Folder:
-    wanted = {"normal_dir": "good", "abnormal_dir": "bad", "mask_dir": "mask", "train_batch_size": 3}
-    wanted |= {"eval_batch_size": 2, "num_workers": 0, "normal_test_dir": "spare", "val_split_mode": "same_as_test"}
-    return Folder(name="parts", root=parts, **(wanted | changes))
-
-
-def _pre(size: int, *, normalise: bool) -> PreProcessor:
-    steps: list[v2.Transform] = [v2.Resize((size, size))]
-    return PreProcessor(v2.Compose([*steps, v2.Normalize(MEAN, STD)] if normalise else steps))
-
-
-def _draem(tmp_path: Path) -> Any:
-    (tmp_path / "dtd").mkdir(exist_ok=True)
-    return image_models.Draem(dtd_dir=tmp_path / "dtd", pre_processor=_pre(32, normalise=False), **QUIET)
-
-
-def _supersimplenet(size: int = 128) -> Any:
-    backbone = torchvision.models.resnet18(weights=None)
-    return image_models.Supersimplenet(backbone=backbone, pre_processor=_pre(size, normalise=True), **QUIET)
-
-
-def _glass() -> Any:
-    widths = {"pretrain_embed_dim": 32, "target_embed_dim": 32, "discriminator_hidden": 32}
-    backbone = torchvision.models.resnet18(weights=None)
-    pre = _pre(64, normalise=True)
-    return image_models.Glass(backbone=backbone, input_shape=(64, 64), step=2, pre_processor=pre, **widths, **QUIET)
-
-
-def _uninet(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def teacher(backbone: str) -> Any:
-        network = getattr(torchvision.models, backbone)(weights=None)
-        return create_feature_extractor(network, return_nodes=["layer3", "layer2", "layer1"])
-
-    monkeypatch.setattr(Teachers, "_get_teacher", staticmethod(teacher))
-    return image_models.UniNet(pre_processor=_pre(64, normalise=True), **QUIET)
-
-
-def _dsr() -> Any:
-    model = image_models.Dsr(upsampling_train_ratio=0.5, pre_processor=_pre(64, normalise=False), **QUIET)
-    model.prepare_pretrained_model = lambda: Path("none")
-    model.model.load_pretrained_discrete_model_weights = lambda *_: None
-    return model
-
-
-def _foundad(monkeypatch: pytest.MonkeyPatch) -> Any:
-    create = timm.create_model
-    monkeypatch.setattr(timm, "create_model", lambda name, **options: create(name, **(options | {"pretrained": False})))
-    small = {"pred_depth": 1, "pred_emb_dim": 96, "image_size": 70}
-    return image_models.FoundAD(encoder_name="dinov2_vit_small_14", **small, **QUIET)
-
-
-def _engine(tmp_path: Path, *callbacks: Any, **changes: Any) -> Engine:
-    wanted = {"accelerator": "cpu", "devices": 1, "max_epochs": 1, "default_root_dir": tmp_path / "runs"}
-    wanted |= {"num_sanity_val_steps": 0, "limit_val_batches": 0, "enable_model_summary": False}
-    return Engine(callbacks=list(callbacks), enable_progress_bar=False, **(wanted | changes))
-
-
 @pytest.fixture
 def stage(tiny_bundle_path: Path) -> Callable[..., StageAugment]:
     """Return a function that builds a callback with the small bundle and few steps."""
     return lambda **arguments: StageAugment(str(tiny_bundle_path), **({"steps": 4, "probability": 1.0} | arguments))
-
-
-def _heard(module: torch.nn.Module) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Record what a module is called with."""
-    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-    module.register_forward_pre_hook(lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True)
-    return calls
-
-
-def _any(masks: torch.Tensor) -> torch.Tensor:
-    return masks.flatten(1).bool().any(dim=1)
-
-
-class Witness(Callback):
-    """Looks at the model in the middle of training, and at the random stream around the callback before it."""
-
-    def __init__(self, look: Callable[[Any], None] | None = None) -> None:
-        self.look, self.states = look, []
-
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        del trainer, batch, batch_idx
-        self.states.append(torch.get_rng_state())
-        if self.look is not None:
-            self.look(pl_module)
 
 
 # -- the table against anomalib itself ------------------------------------------------------------------------------
@@ -171,38 +93,24 @@ def test_every_name_in_the_table_is_a_model_of_anomalib() -> None:
 def test_draem_learns_painted_images_against_clean_ones(
     parts: Path, tmp_path: Path, stage: Callable[..., StageAugment]
 ) -> None:
-    model = _draem(tmp_path)
-    keys, own = set(model.state_dict()), model.augmenter
-    given, losses = _heard(model.model), _heard(model.loss)
-    engine = _engine(tmp_path, stage())
-    engine.fit(model, datamodule=_data(parts))
-    for ((augmented,), _), ((clean, _, mask, _), _) in zip(given, losses, strict=True):
+    model = draem(tmp_path)
+    own, given, losses = model.augmenter, heard(model.model), heard(model.loss)
+    engine_for(tmp_path, stage(), fast_dev_run=2).fit(model, datamodule=data_module(parts))
+    for ((augmented,), _), ((clean, _, mask, _), _) in zip(given[:2], losses, strict=True):
         changed = (augmented != clean).any(dim=1, keepdim=True)
         assert mask.shape == (3, 1, 32, 32)
         assert mask.dtype == torch.float32
-        assert _any(mask).all()
-        assert _any(changed).all()
+        assert any_pixel(mask).all()
+        assert any_pixel(changed).all()
         assert not (changed & (mask == 0)).any()
 
     assert model.augmenter is own
-    assert (Path(engine.trainer.default_root_dir) / "stage_preview.png").is_file()
-    assert engine.trainer.callback_metrics["stage/anomalous_fraction"] == 1.0
-    assert 0.0 < engine.trainer.callback_metrics["stage/time_share"] < 1.0
-
-    checkpoint = torch.load(engine.best_model_path, weights_only=True)
-    assert set(checkpoint["state_dict"]) == keys
-    assert checkpoint["callbacks"]["StageAugment"] == {"images": 6, "anomalies": 6, "negatives": 0, "put_back": 0}
-
-    again = stage()
-    resumed = _engine(tmp_path, again, max_epochs=2, limit_train_batches=1)
-    resumed.fit(_draem(tmp_path), datamodule=_data(parts), ckpt_path=engine.best_model_path)
-    assert again.counts["images"] == 6 + 3
 
 
 def test_glass_is_asked_for_pixels_in_zero_to_one(
     parts: Path, tmp_path: Path, stage: Callable[..., StageAugment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, pairs = _glass(), []
+    model, pairs = glass(), []
     own, features = model.model.augmentor, model.model.calculate_features
 
     def listen(img: torch.Tensor, aug: torch.Tensor, **options: Any) -> Any:
@@ -211,12 +119,12 @@ def test_glass_is_asked_for_pixels_in_zero_to_one(
 
     monkeypatch.setattr(model.model, "calculate_features", listen)
     augment = stage(probability=None)
-    _engine(tmp_path, augment).fit(model, datamodule=_data(parts))
+    engine_for(tmp_path, augment).fit(model, datamodule=data_module(parts))
     assert model.model.augmentor is own
     assert augment.counts["anomalies"] == 6  # GLASS wants every image painted
     for clean, augmented in pairs:
         changed = (clean - augmented).abs().amax(dim=1) > 1e-4
-        assert _any(changed).all()
+        assert any_pixel(changed).all()
         assert changed.float().mean() < 0.5
         assert augmented.amin() < 0.0  # normalised again
 
@@ -224,29 +132,50 @@ def test_glass_is_asked_for_pixels_in_zero_to_one(
 def test_dsr_draws_masks_and_later_paints_images(
     parts: Path, tmp_path: Path, stage: Callable[..., StageAugment]
 ) -> None:
-    model = _dsr()
+    model = dsr()
     own = model.quantized_anomaly_generator, model.perlin_generator
-    first, second = _heard(model.second_stage_loss), _heard(model.third_stage_loss)
-    _engine(tmp_path, stage(), max_epochs=2, limit_train_batches=1).fit(model, datamodule=_data(parts))
+    first, second = heard(model.second_stage_loss), heard(model.third_stage_loss)
+    engine_for(tmp_path, stage(), max_epochs=2, limit_train_batches=1).fit(model, datamodule=data_module(parts))
     (first_args, _), (second_args, _) = first[0], second[0]
-    assert _any(first_args[-1]).all()
-    assert _any(second_args[-1]).all()
+    assert any_pixel(first_args[-1]).all()
+    assert any_pixel(second_args[-1]).all()
     assert (model.quantized_anomaly_generator, model.perlin_generator) == own
 
 
 def test_foundad_gets_painted_images_normalised_under_mixed_precision(
     parts: Path, tmp_path: Path, stage: Callable[..., StageAugment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = _foundad(monkeypatch)
-    own, given = model.cutpaste, _heard(model.model)
-    engine = _engine(tmp_path, stage(probability=None), precision="bf16-mixed")
-    engine.fit(model, datamodule=_data(parts))
+    model = foundad(monkeypatch)
+    own, given = model.cutpaste, heard(model.model)
+    engine = engine_for(tmp_path, stage(probability=None), precision="bf16-mixed")
+    engine.fit(model, datamodule=data_module(parts))
     assert model.cutpaste is own
     for (images,), named in given:
         changed = (named["augmented_images"] != images).any(dim=1)
         assert named["augmented_images"].dtype == torch.float32
-        assert _any(changed).all()
+        assert any_pixel(changed).all()
         assert changed.float().mean() < 0.5
+
+
+def test_checkpoint_logs_and_preview_of_a_run_and_its_resume(
+    parts: Path, tmp_path: Path, stage: Callable[..., StageAugment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = foundad(monkeypatch)
+    keys = set(model.state_dict())
+    engine = engine_for(tmp_path, stage())
+    engine.fit(model, datamodule=data_module(parts))
+    assert (Path(engine.trainer.default_root_dir) / "stage_preview.png").is_file()
+    assert engine.trainer.callback_metrics["stage/anomalous_fraction"] == 1.0
+    assert engine.trainer.callback_metrics["stage/negative_fraction"] == 0.0
+    assert 0.0 < engine.trainer.callback_metrics["stage/time_share"] < 1.0
+    checkpoint = torch.load(engine.best_model_path, weights_only=True)
+    assert set(checkpoint["state_dict"]) == keys
+    assert checkpoint["callbacks"]["StageAugment"] == {"images": 6, "anomalies": 6, "negatives": 0, "put_back": 0}
+
+    resumed = stage()
+    again = engine_for(tmp_path, resumed, max_epochs=2, limit_train_batches=1)
+    again.fit(foundad(monkeypatch), datamodule=data_module(parts), ckpt_path=engine.best_model_path)
+    assert resumed.counts["images"] == 6 + 3
 
 
 def test_a_model_copied_or_saved_in_the_middle_of_training_has_its_own_generator(
@@ -258,8 +187,8 @@ def test_a_model_copied_or_saved_in_the_middle_of_training_has_its_own_generator
         copies.append(copy.deepcopy(module).model.augmentor)
         files.append(pickle.dumps(module))
 
-    model = _glass()
-    _engine(tmp_path, stage(), Witness(look), limit_train_batches=1).fit(model, datamodule=_data(parts))
+    model = glass()
+    engine_for(tmp_path, stage(), Witness(look), limit_train_batches=1).fit(model, datamodule=data_module(parts))
     assert type(copies[0]) is type(model.model.augmentor)
     assert b"anomalib_stage" not in files[0]
     assert b"anomalib_stage" not in pickle.dumps(model)
@@ -268,7 +197,7 @@ def test_a_model_copied_or_saved_in_the_middle_of_training_has_its_own_generator
 def test_a_crash_in_training_puts_the_generator_back(
     parts: Path, tmp_path: Path, stage: Callable[..., StageAugment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = _glass()
+    model = glass()
     own, augment = model.model.augmentor, stage()
 
     def crash(*args: Any) -> None:
@@ -278,7 +207,7 @@ def test_a_crash_in_training_puts_the_generator_back(
 
     monkeypatch.setattr(model, "training_step", crash)
     with pytest.raises(RuntimeError, match="boom"):
-        _engine(tmp_path, augment).fit(model, datamodule=_data(parts))
+        engine_for(tmp_path, augment).fit(model, datamodule=data_module(parts))
     assert model.model.augmentor is own
     assert augment._painter is None
 
@@ -289,18 +218,18 @@ def test_a_crash_in_training_puts_the_generator_back(
 def test_supersimplenet_gets_images_masks_and_labels_that_agree(
     parts: Path, tmp_path: Path, stage: Callable[..., StageAugment]
 ) -> None:
-    model = _supersimplenet()
-    given, keys = _heard(model.model), set(model.state_dict())
+    model = supersimplenet()
+    given, keys = heard(model.model), set(model.state_dict())
     before, after = Witness(), Witness()
-    engine = _engine(tmp_path, before, stage(probability=0.5), after)
-    engine.fit(model, datamodule=_data(parts, train_batch_size=6))
+    engine = engine_for(tmp_path, before, stage(probability=0.5), after)
+    engine.fit(model, datamodule=data_module(parts, train_batch_size=6))
     [(_, batch)] = given
     assert batch["masks"].shape == (6, 128, 128)
-    assert torch.equal(batch["labels"], _any(batch["masks"]))
+    assert torch.equal(batch["labels"], any_pixel(batch["masks"]))
     assert set(batch["labels"].tolist()) == {True, False}
     assert batch["images"].amin() < 0.0  # painted before the pre-processor normalises
     cells = model.model.downsample_mask(batch["masks"], 32, 32)
-    assert torch.equal(batch["labels"], _any(cells))  # no mask vanishes at the resolution of the loss
+    assert torch.equal(batch["labels"], any_pixel(cells))  # no mask vanishes at the resolution of the loss
     assert set(torch.load(engine.best_model_path, weights_only=False)["state_dict"]) == keys  # it holds its backbone
     assert all(torch.equal(a, b) for a, b in zip(before.states, after.states, strict=True))
 
@@ -311,66 +240,66 @@ def test_the_seed_alone_decides_what_is_painted(
     batches = []
     for seed in (1, 1, 2):
         torch.manual_seed(0)  # the order of the images
-        model = _supersimplenet()
-        given = _heard(model.model)
+        model = supersimplenet()
+        given = heard(model.model)
         torch.manual_seed(0)
-        _engine(tmp_path, stage(seed=seed), max_steps=1).fit(model, datamodule=_data(parts))
+        engine_for(tmp_path, stage(seed=seed), max_steps=1).fit(model, datamodule=data_module(parts))
         batches.append(given[0][1])
     assert torch.equal(batches[0]["images"], batches[1]["images"])
     assert torch.equal(batches[0]["masks"], batches[1]["masks"])
     assert not torch.equal(batches[0]["masks"], batches[2]["masks"])
 
 
-def test_a_classification_data_set_gets_masks(
-    parts: Path, tmp_path: Path, stage: Callable[..., StageAugment]
-) -> None:
-    model = _supersimplenet()
-    given = _heard(model.model)
-    data = _data(parts, abnormal_dir=None, mask_dir=None, train_batch_size=1)
-    _engine(tmp_path, stage(), limit_train_batches=2).fit(model, datamodule=data)
+def test_a_classification_data_set_gets_masks(parts: Path, tmp_path: Path, stage: Callable[..., StageAugment]) -> None:
+    model = supersimplenet()
+    given = heard(model.model)
+    data = data_module(parts, abnormal_dir=None, mask_dir=None, train_batch_size=1)
+    engine_for(tmp_path, stage(), limit_train_batches=2).fit(model, datamodule=data)
     assert [batch["labels"].tolist() for _, batch in given] == [[True], [True]]
-    assert all(_any(batch["masks"]).all() for _, batch in given)
+    assert all(any_pixel(batch["masks"]).all() for _, batch in given)
 
 
 def test_loaders_without_a_data_module_paint_at_native_size(
     parts: Path, tmp_path: Path, stage: Callable[..., StageAugment]
 ) -> None:
-    model, data = _supersimplenet(), _data(parts)
+    model, data = supersimplenet(), data_module(parts)
     data.setup()
-    given = _heard(model.model)
+    given = heard(model.model)
     augment = stage()
-    _engine(tmp_path, augment).fit(model, train_dataloaders=data.train_dataloader())
+    engine_for(tmp_path, augment).fit(model, train_dataloaders=data.train_dataloader())
     for _, batch in given:
         assert batch["masks"].shape == (3, 128, 128)  # resized from 96 by the pre-processor
-        assert torch.equal(batch["labels"], _any(batch["masks"]))
+        assert torch.equal(batch["labels"], any_pixel(batch["masks"]))
 
 
 def test_uninet_gets_images_masks_and_labels_that_agree(
     parts: Path, tmp_path: Path, stage: Callable[..., StageAugment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = _uninet(monkeypatch)
-    given = _heard(model.model)
-    _engine(tmp_path, stage(), fast_dev_run=True).fit(model, datamodule=_data(parts))
+    model = uninet(monkeypatch)
+    given = heard(model.model)
+    engine_for(tmp_path, stage(), fast_dev_run=True).fit(model, datamodule=data_module(parts))
     _, batch = given[0]
     assert batch["labels"].all()
-    assert torch.equal(batch["labels"], _any(batch["masks"][:, ::4, ::4]))  # as its loss samples them
+    assert torch.equal(batch["labels"], any_pixel(batch["masks"][:, ::4, ::4]))  # as its loss samples them
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------
 
 
 def test_padim_is_refused_by_name_with_the_reason(parts: Path, tmp_path: Path) -> None:
-    model = image_models.Padim(backbone="resnet18", pre_trained=False, pre_processor=_pre(64, normalise=True), **QUIET)
+    model = image_models.Padim(
+        backbone="resnet18", pre_trained=False, pre_processor=pre_processor(64, normalise=True), **QUIET
+    )
     with pytest.raises(UnsupportedModelError, match="cannot be used with Padim: it remembers"):
-        _engine(tmp_path, StageAugment("no/such/file")).fit(model, datamodule=_data(parts))
+        engine_for(tmp_path, StageAugment("no/such/file")).fit(model, datamodule=data_module(parts))
 
 
 def test_a_data_module_that_normalises_is_refused(
     parts: Path, tmp_path: Path, stage: Callable[..., StageAugment]
 ) -> None:
-    data = _data(parts, train_augmentations=v2.Normalize(MEAN, STD))
+    data = data_module(parts, train_augmentations=v2.Normalize(MEAN, STD))
     with pytest.raises(InputError, match="move Normalize into the model's pre_processor"):
-        _engine(tmp_path, stage()).fit(_glass(), datamodule=data)
+        engine_for(tmp_path, stage()).fit(glass(), datamodule=data)
 
 
 # -- two processes ----------------------------------------------------------------------------------------------------
@@ -378,16 +307,16 @@ def test_a_data_module_that_normalises_is_refused(
 DDP_SCRIPT = """
 import sys
 from pathlib import Path
-from tests.test_engine import Witness, _data, _engine, _heard, _supersimplenet
+from tests.plugin.real_models import data_module, engine_for, heard, supersimplenet
 from anomalib_stage.plugin.augment import StageAugment
 import torch
 
 bundle, parts, out = sys.argv[1:]
-model = _supersimplenet()
-given = _heard(model.model)
+model = supersimplenet()
+given = heard(model.model)
 augment = StageAugment(bundle, steps=4, probability=1.0)
-engine = _engine(Path(out), augment, devices=2, strategy="ddp_find_unused_parameters_true", max_steps=1)
-engine.fit(model, datamodule=_data(Path(parts), train_batch_size=2))
+engine = engine_for(Path(out), augment, devices=2, strategy="ddp_find_unused_parameters_true", max_steps=1)
+engine.fit(model, datamodule=data_module(Path(parts), train_batch_size=2))
 torch.save((given[0][1]["masks"].bool(), given[0][1]["labels"]), Path(out) / f"rank{engine.trainer.global_rank}.pt")
 """
 

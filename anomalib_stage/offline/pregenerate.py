@@ -2,25 +2,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """``anomalib-stage pregenerate``: write image and mask pairs to a folder.
 
-First a plan, a pure function of the arguments: pair i is (image, kind, seed). Then work on it in fixed batches.
+Everything that can be refused is refused before the first file is written: first a plan is made and every image and
+mask in it is read, then the plan is painted in batches that the plan alone decides.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
-from dataclasses import dataclass
+from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
-from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.errors import InputError
 from anomalib_stage.images import encode_png, find_images, read_image, read_mask, write_file
-from anomalib_stage.seeds import derive_seed, numpy_generator
+from anomalib_stage.offline.manifest import PairRecord, write_manifest
+from anomalib_stage.offline.plan import (
+    Item,
+    Source,
+    check_masks,
+    check_outside,
+    images_root,
+    make_batches,
+    make_plan,
+    usable_sources,
+)
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings, checked
-from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 from anomalib_stage.synthesizer import StageSynthesizer
 
 if TYPE_CHECKING:
@@ -29,60 +37,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Item", "make_plan", "pregenerate"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["pregenerate"]
 
 Layout = Literal["folder", "mvtec"]
+PAIR_FILES = {
+    "folder": {"image": "image/{kind}/{name}.png", "mask": "mask/{kind}/{name}.png"},
+    "mvtec": {
+        "image": "test/stage_{kind}/{name}.png",
+        "mask": "ground_truth/stage_{kind}/{name}_mask.png",
+    },
+}
 TEST_SHARE = 5
-"""In the ``mvtec`` layout every fifth good image goes to the test split."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One pair of the plan.
-
-    Args:
-        index (int): Position in the plan.
-        image (Path): Good image.
-        mask (Path | None): Mask given by the user.
-        kind (str): Defect kind.
-        seed (int): Seed of the pair.
-        name (str): File name without suffix.
-    """
-
-    index: int
-    image: Path
-    mask: Path | None
-    kind: str
-    seed: int
-    name: str
-
-
-def make_plan(
-    images: Sequence[Path], *, root: Path, count: int, kinds: Sequence[str], masks: Sequence[Path], seed: int
-) -> list[Item]:
-    """Make the plan: images in turn, the kind and everything else drawn from (seed, image name, draw number).
-
-    Args:
-        images (Sequence[Path]): Good images, sorted.
-        root (Path): Folder that image names are relative to.
-        count (int): Number of pairs.
-        kinds (Sequence[str]): Kinds to draw from.
-        masks (Sequence[Path]): Masks given by the user, used in turn; empty: masks are drawn.
-        seed (int): Base seed.
-
-    Returns:
-        list[Item]: ``count`` items.
-    """
-    plan = []
-    for index in range(count):
-        image, draw = images[index % len(images)], index // len(images)
-        own = derive_seed(seed, image.relative_to(root).as_posix(), draw)
-        kind = str(numpy_generator(own, "kind").choice(list(kinds)))
-        mask = masks[index % len(masks)] if masks else None
-        plan.append(Item(index, image, mask, kind, own, f"{index:06d}_{image.stem}"))
-    return plan
+"""In the ``mvtec`` layout every fifth good image, the first one included, goes to the test split."""
 
 
 def pregenerate(
@@ -105,147 +71,138 @@ def pregenerate(
 
     Args:
         data (Path): Folder of good images (searched recursively), or a data set root with ``train/good``.
-        out (Path): Folder to write; must be absent or empty.
+        out (Path): Folder to write; must be absent or empty, and outside the good images.
         count (int): Number of pairs.
         weights (str): ``default`` or a bundle file.
-        defects (Sequence[str] | None): Kinds to paint; None: every kind of the bundle.
+        defects (Sequence[str] | None): Kinds to paint, in any order; None: every kind of the bundle.
         masks (Path | None): Folder of masks to use in turn, each of its image's size; None: masks are drawn.
         seed (int): Base seed.
         steps (int): Sampling steps, 4 to 1000.
-        batch_size (int): Pairs painted together; part of what decides the last bits of a pixel.
+        batch_size (int): Images painted together; it may decide the last bit of a pixel.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         layout (Layout): ``folder``: ``image/<kind>``, ``mask/<kind>``; ``mvtec``: a category that ``MVTecAD`` reads.
         on_unreadable (Literal["fail", "skip"]): What to do with an image that cannot be used.
         progress (Callable[[int, int], None] | None): Called with pairs finished and planned.
 
     Returns:
-        dict[str, object]: ``out``, ``pairs`` written, ``skipped`` and ``kinds`` (count by kind).
+        dict[str, object]: ``out``, ``pairs`` written, images ``skipped`` and ``kinds`` (count by kind).
 
     Raises:
         StageError: If an argument, image, mask or bundle cannot be used; the message says which.
     """
+    settings = _settings(count=count, batch_size=batch_size, steps=steps)
+    root = images_root(data)
+    _check_out(out, root=root)
+    find_images(root)  # a wrong folder is said before weights are loaded
+    synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
+    kinds = _kinds(synthesizer, defects)
+    given = _given_masks(masks, root=root)
+    sources, skipped = usable_sources(root, limit=count, skip=on_unreadable == "skip")
+    plan = make_plan(sources, count=count, kinds=kinds, masks=given, seed=seed)
+    check_masks(plan)
+
+    records: list[PairRecord] = []
+    for batch in make_batches(plan, batch_size):
+        for item, before, after, mask in _painted(synthesizer, batch):
+            written = _write_pair(item, after, mask, out=out, layout=layout)
+            records.append(
+                PairRecord(
+                    index=item.index,
+                    source=item.source.name,
+                    given_mask=item.mask.relative_to(masks).as_posix() if item.mask and masks else None,
+                    kind=item.kind,
+                    seed=item.seed,
+                    base_seed=seed,
+                    steps=steps,
+                    bundle=synthesizer.bundle.digest,
+                    mask_area=int(mask.sum()),
+                    mean_change=_mean_change(before, after, mask),
+                    **written,
+                )
+            )
+        if progress is not None:
+            progress(len(records), count)
+    if layout == "mvtec":
+        _write_good(sources, out)
+    write_manifest(out, records)
+    found = Counter(record.kind for record in records)
+    return {"out": str(out), "pairs": len(records), "skipped": skipped, "kinds": {kind: found[kind] for kind in kinds}}
+
+
+def _settings(*, count: int, batch_size: int, steps: int) -> SynthesisSettings:
     if count < 1 or batch_size < 1:
         msg = f"--count is {count} and --batch-size {batch_size}; both must be at least 1"
         raise InputError(msg)
+    return SynthesisSettings(sampler=checked(SamplerSettings, steps=steps))
+
+
+def _check_out(out: Path, *, root: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         msg = f"--out {out} is not an empty folder; choose another, or remove it"
         raise InputError(msg)
-    settings = SynthesisSettings(sampler=checked(SamplerSettings, steps=steps))
-    synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
-    kinds = _kinds(synthesizer, defects)
-    root = data / "train" / "good" if (data / "train" / "good").is_dir() else data
-    images = find_images(root)
-    plan = make_plan(
-        images, root=root, count=count, kinds=kinds, masks=find_images(masks) if masks else [], seed=seed
-    )
-    lines, skipped = [], 0
-    for start in range(0, count, batch_size):
-        batch = plan[start : start + batch_size]
-        loaded = _load(batch, skip=on_unreadable == "skip")
-        skipped += len(batch) - len(loaded)
-        for item, before, after, mask in _painted(synthesizer, loaded):
-            lines.append(_write(item, before, after, mask, out=out, root=root, layout=layout))
-        if progress is not None:
-            progress(min(start + batch_size, count), count)
-    if not lines:
-        msg = f"{root}: none of the {count} planned pairs could be made; see the messages above"
-        raise DataError(msg)
-    lines.sort(key=lambda line: int(str(line["index"])))
-    written = {str(line["source"]) for line in lines}
-    if layout == "mvtec":
-        _write_good([path for path in images if path.relative_to(root).as_posix() in written], out)
-    header = {"bundle": synthesizer.bundle.digest, "seed": seed, "steps": steps, "layout": layout}
-    text = "".join(json.dumps(line | header, sort_keys=True) + "\n" for line in lines)
-    write_file(out / "manifest.jsonl", text.encode())
-    counts = {kind: sum(line["kind"] == kind for line in lines) for kind in kinds}
-    return {"out": str(out), "pairs": len(lines), "skipped": skipped, "kinds": counts}
+    check_outside(out, root=root, flag="--out")
+
+
+def _given_masks(masks: Path | None, *, root: Path) -> list[Path]:
+    if masks is None:
+        return []
+    check_outside(masks, root=root, flag="--masks")
+    return find_images(masks)
 
 
 def _kinds(synthesizer: StageSynthesizer, defects: Sequence[str] | None) -> list[str]:
-    unknown = sorted(set(defects or ()) - set(synthesizer.kinds))
-    if unknown:
-        msg = f"unknown defect {unknown[0]!r}; this bundle paints {', '.join(synthesizer.kinds)}"
+    """Return the kinds to paint in the bundle's order, so that the order they were given in changes nothing."""
+    if defects is None:
+        return list(synthesizer.kinds)
+    unknown = [kind for kind in defects if kind not in synthesizer.kinds]
+    if unknown or not defects:
+        seen = f"{unknown[0]!r} is not a defect of this bundle" if unknown else "--defects is empty"
+        msg = f"{seen}; it paints {', '.join(synthesizer.kinds)}"
         raise InputError(msg)
-    return list(defects) if defects else list(synthesizer.kinds)
-
-
-Loaded = tuple[Item, "NDArray[np.uint8]", "NDArray[np.bool_] | None"]
-
-
-def _load(batch: Sequence[Item], *, skip: bool) -> list[Loaded]:
-    loaded: list[Loaded] = []
-    for item in batch:
-        try:
-            image = read_image(item.image)
-            if min(image.shape[:2]) < MIN_IMAGE_SIDE:
-                msg = f"{item.image}: {image.shape[1]}x{image.shape[0]} px; at least {MIN_IMAGE_SIDE} px a side are needed"
-                raise DataError(msg)
-        except DataError as error:
-            if not skip:
-                raise
-            logger.warning("skipped: %s", error)
-            continue
-        size = (image.shape[0], image.shape[1])
-        loaded.append((item, image, read_mask(item.mask, size=size, image=item.image) if item.mask else None))
-    return loaded
+    return [kind for kind in synthesizer.kinds if kind in defects]
 
 
 def _painted(
-    synthesizer: StageSynthesizer, loaded: Sequence[Loaded]
+    synthesizer: StageSynthesizer, batch: Sequence[Item]
 ) -> Iterator[tuple[Item, NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]]:
-    """Paint images of one size together; yields item, image before, image after, mask."""
-    sizes = dict.fromkeys(image.shape for _, image, _ in loaded)
-    for size in sizes:
-        group = [entry for entry in loaded if entry[1].shape == size]
-        pixels = torch.from_numpy(np.stack([image for _, image, _ in group])).permute(0, 3, 1, 2)
-        masks = [mask for _, _, mask in group if mask is not None]
-        pair = synthesizer(
-            pixels.float() / 255.0,
-            defects=[item.kind for item, _, _ in group],
-            masks=torch.from_numpy(np.stack(masks))[:, None] if masks else None,
-            seeds=[item.seed for item, _, _ in group],
-        )
-        after = (pair.image * 255.0).round().byte().permute(0, 2, 3, 1).numpy()
-        for (item, image, _), painted, mask in zip(group, after, pair.mask[:, 0].numpy(), strict=True):
-            yield item, image, painted, mask
+    """Paint a batch of images of one size; yields item, image before, image after, mask."""
+    images = np.stack([read_image(item.source.path) for item in batch])
+    masks = [
+        read_mask(item.mask, size=item.source.size, image=item.source.path) for item in batch if item.mask is not None
+    ]
+    pair = synthesizer(
+        torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255.0,
+        defects=[item.kind for item in batch],
+        masks=torch.from_numpy(np.stack(masks))[:, None] if masks else None,
+        seeds=[item.seed for item in batch],
+    )
+    # x / 255 * 255 rounds back to x for every 8-bit x: outside the mask the written bytes are the source's
+    after = (pair.image * 255.0).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+    yield from zip(batch, images, after, pair.mask[:, 0].numpy(), strict=True)
 
 
-def _write(
-    item: Item,
-    before: NDArray[np.uint8],
-    after: NDArray[np.uint8],
-    mask: NDArray[np.bool_],
-    *,
-    out: Path,
-    root: Path,
-    layout: Layout,
-) -> dict[str, object]:
-    """Write one pair and return its line of the manifest."""
-    if layout == "folder":
-        image_name, mask_name = f"image/{item.kind}/{item.name}.png", f"mask/{item.kind}/{item.name}.png"
-    else:
-        image_name = f"test/stage_{item.kind}/{item.name}.png"
-        mask_name = f"ground_truth/stage_{item.kind}/{item.name}_mask.png"
-    files = {image_name: encode_png(after), mask_name: encode_png(mask.astype(np.uint8) * np.uint8(255))}
-    for name, content in files.items():
+def _write_pair(
+    item: Item, image: NDArray[np.uint8], mask: NDArray[np.bool_], *, out: Path, layout: Layout
+) -> dict[str, str]:
+    """Write a pair; returns the names and SHA-256 of both files, as the manifest calls them."""
+    written: dict[str, str] = {}
+    pictures = {"image": image, "mask": mask.astype(np.uint8) * np.uint8(255)}
+    for what, pattern in PAIR_FILES[layout].items():
+        name, content = pattern.format(kind=item.kind, name=item.name), encode_png(pictures[what])
         write_file(out / name, content)
+        written |= {what: name, f"{what}_sha256": hashlib.sha256(content).hexdigest()}
+    return written
+
+
+def _mean_change(before: NDArray[np.uint8], after: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
     change = np.abs(after.astype(np.int16) - before).max(axis=2)[mask]
-    return {
-        "index": item.index,
-        "image": image_name,
-        "mask": mask_name,
-        "image_sha256": hashlib.sha256(files[image_name]).hexdigest(),
-        "mask_sha256": hashlib.sha256(files[mask_name]).hexdigest(),
-        "source": item.image.relative_to(root).as_posix(),
-        "kind": item.kind,
-        "pair_seed": item.seed,
-        "mask_area": int(mask.sum()),
-        "mean_change": round(float(change.mean()), 2),
-    }
+    return round(float(change.mean()), 2)
 
 
-def _write_good(images: Sequence[Path], out: Path) -> None:
+def _write_good(sources: Sequence[Source], out: Path) -> None:
     """Copy the good images as PNG: anomalib's ``MVTecAD`` needs a training and a test split of them."""
-    for position, path in enumerate(images):
-        split = "test" if position % TEST_SHARE == TEST_SHARE - 1 or position == 0 < len(images) - 1 else "train"
-        write_file(out / split / "good" / f"{position:06d}_{path.stem}.png", encode_png(read_image(path)))
+    for position, source in enumerate(sources):
+        content = encode_png(read_image(source.path))
+        splits = {"test" if position % TEST_SHARE == 0 else "train"} if len(sources) > 1 else {"train", "test"}
+        for split in sorted(splits):
+            write_file(out / split / "good" / f"{position:06d}_{source.path.stem}.png", content)

@@ -12,10 +12,11 @@ import torch
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.images import encode_png, find_images, read_image, write_file
+from anomalib_stage.offline.plan import images_root, load_good
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings, checked
 from anomalib_stage.sheets import GOOD_COLOUR, RED, difference, enlarged, outlined, sheet
-from anomalib_stage.synthesis.regions import crop, region_around
+from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE, crop, region_around
 from anomalib_stage.synthesizer import StageSynthesizer
 
 if TYPE_CHECKING:
@@ -61,22 +62,32 @@ def preview(
     Raises:
         StageError: If an argument, image or bundle cannot be used; the message says which.
     """
-    if count < 1 or (size is not None and size < 32):
-        msg = f"--count is {count} and --size {size}; count must be at least 1, size at least 32 px"
-        raise InputError(msg)
+    _check_arguments(out, count=count, size=size)
     settings = SynthesisSettings(sampler=checked(SamplerSettings, steps=steps))
+    root = images_root(data)
+    paths = find_images(root)
+    # spread over the folder, not its first files
+    chosen = [paths[i * len(paths) // count] for i in range(count)]
+    images = [_resized(read_image(path), size) if size else load_good(path)[0] for path in chosen]
     synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
     kinds = list(defects) if defects else list(synthesizer.kinds)
-    paths = find_images(data / "train" / "good" if (data / "train" / "good").is_dir() else data)
-    # spread over the folder, not its first files
-    chosen = [paths[(i * len(paths)) // count % len(paths)] for i in range(count)]
-    images = [read_image(path) for path in chosen]
-    if size is not None:
-        images = [cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA) for image in images]
-    seeds = [derive_seed(seed, path.name, i) for i, path in enumerate(chosen)]
+    seeds = [derive_seed(seed, path.relative_to(root).as_posix(), i) for i, path in enumerate(chosen)]
     grid = preview_grid(synthesizer, images, defects=[kinds[i % len(kinds)] for i in range(count)], seeds=seeds)
     write_file(out, encode_png(grid))
     return out
+
+
+def _check_arguments(out: Path, *, count: int, size: int | None) -> None:
+    if count < 1 or (size is not None and size < MIN_IMAGE_SIDE):
+        msg = f"--count is {count} and --size {size}; count must be at least 1, size at least {MIN_IMAGE_SIDE} px"
+        raise InputError(msg)
+    if out.suffix.lower() != ".png":
+        msg = f"--out {out} must be a .png file"
+        raise InputError(msg)
+
+
+def _resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def preview_grid(
@@ -98,15 +109,12 @@ def preview_grid(
         NDArray[np.uint8]: RGB picture, one row for each image.
     """
     rows = [
-        _row(synthesizer, image, kind=kind, seed=seed)
-        for image, kind, seed in zip(images, defects, seeds, strict=True)
+        _row(synthesizer, image, kind=kind, seed=seed) for image, kind, seed in zip(images, defects, seeds, strict=True)
     ]
     return sheet(rows, titles=TITLES)
 
 
-def _row(
-    synthesizer: StageSynthesizer, image: NDArray[np.uint8], *, kind: str, seed: int
-) -> list[NDArray[np.uint8]]:
+def _row(synthesizer: StageSynthesizer, image: NDArray[np.uint8], *, kind: str, seed: int) -> list[NDArray[np.uint8]]:
     batch = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255.0
     pair = synthesizer(batch, defects=kind, seeds=[seed])
     after = (pair.image[0] * 255.0).round().byte()

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from lightning.pytorch import Callback
 from torchvision import tv_tensors
 
@@ -78,7 +77,7 @@ class StageAugment(Callback):
         >>> # Engine(callbacks=[augment]).fit(Draem(), datamodule=datamodule)
     """
 
-    def __init__(  # noqa: PLR0913 - what users may choose
+    def __init__(
         self,
         weights: str = "default",
         *,
@@ -112,8 +111,6 @@ class StageAugment(Callback):
         self._preview_path: Path | None = None
         self._seconds = [0.0, 0.0]  # painting, whole steps
 
-    # -- life cycle -----------------------------------------------------------------------------------------------
-
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the model's seam, or refuse the model, before anything is loaded."""
         self._seam = None
@@ -139,8 +136,8 @@ class StageAugment(Callback):
         self._release()
         if self._seam is None:
             return
-        from anomalib_stage.plugin.painter import Painter  # noqa: PLC0415 - loads diffusers
-        from anomalib_stage.synthesizer import StageSynthesizer  # noqa: PLC0415 - loads diffusers
+        from anomalib_stage.plugin.painter import Painter  # loads diffusers
+        from anomalib_stage.synthesizer import StageSynthesizer  # loads diffusers
 
         device = pl_module.device if self.device == "auto" else self.device
         synthesizer = StageSynthesizer.from_pretrained(self.weights, device=device, settings=self.settings)
@@ -184,10 +181,9 @@ class StageAugment(Callback):
         """Go on counting after a resume."""
         self.counts |= {name: int(state_dict.get(name, 0)) for name in self.counts}
 
-    # -- one training step ----------------------------------------------------------------------------------------
-
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
         """Paint into the batch in ``batch`` mode; in ``swap`` mode only remember which step this is."""
+        del pl_module  # Unused
         if self._seam is None or self._painter is None:
             return
         check_range(batch.image)
@@ -195,7 +191,7 @@ class StageAugment(Callback):
         if self._seam.mode == "batch":
             self._edit(batch)
 
-    def on_train_batch_end(  # noqa: PLR0913 - the hook's signature
+    def on_train_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
@@ -244,10 +240,9 @@ class StageAugment(Callback):
         painting = self._painter(images, seeds=seeds, skip=skip, pixels=pixels)
         self._step.record(painting, seconds=time.perf_counter() - start)
         if self._preview_path is not None and bool(painting.painted.any()):
-            self._write_preview(self._preview_path, images, painting)
+            shown = painting if pixels else self._painter(images, seeds=seeds, skip=skip)
+            self._write_preview(self._preview_path, images, shown)
         return painting
-
-    # -- small parts ----------------------------------------------------------------------------------------------
 
     @property
     def _probability(self) -> float:
@@ -262,7 +257,7 @@ class StageAugment(Callback):
         )
 
     def _write_preview(self, path: Path, images: Tensor, painting: Painting) -> None:
-        from anomalib_stage.plugin.preview import write_preview  # noqa: PLC0415 - loads OpenCV
+        from anomalib_stage.plugin.preview import write_preview  # loads OpenCV
 
         self._preview_path = None
         try:
@@ -279,6 +274,6 @@ class StageAugment(Callback):
 
 
 def _visibility(seam: Seam, model: LightningModule) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a function that says of which masks something is left after the model's pre-processor and down-sampling."""
+    """Return a function that says which masks the model still sees after its pre-processor and down-sampling."""
     survives = seam.survival(model)
     return lambda images, masks: survives(seen_by_model(model, images, masks=masks))

@@ -82,7 +82,7 @@ def check_range(images: Tensor) -> None:
         return
     msg = (
         f"StageAugment got training images in [{low:.3g}, {high:.3g}]; it needs RGB in [0, 1] without NaN. If the "
-        "data module's augmentations normalise, move Normalize into the model's pre_processor, which runs after this callback"
+        "data module's augmentations normalise, move Normalize into the model's pre_processor, which runs after this"
     )
     raise InputError(msg)
 

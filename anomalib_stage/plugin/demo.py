@@ -43,7 +43,7 @@ DEFECTS = tuple(kind for kind in KINDS if kind != "good")
 _FORMAT = 1  # part of the folder's name: raise it when the pictures change
 
 
-class StageDemo(Folder):  # type: ignore[misc]  # anomalib is not typed for mypy
+class StageDemo(Folder):
     """Rendered surface tiles: good ones to train on, good and defective ones with masks to test on.
 
     One large surface is rendered and cut into tiles that do not overlap, as an inspection line sees one material. Half
@@ -73,7 +73,7 @@ class StageDemo(Folder):  # type: ignore[misc]  # anomalib is not typed for mypy
         >>> # datamodule.setup() renders the pictures
     """
 
-    def __init__(  # noqa: PLR0913 - what users may choose
+    def __init__(
         self,
         *,
         family: str = "brushed_metal",
@@ -87,10 +87,11 @@ class StageDemo(Folder):  # type: ignore[misc]  # anomalib is not typed for mypy
         num_workers: int = 0,
     ) -> None:
         self._plan = _Plan(family, image_size=image_size, train_count=train_count, test_count=test_count, seed=seed)
+        self._folder = Path(root) / self._plan.folder_name
         kinds = self._plan.kinds
         super().__init__(
             name="StageDemo",
-            root=str(Path(root) / self._plan.folder_name),
+            root=self._folder,
             normal_dir="train/good",
             normal_test_dir="test/good",
             abnormal_dir=[f"test/{kind}" for kind in kinds],
@@ -104,14 +105,13 @@ class StageDemo(Folder):  # type: ignore[misc]  # anomalib is not typed for mypy
 
     def prepare_data(self) -> None:
         """Render the pictures, unless they are there; one process of a training does this."""
-        folder = Path(self.root)
-        if folder.is_dir():
+        if self._folder.is_dir():
             return
-        logger.info("StageDemo: rendering %d pictures into %s", self._plan.count, folder)
+        logger.info("StageDemo: rendering %d pictures into %s", self._plan.count, self._folder)
         try:
-            _write(self._plan, folder)
+            _write(self._plan, self._folder)
         except OSError as error:
-            msg = f"the demo pictures cannot be written to {folder}: {error}; set root to a folder that can be written"
+            msg = f"cannot write the demo pictures to {self._folder}: {error}; set root to a folder that can be written"
             raise DataError(msg) from error
 
     def _setup(self, _stage: str | None = None) -> None:

@@ -68,7 +68,8 @@ def _row(clean: Tensor, painting: Painting, i: int) -> np.ndarray:
 
 
 def _difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    return np.clip(np.abs(after.astype(np.int16) - before) * 4, 0, 255).astype(np.uint8)
+    difference: np.ndarray = np.clip(np.abs(after.astype(np.int16) - before) * 4, 0, 255).astype(np.uint8)
+    return difference
 
 
 def _pixels(image: Tensor) -> np.ndarray:

@@ -93,8 +93,8 @@ def swap(model: LightningModule, slot: Slot, *, paint: Paint) -> Callable[[], No
 
 def _normalisation(model: LightningModule) -> Statistics:
     """Mean and standard deviation of the pre-processor's ``Normalize``; (0, 1) if it has none."""
-    from anomalib.data.transforms.utils import extract_transforms_by_type  # noqa: PLC0415 - keeps this import light
-    from torchvision.transforms.v2 import Normalize  # noqa: PLC0415
+    from anomalib.data.transforms.utils import extract_transforms_by_type  # keeps ours light
+    from torchvision.transforms.v2 import Normalize
 
     transform = getattr(getattr(model, "pre_processor", None), "transform", None)
     found = extract_transforms_by_type(transform, Normalize) if transform is not None else []

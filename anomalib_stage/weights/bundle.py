@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights bundles: one safetensors file with a validated manifest. Never pickle.
 
-Everything is checked before a tensor is handed out: the header's length, its JSON, the manifest, the names, shapes and
-dtypes that it promises, finite values, and the digest. Each way a file can be wrong is one :class:`BundleError`.
+Everything is checked before a tensor is handed out: the header's length, its JSON, the manifest, the names, shapes,
+dtypes and offsets that it promises (:mod:`anomalib_stage.weights.manifest`), then the digest and that all values are
+finite. Each way a file can be wrong is one :class:`BundleError`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import contextlib
 import hashlib
 import json
 import os
-import struct
+import re
+import secrets
 from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,11 +22,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from anomalib_stage.errors import BundleError
-from anomalib_stage.weights.manifest import METADATA_KEY, BundleManifest, KindSpec, TensorSpec
+from anomalib_stage.weights.manifest import (
+    METADATA_KEY,
+    BundleManifest,
+    KindSpec,
+    TensorSpec,
+    complaints,
+    manifest_json,
+    read_manifest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,9 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["StageBundle", "digest_of"]
 
 DEFAULT = "default"
-MAX_HEADER = 100 * 1024 * 1024
-"""Largest believable header in bytes; safetensors' own limit."""
-
 DTYPES = {
     torch.float32: "F32",
     torch.float16: "F16",
@@ -46,6 +53,11 @@ DTYPES = {
     torch.bool: "BOOL",
 }
 PACKAGES = ("anomalib-stage", "torch", "diffusers", "safetensors")
+STAMPED = {"tensors", "digest", "versions"}
+"""Fields of the manifest that follow from the tensors and the installation; never given by hand."""
+
+REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(//|[^\\/])|[\w-][\w.-]*/[\w-][\w.-]*$")
+"""A URL, ``hf:name``, or ``owner/name``."""
 
 
 class StageBundle:
@@ -53,8 +65,8 @@ class StageBundle:
 
     Args:
         manifest (BundleManifest): What the bundle is.
-        tensors (Mapping[str, Tensor]): The weights, on the CPU.
-        path (Path | None): File that it was read from.
+        tensors (Mapping[str, Tensor]): The weights, on the CPU, in the stored dtypes (see :meth:`floats`).
+        path (Path | None): File that it was read from or last saved to.
     """
 
     def __init__(self, manifest: BundleManifest, tensors: Mapping[str, Tensor], *, path: Path | None = None) -> None:
@@ -67,36 +79,29 @@ class StageBundle:
         """Make a bundle from weights; the table of tensors, the digest and the versions are filled in.
 
         Args:
-            tensors (Mapping[str, Tensor]): Weights with prefixed names, such as ``denoiser.*`` and ``condition.<kind>``.
+            tensors (Mapping[str, Tensor]): Weights with prefixed names, such as ``denoiser.*`` and
+                ``condition.<kind>``, of any shape, in the dtypes F32, F16, BF16, U8, I64 or BOOL. They are copied.
             kinds (Iterable[KindSpec]): Defect kinds.
             **fields (Any): Further fields of :class:`BundleManifest` (``backbone``, ``denoiser``, ``schedule``, ...).
 
+        Returns:
+            StageBundle: The bundle, with the manifest that loading it from a file would give.
+
         Raises:
-            BundleError: If a field is not valid or a tensor has a dtype that bundles do not hold.
+            BundleError: If a field is not valid, a tensor has a dtype that bundles do not hold, or is not finite.
         """
-        stored = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
-        strange = sorted(name for name, tensor in stored.items() if tensor.dtype not in DTYPES)
-        if strange:
-            msg = (
-                f"tensor {strange[0]} has dtype {stored[strange[0]].dtype}; a bundle holds {', '.join(DTYPES.values())}"
-            )
-            raise BundleError(msg)
-        table = {name: TensorSpec(shape=tuple(t.shape), dtype=DTYPES[t.dtype]) for name, t in stored.items()}
-        try:
-            manifest = BundleManifest(
-                kinds=tuple(kinds), tensors=table, digest=digest_of(stored), versions=_versions(), **fields
-            )
-        except ValidationError as error:
-            msg = f"the bundle would not be valid: {_complaints(error)}"
-            raise BundleError(msg) from error
-        return cls(manifest, stored)
+        stored = {
+            name: tensors[name].detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+            for name in sorted(tensors)
+        }
+        return cls(_stamped(stored, kinds=tuple(kinds), **fields), stored)
 
     @classmethod
     def load(cls, source: str | Path = DEFAULT) -> StageBundle:
         """Read and validate a bundle.
 
         Args:
-            source (str | Path): ``default`` for the bundle that ships with the package, or a file.
+            source (str | Path): ``"default"`` for the bundle that ships with the package, or a local file.
 
         Returns:
             StageBundle: The bundle, its tensors on the CPU in the stored dtypes.
@@ -105,42 +110,47 @@ class StageBundle:
             BundleError: If the file is missing, damaged, or not what it says it is; names the file and the cause.
         """
         path = _resolve(source)
-        data = _read(path)
-        header = _header(path, data)
-        manifest = _manifest(path, header)
-        _check_table(path, header, manifest)
+        manifest = read_manifest(path)
         try:
-            tensors = load(data)
-        except (SafetensorError, ValueError, MemoryError) as error:
-            msg = f"{path}: not a valid safetensors file ({error}); get the file again"
+            with safe_open(path, framework="pt") as stream:  # a view of the file: copied, so that the file may go
+                tensors = {name: stream.get_tensor(name).clone() for name in sorted(manifest.tensors)}
+        except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
+            msg = f"{path}: the tensors cannot be read ({error}); get the file again"
             raise BundleError(msg) from error
-        _check_values(path, tensors, manifest)
+        seen = digest_of(tensors)
+        if seen != manifest.digest:
+            msg = (
+                f"{path}: digest mismatch, the tensors have {seen[:12]}..., the manifest says "
+                f"{manifest.digest[:12]}...; the file was damaged or changed, get it again"
+            )
+            raise BundleError(msg)
+        _check_finite(tensors, where=f"{path}: ")
         return cls(manifest, tensors, path=path)
 
     def save(self, path: str | Path) -> Path:
-        """Write the bundle: to a temporary name, then renamed, so that there is never half a file.
+        """Write the bundle: to a temporary name beside it, then renamed, so that there is never half a file.
 
-        The same content gives the same bytes.
+        The table of tensors, the digest and the versions are stamped anew. The same content written by the same
+        versions gives the same bytes. Missing parent folders are made.
+
+        Args:
+            path (str | Path): File to write; an existing one is replaced.
+
+        Returns:
+            Path: The file.
 
         Raises:
-            BundleError: If the file cannot be written.
+            BundleError: If the content is not valid or the file cannot be written; an existing file is then untouched.
         """
         target = Path(path)
-        partial = target.with_name(f".{target.name}.part")
-        metadata = {METADATA_KEY: json.dumps(self.manifest.model_dump(mode="json"), sort_keys=True)}
+        stored = {name: self.tensors[name].detach().cpu().contiguous() for name in sorted(self.tensors)}
+        manifest = _stamped(stored, **self.manifest.model_dump(exclude=STAMPED))
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as stream:
-                stream.write(save(self.tensors, metadata=metadata))
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(target)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+            _write(target, stored, metadata={METADATA_KEY: manifest_json(manifest)})
+        except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
             msg = f"{target}: cannot be written ({error}); choose a folder with space that you may write to"
             raise BundleError(msg) from error
-        self.path = target
+        self.manifest, self.path = manifest, target
         return target
 
     @property
@@ -150,22 +160,23 @@ class StageBundle:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the tensors, hexadecimal."""
+        """SHA-256 over the tensors, hexadecimal; see :func:`digest_of`."""
         return self.manifest.digest
 
     def floats(self) -> dict[str, Tensor]:
-        """Return the tensors, those stored in half precision as float32."""
+        """Return the tensors, those stored in half precision (F16, BF16) as float32; the others are not copied."""
         half = (torch.float16, torch.bfloat16)
         return {name: tensor.float() if tensor.dtype in half else tensor for name, tensor in self.tensors.items()}
 
     def describe(self) -> list[tuple[str, str]]:
         """Return rows of name and value for people."""
         manifest = self.manifest
-        parameters = sum(tensor.numel() for tensor in self.tensors.values())
+        values = sum(tensor.numel() for tensor in self.tensors.values())
+        dtypes = ", ".join(sorted({spec.dtype for spec in manifest.tensors.values()}))
         rows = [
             ("file", str(self.path or "not saved")),
             ("backbone", manifest.backbone),
-            ("parameters", f"{parameters:,} in {len(self.tensors)} tensors"),
+            ("parameters", f"{values:,} in {len(self.tensors)} tensors ({dtypes})"),
             ("kinds", ", ".join(self.kinds)),
             ("region size", f"{manifest.region_size} px"),
             ("schedule", f"{manifest.schedule.get('beta_schedule')}, {manifest.schedule.get('prediction_type')}"),
@@ -177,7 +188,18 @@ class StageBundle:
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of weights: for each name in sorted order, name, dtype, shape and raw little-endian bytes."""
+    r"""Return the SHA-256 of weights.
+
+    Hashed is, for each tensor in the sorted order of names: ``f"{name}\0{dtype}\0{shape}\0"`` in UTF-8, with
+    safetensors' name of the dtype (``F32``) and the shape as Python prints a tuple (``(3, 2)``, ``(3,)``, ``()``); then
+    the raw bytes, row-major, little-endian, as they stand in the file. One tensor at a time, nothing is concatenated.
+
+    Args:
+        tensors (Mapping[str, Tensor]): Weights of any shape, in the dtypes that bundles hold.
+
+    Returns:
+        str: 64 hexadecimal digits.
+    """
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -186,102 +208,68 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def _stamped(tensors: Mapping[str, Tensor], **fields: Any) -> BundleManifest:  # noqa: ANN401
+    """Return the manifest of contiguous CPU tensors, as it reads back from JSON (tuples are lists, keys sorted)."""
+    strange = sorted(name for name, tensor in tensors.items() if tensor.dtype not in DTYPES)
+    if strange:
+        seen, allowed = tensors[strange[0]].dtype, ", ".join(str(dtype) for dtype in DTYPES)
+        msg = f"tensor {strange[0]} has dtype {seen}; a bundle holds {allowed}: convert it"
+        raise BundleError(msg)
+    _check_finite(tensors, where="the bundle would not be valid: ")
+    table = {name: TensorSpec(shape=tuple(t.shape), dtype=DTYPES[t.dtype]) for name, t in tensors.items()}
+    try:
+        manifest = BundleManifest(tensors=table, digest=digest_of(tensors), versions=_versions(), **fields)
+        return BundleManifest.model_validate(json.loads(manifest_json(manifest)))
+    except ValidationError as error:
+        msg = f"the bundle would not be valid: {complaints(error)}"
+        raise BundleError(msg) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = (
+            f"the bundle would not be valid: a field of the manifest holds what JSON cannot ({error}); use plain values"
+        )
+        raise BundleError(msg) from error
+
+
 def _versions() -> dict[str, str]:
     found = {}
     for package in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
+        with contextlib.suppress(PackageNotFoundError):  # such as this package, run from its source tree
             found[package] = version(package)
     return found
 
 
-def _complaints(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'manifest'}: {e['msg']}" for e in error.errors()[:5])
-
-
 def _resolve(source: str | Path) -> Path:
-    if str(source) == DEFAULT:
-        return Path(str(resources.files("anomalib_stage.weights") / "default" / "stage-compact.safetensors"))
-    return Path(source)
-
-
-def _read(path: Path) -> bytes:
-    if path.is_dir():
-        msg = f"{path}: is a folder; give the .safetensors file in it"
-        raise BundleError(msg)
-    if not path.is_file():
-        msg = f"{path}: no such file; give a bundle file or 'default' (nothing is downloaded)"
-        raise BundleError(msg)
-    try:
-        return path.read_bytes()
-    except (OSError, MemoryError) as error:
-        msg = f"{path}: cannot be read ({error}); check the file and its permissions"
-        raise BundleError(msg) from error
-
-
-def _header(path: Path, data: bytes) -> dict[str, Any]:
-    """Parse the safetensors header: 8 bytes of length, then JSON."""
-    if len(data) < 8:
-        msg = f"{path}: {len(data)} bytes long, too short for a safetensors file; get the file again"
-        raise BundleError(msg)
-    (length,) = struct.unpack("<Q", data[:8])
-    if length > MAX_HEADER:
-        msg = f"{path}: not a safetensors file (its header claims {length} bytes); give a bundle written by anomalib-stage"
-        raise BundleError(msg)
-    if length > len(data) - 8:
-        msg = f"{path}: truncated (header of {length} bytes in a file of {len(data)}); get the file again"
-        raise BundleError(msg)
-    try:
-        header = json.loads(data[8 : 8 + length])
-    except (ValueError, RecursionError) as error:
-        msg = f"{path}: not a safetensors file (header is not JSON: {error}); give a bundle written by anomalib-stage"
-        raise BundleError(msg) from error
-    if not isinstance(header, dict):
-        msg = f"{path}: not a safetensors file (header is a JSON {type(header).__name__})"
-        raise BundleError(msg)
-    return header
-
-
-def _manifest(path: Path, header: dict[str, Any]) -> BundleManifest:
-    metadata = header.get("__metadata__")
-    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
-    if not isinstance(text, str):
-        msg = (
-            f"{path}: a safetensors file without the {METADATA_KEY!r} manifest; give a bundle written by anomalib-stage"
-        )
-        raise BundleError(msg)
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        msg = f"{path}: the manifest is not JSON ({error}); get the file again"
-        raise BundleError(msg) from error
-    try:
-        return BundleManifest.model_validate(content)
-    except ValidationError as error:
-        msg = f"{path}: the manifest is not valid: {_complaints(error)}"
-        raise BundleError(msg) from error
-
-
-def _check_table(path: Path, header: dict[str, Any], manifest: BundleManifest) -> None:
-    """Compare the tensors in the header with those the manifest promises."""
-    present = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    missing, unknown = sorted(set(manifest.tensors) - set(present)), sorted(set(present) - set(manifest.tensors))
-    for names, what in ((missing, "missing"), (unknown, "not in the manifest")):
-        if names:
-            msg = f"{path}: {len(names)} tensors are {what}: {', '.join(names[:5])}; get the file again"
+    if source == DEFAULT:
+        path = Path(str(resources.files("anomalib_stage.weights") / "default" / "stage-compact.safetensors"))
+        if not path.is_file():
+            msg = f"{path}: no such file, this installation lacks the default bundle; install it again, or give a file"
             raise BundleError(msg)
-    for name, spec in manifest.tensors.items():
-        entry = present[name] if isinstance(present[name], dict) else {}
-        seen = (entry.get("dtype"), entry.get("shape"))
-        if seen != (spec.dtype, list(spec.shape)):
-            msg = f"{path}: tensor {name} is {seen[0]} {seen[1]}, the manifest says {spec.dtype} {list(spec.shape)}"
-            raise BundleError(msg)
-
-
-def _check_values(path: Path, tensors: Mapping[str, Tensor], manifest: BundleManifest) -> None:
-    if digest_of(tensors) != manifest.digest:
-        msg = f"{path}: the digest of the weights is not the manifest's; the file was damaged or changed, get it again"
+        return path
+    path = Path(source)
+    if isinstance(source, str) and path.suffix != ".safetensors" and REMOTE.match(source) and not os.path.lexists(path):
+        msg = f"{source}: no such file; if it is a hub id or an address: nothing is downloaded here, give a local file"
         raise BundleError(msg)
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            msg = f"{path}: tensor {name} holds NaN or infinite values; the training that made it failed, fit again"
-            raise BundleError(msg)
+    return path
+
+
+def _check_finite(tensors: Mapping[str, Tensor], *, where: str) -> None:
+    bad = sorted(n for n, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all())
+    if bad:
+        msg = f"{where}NaN or infinite values in {', '.join(bad[:5])}; the training that made them failed, fit again"
+        raise BundleError(msg)
+
+
+def _write(target: Path, tensors: dict[str, Tensor], *, metadata: dict[str, str]) -> None:
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode & 0o777  # what the umask gives; safetensors makes files for their owner alone
+        save_file(tensors, partial, metadata=metadata)
+        partial.chmod(mode)
+        with partial.open("r+b") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(target)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -1,16 +1,40 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest of a weights bundle: what a file says it is. No torch here."""
+"""The manifest of a weights bundle: what a file says it is, and whether its header bears that out. No torch here.
+
+A safetensors file is eight bytes (length of the header, little-endian), a JSON header (names, shapes, dtypes, offsets,
+and one dictionary of strings for the user), then the raw tensors without gaps.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import json
+import math
+import os
+import reprlib
+import stat
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from anomalib_stage.errors import BundleError
 from anomalib_stage.settings import Settings
 
-__all__ = ["METADATA_KEY", "PREFIXES", "SCHEMA_VERSION", "BundleManifest", "KindSpec", "TensorSpec"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "METADATA_KEY",
+    "PREFIXES",
+    "SCHEMA_VERSION",
+    "BundleManifest",
+    "KindSpec",
+    "TensorSpec",
+    "complaints",
+    "manifest_json",
+    "read_manifest",
+]
 
 METADATA_KEY = "anomalib_stage"
 """Key of the safetensors metadata that holds the manifest as JSON."""
@@ -20,7 +44,23 @@ SCHEMA_VERSION = 1
 PREFIXES = ("denoiser.", "condition.", "adapter.aware.", "adapter.only.", "codec.", "mask_bank.", "prior.")
 """Every tensor's name begins with one of these."""
 
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s./\\][^./\\]*$")]
+MAX_HEADER = 100 * 1000 * 1000
+"""Largest believable header in bytes; safetensors' own limit."""
+
+ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "U8": 1, "I64": 8, "BOOL": 1}
+LISTED = 5
+"""Most tensors or complaints that one message lists."""
+
+FOREIGN = (
+    (b"\x89PNG", "it is a PNG image"),
+    (b"PK\x03\x04", "it is a zip archive, such as torch.save writes; pickles are never opened"),
+    (b"\x80", "it looks like a pickle; pickles are never opened"),
+    (b"version https://git-lfs", "it is a Git LFS pointer; run 'git lfs pull'"),
+    (b"<", "it looks like a web page"),
+)
+"""First bytes of what people give by mistake."""
+
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s./\\][^./\\\x00-\x1f]*$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -28,7 +68,7 @@ class KindSpec(Settings):
     """A defect kind that the bundle can paint.
 
     Attributes:
-        name: Name of the kind: no dot, slash or leading blank.
+        name: Name of the kind: no dot, slash, control character or leading blank.
         shapes: Mask shapes to draw from where no mask is given.
     """
 
@@ -64,15 +104,15 @@ class BundleManifest(Settings):
     schema_version: int = SCHEMA_VERSION
     backbone: Literal["compact", "latent"]
     denoiser: dict[str, Any]
-    codec: dict[str, Any] = {}
+    codec: dict[str, Any] = Field(default_factory=dict)
     schedule: dict[str, Any]
     region_size: Annotated[int, Field(ge=16, le=4096)] = 64
     kinds: Annotated[tuple[KindSpec, ...], Field(min_length=1)]
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
     base_digest: Digest | None = None
     tensors: dict[str, TensorSpec]
     digest: Digest
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("schema_version")
     @classmethod
@@ -85,18 +125,176 @@ class BundleManifest(Settings):
     @model_validator(mode="after")
     def _names_agree(self) -> BundleManifest:
         names = [kind.name for kind in self.kinds]
-        if len(set(names)) != len(names):
-            msg = f"defect kinds {names} are not unique"
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            msg = f"defect kinds {_few(twice)} are listed more than once; each kind is listed once"
             raise ValueError(msg)
-        stray = sorted(name for name in self.tensors if not name.startswith(PREFIXES))
+        stray = sorted(name for name in self.tensors if not name.startswith(PREFIXES) or name in PREFIXES)
         if stray:
-            msg = f"tensors {stray[:5]} have none of the known prefixes {PREFIXES}"
+            msg = f"tensors {_few(stray)} have none of the known prefixes {', '.join(PREFIXES)}"
             raise ValueError(msg)
-        conditions = {name.removeprefix("condition.") for name in self.tensors if name.startswith("condition.")}
-        if conditions != set(names):
-            msg = f"condition vectors {sorted(conditions)} do not match the kinds {sorted(names)}"
-            raise ValueError(msg)
+        vectors = {name.removeprefix("condition.") for name in self.tensors if name.startswith("condition.")}
+        if vectors != set(names):
+            bare, orphans = sorted(set(names) - vectors), sorted(vectors - set(names))
+            parts = [f"kinds without a condition tensor: {_few(bare)}"] if bare else []
+            parts += [f"condition tensors without a kind: {_few(orphans)}"] if orphans else []
+            raise ValueError("; ".join(parts))
         if self.base_digest is None and not any(name.startswith("denoiser.") for name in self.tensors):
-            msg = "no denoiser.* tensor, and no base that could hold them"
+            msg = "no denoiser.* tensor, and no base bundle (base_digest) that could hold them"
             raise ValueError(msg)
         return self
+
+
+def manifest_json(manifest: BundleManifest) -> str:
+    """Return the manifest as it is stored: JSON with sorted keys, so that the same content is the same text.
+
+    Raises:
+        ValueError: If a free field (such as ``training``) holds something that JSON cannot.
+    """
+    return json.dumps(manifest.model_dump(mode="json"), sort_keys=True)
+
+
+def complaints(error: ValidationError) -> str:
+    """Return what pydantic found wrong, in one line, at most five complaints with the values seen."""
+    lines = []
+    for item in error.errors()[:LISTED]:
+        where = ".".join(map(str, item["loc"]))
+        seen = "" if not where or item["type"] == "missing" else f", got {reprlib.repr(item['input'])}"
+        lines.append(f"{where or 'manifest'}: {item['msg']}{seen}")
+    return "; ".join(lines)
+
+
+def read_manifest(path: Path) -> BundleManifest:
+    """Read a bundle's header and check it against its manifest; no tensor is read.
+
+    Args:
+        path (Path): A file.
+
+    Returns:
+        BundleManifest: The manifest. The file then holds just the tensors that it promises, without gap or overlap.
+
+    Raises:
+        BundleError: If the file is missing, unreadable, cut short, not safetensors, or not what its manifest says.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            msg = f"{path}: is a folder; give the .safetensors file in it"
+            raise BundleError(msg)
+        if not stat.S_ISREG(mode):
+            msg = f"{path}: is not a regular file; give a .safetensors file"
+            raise BundleError(msg)
+        header, room = _read_header(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        msg = f"{path}: no such file; give a bundle file or 'default' (nothing is downloaded)"
+        raise BundleError(msg) from error
+    except (OSError, ValueError, MemoryError) as error:
+        msg = f"{path}: cannot be read ({error}); check the file and its permissions"
+        raise BundleError(msg) from error
+    manifest = _parse_manifest(path, header.pop("__metadata__", None))
+    _check_table(path, header, manifest)
+    _check_offsets(path, header, room=room)
+    return manifest
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Return the parsed header and the number of bytes behind it."""
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        start = stream.read(32)
+        length = int.from_bytes(start[:8], "little")
+        if size < 10:
+            msg = f"{path}: {'empty' if size == 0 else f'only {size} bytes long'}; get the file again"
+            raise BundleError(msg)
+        if start[8:9] != b"{" or length > MAX_HEADER:
+            reason = next((what for magic, what in FOREIGN if start.startswith(magic)), None)
+            raise _not_safetensors(
+                path, reason or f"its header claims {length} bytes, at most {MAX_HEADER} are allowed"
+            )
+        if length > size - 8:
+            msg = f"{path}: truncated, a header of {length} bytes in a file of {size}; get the file again"
+            raise BundleError(msg)
+        stream.seek(8)
+        raw = stream.read(length)
+    try:
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_twins)
+    except (ValueError, RecursionError) as error:
+        raise _not_safetensors(path, f"its header is not JSON: {error}") from error
+    return header, size - 8 - length
+
+
+def _not_safetensors(path: Path, reason: str) -> BundleError:
+    return BundleError(f"{path}: not a safetensors file ({reason}); give a bundle written by anomalib-stage")
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        msg = f"{_few(sorted(name for name, count in counts.items() if count > 1))} listed more than once"
+        raise ValueError(msg)
+    return content
+
+
+def _parse_manifest(path: Path, metadata: object) -> BundleManifest:
+    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        msg = f"{path}: safetensors without the {METADATA_KEY!r} manifest; give a bundle written by anomalib-stage"
+        raise BundleError(msg)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        msg = f"{path}: the manifest is not JSON ({error}); get the file again"
+        raise BundleError(msg) from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if type(version) is not int or version != SCHEMA_VERSION:  # first: fields of another version are not complaints
+        msg = f"{path}: schema version {version!r} is not known, only {SCHEMA_VERSION} is; update anomalib-stage"
+        raise BundleError(msg)
+    try:
+        return BundleManifest.model_validate(content)
+    except ValidationError as error:
+        msg = f"{path}: the manifest is not valid: {complaints(error)}; get the file again"
+        raise BundleError(msg) from error
+
+
+def _check_table(path: Path, header: dict[str, Any], manifest: BundleManifest) -> None:
+    """Compare the tensors in the header with those the manifest promises."""
+    missing, unknown = sorted(set(manifest.tensors) - set(header)), sorted(set(header) - set(manifest.tensors))
+    for names, what in ((missing, "missing from the file"), (unknown, "not in the manifest")):
+        if names:
+            msg = f"{path}: {len(names)} tensors {what}: {_few(names)}; get the file again"
+            raise BundleError(msg)
+    wrong = []
+    for name, spec in sorted(manifest.tensors.items()):
+        entry = header[name] if isinstance(header[name], dict) else {}
+        dtype, shape = entry.get("dtype"), entry.get("shape")
+        if (dtype, shape) != (spec.dtype, list(spec.shape)):
+            wrong.append(f"{name} is {dtype} {shape}, the manifest says {spec.dtype} {list(spec.shape)}")
+    if wrong:
+        msg = f"{path}: {len(wrong)} tensors of another shape or dtype: {_few(wrong)}; get the file again"
+        raise BundleError(msg)
+
+
+def _check_offsets(path: Path, header: dict[str, Any], *, room: int) -> None:
+    """Check that the tensors follow one another without gap or overlap and fill the file."""
+    spans = []
+    for name, entry in header.items():
+        span = entry.get("data_offsets")
+        if not (isinstance(span, list) and len(span) == 2 and all(type(edge) is int for edge in span)):
+            msg = f"{path}: tensor {name} has offsets {span!r}, two integers are needed; get the file again"
+            raise BundleError(msg)
+        spans.append((span[0], span[1], name, math.prod(entry["shape"]) * ITEM_BYTES[entry["dtype"]]))
+    end = 0
+    for begin, stop, name, needed in sorted(spans):
+        if begin != end or stop - begin != needed:
+            msg = f"{path}: tensor {name} has offsets {begin, stop}, {end, end + needed} is right; get the file again"
+            raise BundleError(msg)
+        end = stop
+    if end != room:
+        what = "truncated" if room < end else "longer than it should be"
+        msg = f"{path}: {what}, {room} bytes of tensors where the header lists {end}; get the file again"
+        raise BundleError(msg)
+
+
+def _few(items: list[str]) -> str:
+    return ", ".join(items[:LISTED]) + (", ..." if len(items) > LISTED else "")

@@ -12,6 +12,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torchvision import tv_tensors
 
 from anomalib_stage.plugin.augment import StageAugment
 
@@ -112,6 +113,20 @@ MODELS = {model.__name__: model for model in (UniNet, Draem, Dsr, Glass, FoundAD
 def good_images(count: int = 4, size: tuple[int, int] = (64, 48), seed: int = 0) -> Tensor:
     """Return smooth noise in [0, 1], ``(count, 3, *size)``."""
     return torch.rand(count, 3, *size, generator=torch.Generator().manual_seed(seed)) * 0.5 + 0.25
+
+
+def a_batch(count: int = 4, **fields: Any) -> Batch:
+    """Return a batch of good images as anomalib's segmentation data sets give them."""
+    images = tv_tensors.Image(good_images(count))
+    mask = tv_tensors.Mask(torch.zeros(count, 64, 48, dtype=torch.bool))
+    return Batch(**({"image": images, "gt_mask": mask, "gt_label": torch.zeros(count, dtype=torch.bool)} | fields))
+
+
+def train_step(augment: StageAugment, trainer: Any, model: Any, batch: Batch, index: int = 0) -> Batch:
+    """Run the hooks around one training step."""
+    augment.on_train_batch_start(trainer, model, batch, index)
+    augment.on_train_batch_end(trainer, model, None, batch, index)
+    return batch
 
 
 @pytest.fixture

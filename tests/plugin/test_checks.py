@@ -50,7 +50,15 @@ def test_the_constructor_reads_no_weights() -> None:
     assert StageAugment("no/such/file.safetensors").weights == "no/such/file.safetensors"
 
 
-@pytest.mark.parametrize("images", [torch.full((1, 3, 4, 4), 1.1), torch.full((1, 3, 4, 4), -0.5), torch.full((1, 3, 4, 4), float("nan")), torch.full((1, 3, 4, 4), 255.0)])
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.full((1, 3, 4, 4), 1.1),
+        torch.full((1, 3, 4, 4), -0.5),
+        torch.full((1, 3, 4, 4), float("nan")),
+        torch.full((1, 3, 4, 4), 255.0),
+    ],
+)
 def test_images_outside_the_range_are_refused_with_the_remedy(images: torch.Tensor) -> None:
     with pytest.raises(InputError, match=r"pre_processor, which runs after"):
         check_range(images)

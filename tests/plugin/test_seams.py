@@ -20,7 +20,17 @@ def _named(name: str, *bases: type) -> Recorder:
     return type(name, (*bases, Recorder), {})()
 
 
-@pytest.mark.parametrize(("name", "mode"), [("Supersimplenet", "batch"), ("UniNet", "batch"), ("Draem", "swap"), ("Glass", "swap"), ("Dsr", "swap"), ("FoundAD", "swap")])
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("Supersimplenet", "batch"),
+        ("UniNet", "batch"),
+        ("Draem", "swap"),
+        ("Glass", "swap"),
+        ("Dsr", "swap"),
+        ("FoundAD", "swap"),
+    ],
+)
 def test_each_supported_model_has_its_mode(name: str, mode: str) -> None:
     assert resolve_seam(_named(name)).mode == mode
 
@@ -72,7 +82,14 @@ def test_a_target_is_swapped_in_a_custom_model() -> None:
     assert resolve_seam(model, target="inner.maker").slots == (Slot("inner.maker"),)
 
 
-@pytest.mark.parametrize(("target", "complaint"), [("absent", "no attribute 'absent'"), ("augmenter.absent", "no attribute"), ("augmenter.probability", "not a generator")])
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        ("absent", "no attribute 'absent'"),
+        ("augmenter.absent", "no attribute"),
+        ("augmenter.probability", "not a generator"),
+    ],
+)
 def test_a_wrong_target_is_named(target: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         resolve_seam(Draem(), target=target)
@@ -83,7 +100,9 @@ def test_forcing_a_known_one_class_model_still_tells_the_reason() -> None:
     assert known_reason(UniNet()) is None
 
 
-@pytest.mark.parametrize(("name", "probability"), [("Draem", 0.5), ("Dsr", 0.5), ("UniNet", 0.5), ("Glass", 1.0), ("FoundAD", 1.0)])
+@pytest.mark.parametrize(
+    ("name", "probability"), [("Draem", 0.5), ("Dsr", 0.5), ("UniNet", 0.5), ("Glass", 1.0), ("FoundAD", 1.0)]
+)
 def test_default_probability_is_what_suits_the_model(name: str, probability: float) -> None:
     assert SEAMS[name].probability == probability
 

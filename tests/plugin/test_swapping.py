@@ -39,7 +39,13 @@ def _slot(model: Any, path: str) -> Any:
     return model
 
 
-CASES = [(Draem, Slot("augmenter")), (Glass, Slot("model.augmentor")), (Dsr, Slot("perlin_generator")), (Dsr, Slot("quantized_anomaly_generator", "mask")), (FoundAD, Slot("cutpaste", "normalized"))]
+CASES = [
+    (Draem, Slot("augmenter")),
+    (Glass, Slot("model.augmentor")),
+    (Dsr, Slot("perlin_generator")),
+    (Dsr, Slot("quantized_anomaly_generator", "mask")),
+    (FoundAD, Slot("cutpaste", "normalized")),
+]
 
 
 @pytest.mark.parametrize(("kind", "slot"), CASES)
@@ -129,7 +135,10 @@ def test_the_training_flag_set_meanwhile_reaches_the_original() -> None:
     assert not model.augmenter.training
 
 
-@pytest.mark.parametrize(("kind", "slot", "original"), [(Draem, Slot("augmenter"), Generator), (FoundAD, Slot("cutpaste", "normalized"), CutPaste)])
+@pytest.mark.parametrize(
+    ("kind", "slot", "original"),
+    [(Draem, Slot("augmenter"), Generator), (FoundAD, Slot("cutpaste", "normalized"), CutPaste)],
+)
 def test_a_copy_of_the_model_has_the_original_generator(kind: type, slot: Slot, original: type) -> None:
     model = kind()
     swap(model, slot, paint=_red_corner)
@@ -138,14 +147,19 @@ def test_a_copy_of_the_model_has_the_original_generator(kind: type, slot: Slot, 
     assert twin is not _slot(model, slot.path)
 
 
-@pytest.mark.parametrize(("kind", "slot", "original"), [(Draem, Slot("augmenter"), Generator), (FoundAD, Slot("cutpaste", "normalized"), CutPaste)])
+@pytest.mark.parametrize(
+    ("kind", "slot", "original"),
+    [(Draem, Slot("augmenter"), Generator), (FoundAD, Slot("cutpaste", "normalized"), CutPaste)],
+)
 @pytest.mark.parametrize("protocol", [0, 2, pickle.HIGHEST_PROTOCOL])
-def test_a_pickled_model_has_the_original_generator_and_no_trace_of_us(kind: type, slot: Slot, original: type, protocol: int) -> None:
+def test_a_pickled_model_has_the_original_generator_and_no_trace_of_us(
+    kind: type, slot: Slot, original: type, protocol: int
+) -> None:
     model = kind()
     swap(model, slot, paint=_red_corner)
     data = pickle.dumps(model, protocol=protocol)
     assert b"anomalib_stage" not in data
-    assert type(_slot(pickle.loads(data), slot.path)) is original  # noqa: S301 - our own bytes
+    assert type(_slot(pickle.loads(data), slot.path)) is original
 
 
 def test_torch_save_of_a_model_in_training_has_no_trace_of_us() -> None:

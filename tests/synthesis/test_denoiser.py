@@ -79,7 +79,7 @@ def test_tiles_agree_with_the_whole_away_from_their_borders(network: CompactDeno
 
 
 def test_an_unknown_kind_is_refused_by_name(network: CompactDenoiser) -> None:
-    with pytest.raises(InputError, match="'rust'.*good, scratch"):
+    with pytest.raises(InputError, match=r"'rust'.*good, scratch"):
         network.condition(["rust"])
 
 

@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Make the contact sheet of the README: `python docs/images/contact_sheet.py docs/images/contact_sheet.png`.
+
+Eight rendered surfaces that the bundle has never seen (their seeds are not the training's), one kind of defect each,
+unsorted: nothing is picked by hand.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from anomalib_stage import StageSynthesizer
+from anomalib_stage.images import encode_png, write_file
+from anomalib_stage.offline.preview import preview_grid
+from anomalib_stage.seeds import derive_seed, numpy_generator
+from anomalib_stage.settings import MaskSettings, SynthesisSettings
+from anomalib_stage.training.surfaces import render_surface
+
+FAMILIES = ("brushed_metal", "leather", "cast", "wood", "woven", "object", "machined", "plain")
+
+
+def main(out: Path) -> None:
+    """Write the sheet."""
+    settings = SynthesisSettings(masks=MaskSettings(extent=(0.1, 0.3)))
+    synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", settings=settings)
+    images = [
+        (render_surface((192, 192), rng=numpy_generator(2026, "contact sheet", family), family=family) * 255 + 0.5)
+        for family in FAMILIES
+    ]
+    grid = preview_grid(
+        synthesizer,
+        [image.astype(np.uint8) for image in images],
+        defects=synthesizer.kinds[: len(images)],
+        seeds=[derive_seed(2026, family) for family in FAMILIES],
+    )
+    write_file(out, encode_png(grid))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

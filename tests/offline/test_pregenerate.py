@@ -1,0 +1,308 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from anomalib_stage.errors import BundleError, DataError, DeviceError, InputError
+from anomalib_stage.images import encode_png, read_image, write_file
+from anomalib_stage.offline.manifest import read_manifest
+from anomalib_stage.offline.pregenerate import pregenerate
+from anomalib_stage.synthesizer import StageSynthesizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def run(good_folder: Path, tiny_bundle_path: Path) -> Callable[..., dict[str, Any]]:
+    """``pregenerate`` with a small bundle and few steps."""
+
+    def call(**changed: Any) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "data": good_folder,
+            "out": good_folder.parent / "out",
+            "count": 7,
+            "weights": str(tiny_bundle_path),
+            "steps": 4,
+            "batch_size": 2,
+            "device": "cpu",
+        }
+        return pregenerate(**arguments | changed)
+
+    return call
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def mask_of(path: Path) -> np.ndarray:
+    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert stored.ndim == 2
+    assert set(np.unique(stored)) <= {0, 255}
+    return stored == 255
+
+
+def test_folder_layout_holds_a_mask_for_every_image_and_nothing_else(run: Any, good_folder: Path) -> None:
+    result = run()
+    out = good_folder.parent / "out"
+    assert result["pairs"] == 7
+    assert sum(result["kinds"].values()) == 7
+    files = set(tree(out)) - {"manifest.jsonl"}
+    images = {name for name in files if name.startswith("image/")}
+    assert len(images) == 7
+    assert files - images == {name.replace("image/", "mask/", 1) for name in images}
+
+
+def test_two_runs_are_equal_byte_for_byte(run: Any, tmp_path: Path) -> None:
+    run(out=tmp_path / "first")
+    torch.rand(3)
+    random.random()
+    run(out=tmp_path / "second")
+    assert tree(tmp_path / "first") == tree(tmp_path / "second")
+
+
+def test_the_good_folder_may_lie_elsewhere(run: Any, good_folder: Path, tmp_path: Path) -> None:
+    run(out=tmp_path / "first")
+    moved = good_folder.rename(tmp_path / "moved")
+    run(data=moved, out=tmp_path / "second")
+    assert tree(tmp_path / "first") == tree(tmp_path / "second")
+
+
+def test_another_seed_gives_other_pairs(run: Any, tmp_path: Path) -> None:
+    run(out=tmp_path / "first")
+    run(out=tmp_path / "second", seed=1)
+    assert not set(tree(tmp_path / "first").values()) & set(tree(tmp_path / "second").values())
+
+
+def test_batch_size_changes_no_mask_and_hardly_a_pixel(run: Any, tmp_path: Path) -> None:
+    run(out=tmp_path / "first", batch_size=1)
+    run(out=tmp_path / "second", batch_size=7)
+    for one, other in zip(read_manifest(tmp_path / "first"), read_manifest(tmp_path / "second"), strict=True):
+        assert (one.image, one.seed, one.mask_sha256) == (other.image, other.seed, other.mask_sha256)
+        difference = np.abs(
+            read_image(tmp_path / "first" / one.image).astype(int) - read_image(tmp_path / "second" / other.image)
+        )
+        assert difference.max() <= 1
+
+
+def test_outside_the_mask_the_written_image_is_the_source_to_the_bit(run: Any, good_folder: Path) -> None:
+    run()
+    out = good_folder.parent / "out"
+    for record in read_manifest(out):
+        before, after = read_image(good_folder / record.source), read_image(out / record.image)
+        mask = mask_of(out / record.mask)
+        assert mask.shape == before.shape[:2]
+        assert np.array_equal(before[~mask], after[~mask])
+        assert (before[mask] != after[mask]).any()
+
+
+def test_manifest_describes_the_files_and_paints_the_pair_again(
+    run: Any, good_folder: Path, tiny_bundle_path: Path, tiny_bundle: Any
+) -> None:
+    run(seed=5, count=3)
+    out = good_folder.parent / "out"
+    synthesizer = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu")
+    synthesizer.settings = synthesizer.settings.model_copy(
+        update={"sampler": synthesizer.settings.sampler.model_copy(update={"steps": 4})}
+    )
+    for index, record in enumerate(read_manifest(out)):
+        mask = mask_of(out / record.mask)
+        assert (record.index, record.base_seed, record.steps) == (index, 5, 4)
+        assert record.bundle == tiny_bundle.digest
+        assert record.mask_area == mask.sum()
+        assert record.image_sha256 == hashlib.sha256((out / record.image).read_bytes()).hexdigest()
+        assert record.mask_sha256 == hashlib.sha256((out / record.mask).read_bytes()).hexdigest()
+        clean = torch.from_numpy(read_image(good_folder / record.source)).permute(2, 0, 1)[None].float() / 255
+        pair = synthesizer(clean, defects=record.kind, seeds=[record.seed])
+        assert np.array_equal(pair.mask[0, 0].numpy(), mask)
+        again = (pair.image[0] * 255).round().permute(1, 2, 0).numpy()
+        assert np.abs(again - read_image(out / record.image)).max() <= 1
+
+
+def test_manifest_holds_no_absolute_path(run: Any, good_folder: Path) -> None:
+    run()
+    assert str(good_folder.parent) not in (good_folder.parent / "out" / "manifest.jsonl").read_text()
+
+
+def test_defects_are_painted_in_any_order_given(run: Any, tmp_path: Path) -> None:
+    result = run(out=tmp_path / "first", defects=["stain", "hole"])
+    run(out=tmp_path / "second", defects=["hole", "stain"])
+    assert set(result["kinds"]) == {"hole", "stain"}
+    assert tree(tmp_path / "first") == tree(tmp_path / "second")
+
+
+def test_given_masks_are_painted_as_they_are(run: Any, good_folder: Path, tmp_path: Path) -> None:
+    (good_folder / "more" / "c.png").unlink()  # one size left
+    mask = np.zeros((48, 64), np.uint8)
+    mask[10:20, 30:33] = mask[0, 0] = 255
+    write_file(tmp_path / "masks" / "deep" / "m.png", encode_png(mask))
+    run(masks=tmp_path / "masks", count=3)
+    for record in read_manifest(tmp_path / "out"):
+        assert record.given_mask == "deep/m.png"
+        assert np.array_equal(mask_of(tmp_path / "out" / record.mask), mask > 0)
+
+
+def test_grey_stays_grey_outside_and_alpha_is_dropped(run: Any, good_folder: Path, tmp_path: Path) -> None:
+    grey = read_image(good_folder / "a.png")[..., 0]
+    cv2.imwrite(str(good_folder / "a.png"), grey)
+    cv2.imwrite(str(good_folder / "b.png"), np.dstack([grey] * 3 + [grey // 2]))
+    run(count=2)
+    for record in read_manifest(tmp_path / "out"):
+        after, mask = read_image(tmp_path / "out" / record.image), mask_of(tmp_path / "out" / record.mask)
+        assert np.array_equal(after[~mask], np.dstack([grey] * 3)[~mask])
+
+
+def test_sixteen_bit_source_is_reduced_to_eight(run: Any, good_folder: Path, tmp_path: Path) -> None:
+    pixels = read_image(good_folder / "a.png")
+    cv2.imwrite(str(good_folder / "a.png"), pixels[..., ::-1].astype(np.uint16) * 257)
+    run(count=1)
+    (record,) = read_manifest(tmp_path / "out")
+    after, mask = read_image(tmp_path / "out" / record.image), mask_of(tmp_path / "out" / record.mask)
+    assert np.array_equal(after[~mask], pixels[~mask])
+
+
+def test_skipping_an_unreadable_image_still_writes_every_pair(run: Any, good_folder: Path, tmp_path: Path) -> None:
+    (good_folder / "b.png").write_bytes(b"broken")
+    result = run(on_unreadable="skip")
+    assert (result["pairs"], result["skipped"]) == (7, 1)
+    assert {record.source for record in read_manifest(tmp_path / "out")} == {"a.png", "more/c.png"}
+
+
+def test_progress_reaches_the_end(run: Any) -> None:
+    seen: list[tuple[int, int]] = []
+    run(progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (7, 7)
+    assert seen == sorted(seen)
+
+
+def break_image(folder: Path) -> dict[str, Any]:
+    (folder / "more" / "c.png").write_bytes(b"broken")
+    return {}
+
+
+def small_image(folder: Path) -> dict[str, Any]:
+    write_file(folder / "z.png", encode_png(np.zeros((20, 40, 3), np.uint8)))
+    return {}
+
+
+def masks(folder: Path, pixels: np.ndarray) -> dict[str, Any]:
+    write_file(folder.parent / "masks" / "m.png", encode_png(pixels))
+    return {"masks": folder.parent / "masks"}
+
+
+def corrupted(folder: Path, weights: Path) -> dict[str, Any]:
+    data = bytearray(weights.read_bytes())
+    data[-10] ^= 1
+    write_file(folder.parent / "bad.safetensors", bytes(data))
+    return {"weights": str(folder.parent / "bad.safetensors")}
+
+
+def empty(folder: Path) -> dict[str, Any]:
+    (folder.parent / "nothing").mkdir()
+    return {"data": folder.parent / "nothing"}
+
+
+BAD = {
+    "folder missing": (lambda f, w: {"data": f / "nope"}, DataError, "nope: no such folder"),
+    "folder empty": (lambda f, w: empty(f), DataError, "nothing: no image in it"),
+    "image unreadable": (lambda f, w: break_image(f), DataError, "c.png: not a readable image"),
+    "image too small": (lambda f, w: small_image(f), DataError, "z.png: 40x20 px; at least 32"),
+    "count 0": (lambda f, w: {"count": 0}, InputError, "--count is 0"),
+    "batch size 0": (lambda f, w: {"batch_size": 0}, InputError, "--batch-size 0"),
+    "steps 3": (lambda f, w: {"steps": 3}, InputError, "steps: .*4.*got 3"),
+    "defect unknown": (lambda f, w: {"defects": ["hole", "rust"]}, InputError, "'rust' .*scratch, hole, stain$"),
+    "defect good": (lambda f, w: {"defects": ["good"]}, InputError, "'good' is not a defect"),
+    "defects empty": (lambda f, w: {"defects": []}, InputError, "--defects is empty"),
+    "weights missing": (lambda f, w: {"weights": str(f / "w.safetensors")}, BundleError, "w.safetensors: no such file"),
+    "weights damaged": (lambda f, w: corrupted(f, w), BundleError, "bad.safetensors: .*digest"),
+    "device unknown": (lambda f, w: {"device": "warp"}, DeviceError, "'warp' is not a device"),
+    "mask of other size": (
+        lambda f, w: masks(f, np.full((48, 65), 255, np.uint8)),
+        DataError,
+        "m.png: mask is 65x48 px, .*a.png is 64x48 px",
+    ),
+    "mask empty": (lambda f, w: masks(f, np.zeros((48, 64), np.uint8)), DataError, "m.png: mask is empty"),
+    "masks folder missing": (lambda f, w: {"masks": f.parent / "nope"}, DataError, "nope: no such folder"),
+    "masks among the images": (lambda f, w: {"masks": f / "more"}, InputError, "--masks .* lies inside"),
+    "out among the images": (lambda f, w: {"out": f / "out"}, InputError, "--out .* lies inside"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_sentence_and_nothing_is_written(
+    name: str, run: Any, good_folder: Path, tiny_bundle_path: Path
+) -> None:
+    prepare, error, sentence = BAD[name]
+    changed = prepare(good_folder, tiny_bundle_path)
+    with pytest.raises(error) as raised:
+        run(**changed)
+    assert re.search(sentence, str(raised.value))
+    assert "\n" not in str(raised.value)
+    assert not (good_folder.parent / "out").exists()
+    assert not (good_folder / "out").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_cuda_where_there_is_none_is_refused(run: Any, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="'cuda' asked for, but this machine has 0 CUDA devices"):
+        run(device="cuda")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("what", ["file in it", "file itself"])
+def test_out_that_is_not_empty_is_refused_and_kept(run: Any, tmp_path: Path, what: str) -> None:
+    target = tmp_path / "out" / "mine.txt" if what == "file in it" else tmp_path / "out"
+    write_file(target, b"mine")
+    with pytest.raises(InputError, match="--out .* is not an empty folder"):
+        run()
+    assert target.read_bytes() == b"mine"
+
+
+def test_an_empty_out_folder_is_used(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert run(count=1)["pairs"] == 1
+
+
+def test_interruption_leaves_whole_pairs_and_no_manifest(run: Any, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=stop)
+    files = tree(tmp_path / "out")
+    assert len(files) == 4  # a batch of two pairs
+    assert all(name.endswith(".png") for name in files)
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_anomalib_reads_the_mvtec_layout(run: Any, good_folder: Path, tmp_path: Path, images: int) -> None:
+    from anomalib.data import MVTecAD
+
+    for name in ("more/c.png", "b.png")[: 3 - images]:
+        (good_folder / name).unlink()
+    run(out=tmp_path / "set" / "tile", layout="mvtec", count=9)
+    module = MVTecAD(root=tmp_path / "set", category="tile", train_batch_size=2, eval_batch_size=4, num_workers=0)
+    module.setup()
+    assert not module.train_data.samples.label_index.any()
+
+    records = {record.image: record for record in read_manifest(tmp_path / "set" / "tile")}
+    anomalous = 0
+    for batch in module.test_dataloader():
+        assert batch.gt_mask.flatten(1).any(1).equal(batch.gt_label.bool())
+        for path, mask in zip(batch.image_path, batch.gt_mask, strict=True):
+            record = records.get("/".join(path.split("/")[-3:]))
+            anomalous += record is not None
+            assert int(mask.sum()) == (record.mask_area if record else 0)
+    assert anomalous == 9

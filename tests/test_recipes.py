@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every recipe, and every command written in one, fits the real signatures of anomalib and of this package."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from anomalib.cli.cli import AnomalibCLI
+from anomalib.models import Draem
+
+from anomalib_stage import StageAugment, StageDemo
+from anomalib_stage.plugin.seams import SEAMS
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "recipes"
+RECIPES = sorted(FOLDER.glob("*.yaml"))
+every_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+COMMAND = re.compile(r"^ *(anomalib train (?:[^\n]*\\\n)*[^\n]*)$", re.MULTILINE)
+
+
+class ParsingOnly(AnomalibCLI):
+    """anomalib's command line up to the point where it would build models and load weights."""
+
+    def instantiate_classes(self) -> None:
+        """Leave it at the parsed configuration."""
+
+
+@cache
+def _parse(*arguments: str) -> Namespace:
+    return ParsingOnly(args=["train", *arguments], run=False).config.train
+
+
+def _commands(text: str) -> list[list[str]]:
+    """Return the arguments of every ``anomalib train`` in a recipe's comments or in a page."""
+    plain = re.sub(r"^# ?", "", text, flags=re.MULTILINE)
+    return [shlex.split(command.replace("\\\n", " "))[2:] for command in COMMAND.findall(plain)]
+
+
+def _page_commands() -> list[Any]:
+    pages = [*RECIPES, FOLDER / "README.md", ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [
+        pytest.param(command, id=f"{page.relative_to(ROOT).as_posix()}-{i}")
+        for page in pages
+        for i, command in enumerate(_commands(page.read_text(encoding="utf-8")))
+    ]
+
+
+def _stage(config: Namespace) -> Namespace:
+    [callback] = config.trainer.callbacks
+    assert callback.class_path == "anomalib_stage.StageAugment"
+    return callback.init_args
+
+
+@pytest.fixture(autouse=True)
+def _in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@every_recipe
+def test_it_parses_and_its_model_takes_anomalies(recipe: Path) -> None:
+    config = _parse("--config", str(recipe))
+    assert config.model.class_path.rpartition(".")[2] in SEAMS
+    StageAugment(**_stage(config).as_dict())
+
+
+@every_recipe
+def test_every_key_says_what_it_does(recipe: Path) -> None:
+    lines = recipe.read_text(encoding="utf-8").splitlines()
+    for above, line in zip(["", *lines], lines, strict=False):
+        has_value = re.fullmatch(r"[\s-]*[\w]+: [^#].*", line) and not re.match(
+            r"[\s-]*class_path: anomalib_stage", line
+        )
+        if has_value and "class_path" not in line:
+            assert " # " in line or above.lstrip().startswith("#"), line
+
+
+def test_there_is_a_recipe_for_each_model_of_the_issue() -> None:
+    names = {recipe.stem.removeprefix("stage_") for recipe in RECIPES}
+    assert names == {"demo", "draem", "dsr", "glass", "supersimplenet", "uninet"}
+
+
+@pytest.mark.parametrize("arguments", _page_commands())
+def test_every_command_on_a_page_parses(arguments: list[str]) -> None:
+    config = _parse(*arguments)
+    assert _stage(config).seed >= 0
+
+
+@every_recipe
+def test_its_comments_show_btech_and_folders(recipe: Path) -> None:
+    if recipe.stem == "stage_demo":
+        pytest.skip("has its own data")
+    data = [_parse(*command).data for command in _commands(recipe.read_text(encoding="utf-8"))]
+    paths = [one.class_path.removeprefix("anomalib.data.") for one in data]
+    assert paths == ["MVTecAD", "BTech", "Folder"]
+    folder = data[-1].init_args
+    assert len(folder.abnormal_dir) == len(folder.mask_dir) == 2
+    assert folder.normal_dir == "train/good"
+
+
+def test_readme_names_every_recipe() -> None:
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\((stage_\w+\.yaml)\)", text)) == {recipe.name for recipe in RECIPES}
+
+
+def test_options_of_the_callback_can_be_given_on_the_command_line() -> None:
+    config = _parse(
+        "--config", "recipes/stage_draem.yaml", "--trainer.callbacks.seed", "3", "--trainer.callbacks.defects", "[hole]"
+    )
+    assert (_stage(config).seed, _stage(config).defects) == (3, ["hole"])
+    assert _stage(config).negatives == 0.25
+
+
+def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        _parse("--config", "recipes/stage_draem.yaml", "--trainer.callbacks.sead", "3")
+    assert stop.value.code == 2
+    assert "sead" in capsys.readouterr().err
+
+
+def test_the_demo_needs_no_network(tmp_path: Path) -> None:
+    changes = ["--data.root", str(tmp_path / "data"), "--default_root_dir", str(tmp_path / "results")]
+    cli = AnomalibCLI(args=["train", "--config", "recipes/stage_demo.yaml", *changes], run=False)
+    assert isinstance(cli.model, Draem)
+    assert isinstance(cli.datamodule, StageDemo)
+    assert cli.model.augmenter.anomaly_source_paths == []  # the folder exists and holds no picture
+    assert sum(isinstance(callback, StageAugment) for callback in cli.engine._cache.args["callbacks"]) == 1
+
+
+def test_the_demo_trains_and_tests(tmp_path: Path, tiny_bundle_path: Path) -> None:
+    recipe = yaml.safe_load((FOLDER / "stage_demo.yaml").read_text(encoding="utf-8"))
+    recipe["default_root_dir"] = str(tmp_path / "results")
+    recipe["model"]["init_args"]["pre_processor"]["init_args"]["transform"]["init_args"]["size"] = [32, 32]
+    recipe["data"]["init_args"] |= {"root": str(tmp_path / "data"), "image_size": 32, "train_count": 4, "test_count": 4}
+    recipe["trainer"]["callbacks"][0]["init_args"] |= {"weights": str(tiny_bundle_path), "steps": 4, "probability": 1.0}
+    recipe["trainer"] |= {"fast_dev_run": True, "enable_progress_bar": False}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    cli = AnomalibCLI(args=["train", "--config", str(tmp_path / "recipe.yaml")])
+    assert cli.engine.trainer.callback_metrics.keys() >= {"image_AUROC", "pixel_AUROC"}
+    [augment] = [c for c in cli.engine.trainer.callbacks if isinstance(c, StageAugment)]
+    assert augment.counts["anomalies"] == 4
