@@ -25,7 +25,6 @@ LAYERS = {
     "seeds": 1,
     "synthesis": 2,
     "images": 2,
-    "inputs": 3,
     "sheets": 2,
     "inputs": 3,
     "weights": 3,

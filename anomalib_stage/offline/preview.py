@@ -15,7 +15,7 @@ from anomalib_stage.images import encode_png, find_images, read_image, write_fil
 from anomalib_stage.offline.plan import images_root, load_good
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings, checked
-from anomalib_stage.sheets import GOOD_COLOUR, RED, difference, enlarged, outlined, sheet
+from anomalib_stage.sheets import GOOD_COLOUR, RED, difference, outlined, sheet
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE, crop, region_around
 from anomalib_stage.synthesizer import StageSynthesizer
 
@@ -126,18 +126,17 @@ def _row(synthesizer: StageSynthesizer, image: NDArray[np.uint8], *, kind: str, 
     cells = [_fitted(cell) for cell in (image, painted, difference(image, painted), zoom)]
     large = cv2.resize(touched.astype(np.uint8), cells[0].shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
     masked = outlined(cells[0], large, colour=colour)
+    masked[:22, : 12 + 9 * len(kind)] = 0  # the name must be readable on any surface
     cv2.putText(masked, kind, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
     return [_squared(cell) for cell in (cells[0], masked, cells[1], cells[2], cells[3])]
 
 
 def _fitted(cell: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scale to a longest side of about ``CELL``: small ones by whole factors, large ones by area."""
-    longest = max(cell.shape[:2])
-    if longest <= CELL:
-        return enlarged(cell, max(CELL // longest, 1))
-    scale = CELL / longest
+    """Scale the longest side to ``CELL``: small ones pixel by pixel, large ones by area."""
+    scale = CELL / max(cell.shape[:2])
     size = (max(round(cell.shape[1] * scale), 1), max(round(cell.shape[0] * scale), 1))
-    return np.asarray(cv2.resize(cell, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(cell, size, interpolation=how), dtype=np.uint8)
 
 
 def _squared(cell: NDArray[np.uint8]) -> NDArray[np.uint8]:

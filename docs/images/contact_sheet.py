@@ -26,7 +26,7 @@ def main(out: Path) -> None:
     settings = SynthesisSettings(masks=MaskSettings(extent=(0.1, 0.3)))
     synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", settings=settings)
     images = [
-        (render_surface((192, 192), rng=numpy_generator(2026, "contact sheet", family), family=family) * 255 + 0.5)
+        (render_surface((256, 256), rng=numpy_generator(2026, "contact sheet", family), family=family) * 255 + 0.5)
         for family in FAMILIES
     ]
     grid = preview_grid(

@@ -1,0 +1,11 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Sphinx configuration: ``pip install -e ".[docs]"``, then ``sphinx-build -W docs docs/_build``."""
+
+from anomalib_stage import __version__
+
+project = "anomalib-stage"
+author = "The anomalib-stage authors"
+release = __version__
+extensions = ["myst_parser"]
+exclude_patterns = ["_build"]
