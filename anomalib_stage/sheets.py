@@ -32,7 +32,7 @@ def enlarged(cell: Picture, scale: int) -> Picture:
 
 def difference(before: Picture, after: Picture, *, gain: int = 4) -> Picture:
     """Absolute difference times ``gain``."""
-    return np.clip(np.abs(after.astype(np.int16) - before) * gain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.abs(after.astype(np.int16) - before) * gain, 0, 255), dtype=np.uint8)
 
 
 def outlined(cell: Picture, mask: NDArray[np.bool_], *, colour: tuple[int, int, int] = RED) -> Picture:

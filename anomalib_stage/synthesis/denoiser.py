@@ -73,7 +73,8 @@ class CompactDenoiser(nn.Module):
     @property
     def multiple(self) -> int:
         """Region sides must be multiples of this many pixels."""
-        return round(self.cells**0.5) * int(2 ** (len(self.unet.config.block_out_channels) - 1))
+        levels = len(self.unet.config.block_out_channels)
+        return round(self.cells**0.5) << (levels - 1)
 
     def condition(self, kinds: Sequence[str]) -> Tensor:
         """Condition vectors of the named kinds, ``(len(kinds), D)``.

@@ -3,7 +3,8 @@
 """Noise schedule and alignment mask: the time axis of graded diffusion.
 
 Notation (paper and published code -> here): ``ab_t`` -> ``alphas_cumprod[t]``; ``q(x, t; n)`` ->
-:meth:`Schedule.noised`; the paper's EMA, *explicit mask alignment*, -> :func:`alignment` (``ema`` means averaged weights elsewhere).
+:meth:`Schedule.noised`; the paper's EMA, *explicit mask alignment*, -> :func:`alignment` (``ema`` means averaged
+weights elsewhere).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ COMPACT_SCHEDULE: dict[str, Any] = {
     "prediction_type": "v_prediction",
     "rescale_betas_zero_snr": True,
 }
-"""The compact backbone's: x_T carries no signal (Lin et al. 2024, arXiv 2305.08891), so few steps from noise are valid."""
+"""The compact backbone's: x_T carries no signal (arXiv 2305.08891), so few steps from pure noise are valid."""
 
 SHRINK_END = 0.2
 """Fraction of the diffusion time below which the alignment mask is the anomaly mask (published: 200 of 1000)."""
