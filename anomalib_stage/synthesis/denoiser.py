@@ -70,12 +70,6 @@ class CompactDenoiser(nn.Module):
         self.conditions = nn.ParameterDict({kind: nn.Parameter(0.3 * torch.randn(4 * widths[0])) for kind in kinds})
         self.to(memory_format=torch.channels_last)
 
-    @property
-    def multiple(self) -> int:
-        """Region sides must be multiples of this many pixels."""
-        levels = len(self.unet.config.block_out_channels)
-        return round(self.cells**0.5) << (levels - 1)
-
     def condition(self, kinds: Sequence[str]) -> Tensor:
         """Condition vectors of the named kinds, ``(len(kinds), D)``.
 
