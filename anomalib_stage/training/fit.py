@@ -215,7 +215,7 @@ def _trainer(
         max_epochs=-1,
         max_time=limit,
         default_root_dir=folder,
-        logger=CSVLogger(folder, name="logs", version=""),
+        logger=CSVLogger(folder, name="logs"),  # a resumed run gets a file of its own
         gradient_clip_val=1.0,
         log_every_n_steps=min(20, EPOCH_STEPS),
         num_sanity_val_steps=0,
