@@ -7,9 +7,11 @@ Models whose weights cannot be had offline (UniNet, Dsr, FoundAD) are the real c
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -328,8 +330,14 @@ def test_two_processes_paint_different_anomalies(parts: Path, tmp_path: Path, ti
     root = str(Path(__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(script), str(tiny_bundle_path), str(parts), str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as process:
+        try:
+            _, errors = process.communicate(timeout=240)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the second rank is a child of the first
+    assert process.returncode == 0, errors[-2000:]
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=False) for rank in (0, 1))
     assert first[1].all()
     assert second[1].all()
