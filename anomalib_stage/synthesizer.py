@@ -228,7 +228,8 @@ def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
         msg = f"{bundle.path}: backbone is {manifest.backbone!r}; this version runs 'compact' bundles"
         raise BundleError(msg)
     try:
-        network = CompactDenoiser([spec.name for spec in manifest.kinds], config=manifest.denoiser)
+        with torch.random.fork_rng(devices=[]):  # layers draw initial weights that are overwritten at once
+            network = CompactDenoiser([spec.name for spec in manifest.kinds], config=manifest.denoiser)
         state = {
             f"unet.{k.removeprefix('denoiser.')}": v for k, v in bundle.floats().items() if k.startswith("denoiser.")
         }

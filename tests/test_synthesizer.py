@@ -108,11 +108,12 @@ def test_same_seed_same_pair_other_seed_other_pair(synth: StageSynthesizer) -> N
     assert not torch.equal(first.image, other.image)
 
 
-def test_the_global_random_streams_are_not_touched(synth: StageSynthesizer) -> None:
+def test_the_global_random_streams_are_not_touched(synth: StageSynthesizer, tiny_bundle_path: Path) -> None:
     torch.manual_seed(1)
     np.random.seed(1)  # noqa: NPY002
     random.seed(1)
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu")
     synth(_images(2), seeds=0)
     assert torch.equal(before[0], torch.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
