@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from anomalib_stage.errors import InputError
 
-__all__ = ["MaskSettings", "SamplerSettings", "Settings", "SynthesisSettings", "checked"]
+__all__ = ["MaskSettings", "NoiseSettings", "SamplerSettings", "Settings", "SynthesisSettings", "checked"]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -19,6 +19,18 @@ class Settings(BaseModel):
     """Base of all settings: frozen, and unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoiseSettings(Settings):
+    """Distribution of the noise that a network was trained with; a property of its bundle, not of a run.
+
+    Attributes:
+        octaves: Coarser layers of noise, each twice as coarse as the one before, added to white noise; 0: white noise.
+        discount: Weight of a layer relative to the next finer one.
+    """
+
+    octaves: Annotated[int, Field(ge=0, le=8)] = 0
+    discount: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
 
 
 class SamplerSettings(Settings):

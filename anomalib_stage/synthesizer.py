@@ -17,6 +17,7 @@ from anomalib_stage.synthesis.codec import PixelCodec
 from anomalib_stage.synthesis.compositing import composite
 from anomalib_stage.synthesis.denoiser import CompactDenoiser, TiledDenoiser
 from anomalib_stage.synthesis.masks import draw_extent, draw_mask
+from anomalib_stage.synthesis.noise import region_noise, surround_fill
 from anomalib_stage.synthesis.regions import Region, crop, region_around
 from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
 from anomalib_stage.synthesis.schedule import Schedule
@@ -82,7 +83,7 @@ class StageSynthesizer:
         self.settings = settings or SynthesisSettings()
         self._network = load_denoiser(bundle).eval().requires_grad_(requires_grad=False).to(self.device)
         self._codec = PixelCodec(round(self._network.cells**0.5))
-        self._schedule = Schedule(bundle.manifest.schedule)
+        self._schedule, self._noise = Schedule(bundle.manifest.schedule), bundle.manifest.noise
         self._shapes = {spec.name: spec.shapes for spec in bundle.manifest.kinds}
 
     @classmethod
@@ -180,11 +181,9 @@ class StageSynthesizer:
         pixels = torch.stack([crop(images[i], region).float() for i, region in cuts]).to(self.device)
         cuts = zip(group, regions, strict=True)
         inside = torch.stack([crop(masks[i], region) for i, region in cuts]).to(self.device)
-        guidance = Guidance(
-            self._codec.encode(pixels.as_subclass(torch.Tensor)),
-            self._codec.encode_mask(inside),
-            self._network.condition([kinds[i] for i in group]),
-        )
+        clean, hole = self._codec.encode(pixels.as_subclass(torch.Tensor)), self._codec.encode_mask(inside)
+        conditions = self._network.condition([kinds[i] for i in group])
+        guidance = Guidance(clean, hole, conditions, surround=surround_fill(clean, hole))
         streams = generators([seeds[i] for i in group], "noise")
         painted = self._codec.decode(self._sample(guidance, streams))
         # a grey camera makes grey defects: three equal channels stay equal
@@ -194,7 +193,7 @@ class StageSynthesizer:
     def _sample(self, guidance: Guidance, streams: Sequence[torch.Generator]) -> Tensor:
         sampler = self.settings.sampler
         shape = tuple(guidance.clean.shape[1:])
-        noise = standard_normal(shape, streams).to(self.device)
+        noise = self._normal(shape, streams)
         denoiser = TiledDenoiser(self._network)
         with torch.autocast(self.device.type, enabled=False):
             if sampler.name == "graded":
@@ -212,9 +211,15 @@ class StageSynthesizer:
                 guidance,
                 schedule=self._schedule,
                 start=noise,
-                normal=lambda wanted: standard_normal(wanted[1:], streams).to(self.device),
+                normal=lambda wanted: self._normal(wanted[1:], streams),
                 windows=sampler.windows,
             )
+
+    def _normal(self, shape: Sequence[int], streams: Sequence[torch.Generator]) -> Tensor:
+        """Noise of the distribution that the network knows; the reference sampler's one-channel noise is white."""
+        white = shape[0] != self._codec.channels
+        noise = standard_normal(shape, streams) if white else region_noise(shape, streams, settings=self._noise)
+        return noise.to(self.device)
 
 
 def load_denoiser(bundle: StageBundle) -> CompactDenoiser:

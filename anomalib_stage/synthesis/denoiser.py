@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,30 +14,36 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.settings import NoiseSettings
+from anomalib_stage.synthesis.noise import surround_fill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import EllipsisType
 
     from anomalib_stage.synthesis.adapter import MaskGuidanceAdapter
     from anomalib_stage.synthesis.sampling import Branch, Denoiser, Guidance
 
-__all__ = ["COMPACT_CONFIG", "AdaptedDenoiser", "CompactDenoiser", "TiledDenoiser"]
+__all__ = ["COMPACT_CONFIG", "COMPACT_NOISE", "AdaptedDenoiser", "CompactDenoiser", "TiledDenoiser"]
 
 COMPACT_CONFIG: dict[str, Any] = {
     "factor": 2,
-    "block_out_channels": [64, 96, 128],
+    "block_out_channels": [32, 64, 128, 192],
     "layers_per_block": 1,
     "norm_num_groups": 8,
 }
 """Configuration of the bundled compact denoiser; ``factor`` is the codec's space-to-depth factor."""
 
+COMPACT_NOISE = NoiseSettings(octaves=5, discount=0.7)
+"""Noise that a compact denoiser is trained with from scratch."""
+
 
 class CompactDenoiser(nn.Module):
     """Small convolutional U-Net on the space-to-depth grid; no attention, so any region size from 16 px works.
 
-    It sees the noisy latent, the alignment mask, the anomaly mask, the background with the anomaly cut out, and the
-    branch; a learned vector for each defect kind is added to the time embedding. Without attention it is equivariant to
-    shifts, so a large defect is painted at its own scale in a large region.
+    It sees the noisy latent, the alignment mask, the anomaly mask, the background with the anomaly cut out and its
+    place filled from around it, and the branch; a learned vector for each defect kind is added to the time embedding.
+    Without attention it is equivariant to shifts, so a large defect is painted at its own scale in a large region.
 
     Args:
         kinds (Sequence[str]): Names of the defect kinds, each with a condition vector.
@@ -99,7 +106,8 @@ class CompactDenoiser(nn.Module):
             branch = x.new_full((len(x),), float(branch == "aware"))
         flag = branch.view(-1, 1, 1, 1)
         mask = guidance.mask
-        surface = flag * (1.0 - mask) * guidance.clean
+        surround = surround_fill(guidance.clean, mask) if guidance.surround is None else guidance.surround
+        surface = flag * surround
         plane = flag.expand(-1, 1, *x.shape[2:])
         inputs = torch.cat([x, aligned[:, : self.cells], mask[:, : self.cells], surface, plane], dim=1)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -195,12 +203,18 @@ class TiledDenoiser:
         for top in self._starts(height):
             for left in self._starts(width):
                 window = (..., slice(top, top + self.tile), slice(left, left + self.tile))
-                part = type(guidance)(guidance.clean[window], guidance.mask[window], guidance.condition)
+                part = self._part(guidance, window)
                 out = self.denoiser(x[window], t, guidance=part, aligned=aligned[window], branch=branch)
                 ramp = self._ramp(out)
                 total[window] += ramp * out
                 weight[window] += ramp
         return total / weight
+
+    @staticmethod
+    def _part(guidance: Guidance, window: tuple[EllipsisType, slice, slice]) -> Guidance:
+        """Return the guidance of a tile; the surface around the anomaly is that of the whole region."""
+        surround = None if guidance.surround is None else guidance.surround[window]
+        return replace(guidance, clean=guidance.clean[window], mask=guidance.mask[window], surround=surround)
 
     def _starts(self, size: int) -> list[int]:
         if size <= self.tile:

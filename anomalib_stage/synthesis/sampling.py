@@ -35,11 +35,14 @@ class Guidance:
         clean (Tensor): Clean latent z, ``(B, C, h, w)``.
         mask (Tensor): Anomaly mask B, float in {0, 1}, ``(B, C, h, w)`` or ``(B, 1, h, w)``.
         condition (Tensor): One condition vector for each sample, ``(B, D)``.
+        surround (Tensor | None): The clean latent with the anomaly's place filled from around it
+            (:func:`~anomalib_stage.synthesis.noise.surround_fill`), for denoisers that look at it.
     """
 
     clean: Tensor
     mask: Tensor
     condition: Tensor
+    surround: Tensor | None = None
 
 
 class Denoiser(Protocol):

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.seeds import derive_seed
-from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, CompactDenoiser
+from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, COMPACT_NOISE, CompactDenoiser
 from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE, Schedule
 from anomalib_stage.synthesizer import GOOD, load_denoiser, resolve_device
 from anomalib_stage.training.data import (
@@ -38,6 +38,8 @@ from anomalib_stage.weights.manifest import KindSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from anomalib_stage.settings import NoiseSettings
 
 __all__ = ["fit"]
 
@@ -116,8 +118,14 @@ def fit(
     shapes = _kinds(parent, real, procedural=procedural)
     kinds = list(shapes)
     denoiser, schedule_config = _network(parent, kinds, seed=seed)
+    noise = parent.manifest.noise if parent else COMPACT_NOISE
     module = GradedDiffusion(
-        denoiser, schedule=Schedule(schedule_config), kinds=kinds, learning_rate=learning_rate, max_steps=max_steps
+        denoiser,
+        schedule=Schedule(schedule_config),
+        noise=noise,
+        kinds=kinds,
+        learning_rate=learning_rate,
+        max_steps=max_steps,
     )
 
     # train
@@ -141,7 +149,7 @@ def fit(
         "held_out_loss": round(float(trainer.callback_metrics.get("held_out/loss", torch.tensor(float("nan")))), 5),
         "command": " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit"] else "fit()",
     }
-    bundle = _bundle(denoiser, shapes, schedule=schedule_config, parent=parent, summary=summary)
+    bundle = _bundle(denoiser, shapes, schedule=schedule_config, noise=noise, parent=parent, summary=summary)
     bundle.save(out)
     return out
 
@@ -258,6 +266,7 @@ def _bundle(
     shapes: Mapping[str, Sequence[str]],
     *,
     schedule: Mapping[str, Any],
+    noise: NoiseSettings,
     parent: StageBundle | None,
     summary: Mapping[str, Any],
 ) -> StageBundle:
@@ -271,6 +280,7 @@ def _bundle(
         denoiser=_config_of(denoiser),
         codec={"name": "pixel", "factor": round(denoiser.cells**0.5)},
         schedule=dict(schedule),
+        noise=noise,
         region_size=REGION_SIDE,
         training=dict(summary),
         base_digest=parent.digest if parent else None,

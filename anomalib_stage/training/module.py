@@ -10,8 +10,9 @@ import torch
 from diffusers.optimization import get_scheduler
 from lightning.pytorch import LightningModule
 
-from anomalib_stage.seeds import generators, standard_normal
+from anomalib_stage.seeds import generators
 from anomalib_stage.synthesis.codec import PixelCodec
+from anomalib_stage.synthesis.noise import region_noise, surround_fill
 from anomalib_stage.synthesis.sampling import Guidance
 from anomalib_stage.training.loss import graded_loss
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
     from torch import Tensor
 
+    from anomalib_stage.settings import NoiseSettings
     from anomalib_stage.synthesis.denoiser import CompactDenoiser
     from anomalib_stage.synthesis.schedule import Schedule
 
@@ -41,6 +43,7 @@ class GradedDiffusion(LightningModule):
     Args:
         denoiser (CompactDenoiser): The network, changed in place.
         schedule (Schedule): Noise schedule.
+        noise (NoiseSettings): Distribution of the noise.
         kinds (Sequence[str]): Kinds in the order of the batches' ``kind`` indices.
         learning_rate (float): Peak learning rate of AdamW.
         max_steps (int | None): Length of the cosine decay; None keeps the rate constant after the warm-up.
@@ -51,13 +54,14 @@ class GradedDiffusion(LightningModule):
         denoiser: CompactDenoiser,
         *,
         schedule: Schedule,
+        noise: NoiseSettings,
         kinds: Sequence[str],
         learning_rate: float,
         max_steps: int | None,
     ) -> None:
         super().__init__()
         self.denoiser = denoiser
-        self.schedule = schedule
+        self.schedule, self.noise = schedule, noise
         self.kinds = list(kinds)
         self.codec = PixelCodec(round(denoiser.cells**0.5))
         self.learning_rate, self.max_steps = learning_rate, max_steps
@@ -66,13 +70,14 @@ class GradedDiffusion(LightningModule):
         """Encode a batch of :class:`~anomalib_stage.training.data.RegionDataset`."""
         latent = self.codec.encode(batch["image"].float() / 255.0)
         conditions = torch.stack([self.denoiser.conditions[kind] for kind in self.kinds])
-        return Guidance(latent, self.codec.encode_mask(batch["mask"]), conditions[batch["kind"]])
+        mask = self.codec.encode_mask(batch["mask"])
+        return Guidance(latent, mask, conditions[batch["kind"]], surround=surround_fill(latent, mask))
 
     def losses(self, batch: dict[str, Tensor]) -> Tensor:
         """Graded loss of each sample, ``(B,)``; a function of the batch and the weights alone."""
         guidance = self.guidance(batch)
         streams = generators([int(seed) for seed in batch["seed"]], "loss")
-        noise = standard_normal(guidance.clean.shape[1:], streams).to(guidance.clean.device)
+        noise = region_noise(guidance.clean.shape[1:], streams, settings=self.noise).to(guidance.clean.device)
         draws = torch.stack([torch.rand(2, generator=stream) for stream in streams])
         strata = torch.arange(len(draws)) / len(draws)
         t = ((strata + draws[0, 0]).remainder(1.0) * self.schedule.steps).long().clamp_max(self.schedule.steps - 1)

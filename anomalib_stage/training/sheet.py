@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback
 
-from anomalib_stage.seeds import generators, standard_normal
-from anomalib_stage.synthesis.sampling import Guidance, sample_graded
+from anomalib_stage.seeds import generators
+from anomalib_stage.synthesis.noise import region_noise
+from anomalib_stage.synthesis.sampling import sample_graded
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -41,8 +43,9 @@ def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int 
     """
     guidance = module.guidance(batch)
     # the sampler must not see the true anomaly: under the mask the clean latent is mid-grey, as it is for the network
-    hidden = Guidance(guidance.clean * (1.0 - guidance.mask), guidance.mask, guidance.condition)
-    noise = standard_normal(hidden.clean.shape[1:], generators([int(s) for s in batch["seed"]], "sheet"))
+    hidden = replace(guidance, clean=guidance.clean * (1.0 - guidance.mask))
+    streams = generators([int(s) for s in batch["seed"]], "sheet")
+    noise = region_noise(hidden.clean.shape[1:], streams, settings=module.noise)
     with torch.no_grad():
         latent = sample_graded(
             module.denoiser, hidden, schedule=module.schedule, noise=noise.to(hidden.clean.device), steps=steps

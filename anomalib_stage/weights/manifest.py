@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from anomalib_stage.errors import BundleError
-from anomalib_stage.settings import Settings
+from anomalib_stage.settings import NoiseSettings, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +48,7 @@ MAX_HEADER = 100 * 1000 * 1000
 """Largest believable header in bytes; safetensors' own limit."""
 
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "U8": 1, "I64": 8, "BOOL": 1}
-LISTED = 5
-"""Most tensors or complaints that one message lists."""
-
+LISTED = 5  # most tensors or complaints in one message
 FOREIGN = (
     (b"\x89PNG", "it is a PNG image"),
     (b"PK\x03\x04", "it is a zip archive, such as torch.save writes; pickles are never opened"),
@@ -92,6 +90,7 @@ class BundleManifest(Settings):
         denoiser: Configuration of the network.
         codec: Configuration of the codec between pixels and latents.
         schedule: Configuration of the diffusers noise schedule.
+        noise: Distribution of the noise; white where it is not stated.
         region_size: Base side of a region in pixels.
         kinds: Defect kinds, each with a condition vector; ``good`` is intact surface.
         training: How it was made: data, steps, seed, command, licence.
@@ -106,6 +105,7 @@ class BundleManifest(Settings):
     denoiser: dict[str, Any]
     codec: dict[str, Any] = Field(default_factory=dict)
     schedule: dict[str, Any]
+    noise: NoiseSettings = NoiseSettings()
     region_size: Annotated[int, Field(ge=16, le=4096)] = 64
     kinds: Annotated[tuple[KindSpec, ...], Field(min_length=1)]
     training: dict[str, Any] = Field(default_factory=dict)
