@@ -28,7 +28,7 @@ __all__ = ["COMPACT_CONFIG", "COMPACT_NOISE", "AdaptedDenoiser", "CompactDenoise
 
 COMPACT_CONFIG: dict[str, Any] = {
     "factor": 2,
-    "block_out_channels": [32, 64, 128, 192],
+    "block_out_channels": [64, 64, 128, 192],
     "layers_per_block": 1,
     "norm_num_groups": 8,
 }
