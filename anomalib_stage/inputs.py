@@ -56,22 +56,22 @@ def seed_list(seeds: int | Sequence[int], count: int) -> list[int]:
     return [int(seed) for seed in seeds]
 
 
-def checked_masks(masks: Tensor, images: Tensor) -> Tensor:
-    """Return masks as ``(B, 1, H, W)`` bool on the CPU.
+def checked_masks(masks: Tensor, images: Tensor, *, name: str = "mask") -> Tensor:
+    """Return masks as ``(B, 1, H, W)`` bool on the CPU; ``name`` is what messages call them.
 
     Raises:
         InputError: If they are not binary, not the size of the images, or one is empty.
     """
     wanted = (len(images), 1, *images.shape[2:])
     if tuple(masks.shape) != wanted:
-        msg = f"masks have shape {tuple(masks.shape)}; they must be {wanted}, the size of the images"
+        msg = f"{name}s have shape {tuple(masks.shape)}; they must be {wanted}, the size of the images"
         raise InputError(msg)
     if masks.dtype != torch.bool and not bool(((masks == 0) | (masks == 1)).all()):
-        msg = "masks must be binary (bool, or 0 and 1); threshold them first (mask > 0.5)"
+        msg = f"{name}s must be binary (bool, or 0 and 1); threshold them first ({name} > 0.5)"
         raise InputError(msg)
     chosen = masks.as_subclass(torch.Tensor).bool().cpu()
     empty = (~chosen.flatten(1).any(dim=1)).nonzero().flatten().tolist()
     if empty:
-        msg = f"mask {empty[0]} of the batch is empty; leave that image out, or give it a mask with at least one pixel"
+        msg = f"{name} {empty[0]} of the batch is empty; leave that image out, or give it one with at least one pixel"
         raise InputError(msg)
     return chosen

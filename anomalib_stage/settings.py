@@ -10,7 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from anomalib_stage.errors import InputError
 
-__all__ = ["MaskSettings", "NoiseSettings", "SamplerSettings", "Settings", "SynthesisSettings", "checked"]
+__all__ = [
+    "GateSettings",
+    "MaskSettings",
+    "NoiseSettings",
+    "SamplerSettings",
+    "Settings",
+    "SynthesisSettings",
+    "checked",
+]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -59,15 +67,18 @@ class SamplerSettings(Settings):
 
 
 class MaskSettings(Settings):
-    """How large drawn masks are.
+    """How large drawn masks are and where they may lie.
 
     Attributes:
         extent: Range of the longest side of a drawn defect, as a fraction of the shorter image side; log-uniform.
         min_extent: Lower bound of that side in pixels.
+        foreground: ``auto`` keeps masks on the object, which is estimated from the image (a texture that fills the
+            frame is all object); ``none`` lets them lie anywhere.
     """
 
     extent: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (0.03, 0.3)
     min_extent: Annotated[int, Field(ge=1)] = 4
+    foreground: Literal["auto", "none"] = "auto"
 
     @model_validator(mode="after")
     def _range_is_ordered(self) -> MaskSettings:
@@ -77,20 +88,50 @@ class MaskSettings(Settings):
         return self
 
 
+class GateSettings(Settings):
+    """Which anomalies are visible enough to be called anomalies.
+
+    Attributes:
+        min_visibility: Least change inside the mask, in units of what good surface painted over good surface would
+            change (:func:`~anomalib_stage.synthesis.visibility.measure_visibility`); 0 lets everything pass.
+        min_agreement: Least share of the mask's pixels that must be visible.
+        trim: Take pixels without visible change out of the mask; they stay as they were.
+        max_tries: Pictures tried for an image: two for each mask, where masks are drawn. After the last the image stays
+            good.
+    """
+
+    min_visibility: Annotated[float, Field(ge=0.0)] = 1.5
+    min_agreement: Fraction = 0.25
+    trim: bool = False
+    max_tries: Annotated[int, Field(ge=1, le=100)] = 6
+
+
 class SynthesisSettings(Settings):
     """Everything that changes what :class:`~anomalib_stage.StageSynthesizer` paints.
 
     Attributes:
         sampler: How a region is sampled.
-        masks: How large drawn masks are.
+        masks: How large drawn masks are and where they may lie.
+        gate: Which anomalies are visible enough.
+        strength: Range of the strength of an anomaly, drawn for each sample, in (0, 1]: 1 paints what the network
+            thinks of, less keeps that share of the way from the clean surface.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
     """
 
     sampler: SamplerSettings = SamplerSettings()
     masks: MaskSettings = MaskSettings()
+    gate: GateSettings = GateSettings()
+    strength: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (1.0, 1.0)
     margin: Annotated[int, Field(ge=4, le=256)] = 16
     region_batch: Annotated[int, Field(ge=1)] = 64
+
+    @model_validator(mode="after")
+    def _strength_is_ordered(self) -> SynthesisSettings:
+        if self.strength[0] > self.strength[1]:
+            msg = f"strength {self.strength} is empty; give (weakest, strongest)"
+            raise ValueError(msg)
+        return self
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

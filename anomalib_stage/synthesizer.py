@@ -9,30 +9,27 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anomalib_stage.errors import BundleError, DeviceError, InputError
+from anomalib_stage.drawing import GOOD, MaskDrawer
+from anomalib_stage.errors import DeviceError
 from anomalib_stage.inputs import check_images, checked_masks, seed_list
-from anomalib_stage.seeds import generators, numpy_generator, standard_normal
+from anomalib_stage.painting import Job, RegionPainter, load_denoiser
+from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.settings import SynthesisSettings
-from anomalib_stage.synthesis.codec import PixelCodec
 from anomalib_stage.synthesis.compositing import composite
-from anomalib_stage.synthesis.denoiser import CompactDenoiser, TiledDenoiser
-from anomalib_stage.synthesis.masks import draw_extent, draw_mask
-from anomalib_stage.synthesis.noise import region_noise, surround_fill
-from anomalib_stage.synthesis.regions import Region, crop, region_around
-from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
-from anomalib_stage.synthesis.schedule import Schedule
+from anomalib_stage.synthesis.regions import uncrop
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["GOOD", "Pair", "StageSynthesizer", "load_denoiser", "resolve_device"]
+    from anomalib_stage.painting import Patch
 
-GOOD = "good"
-"""The kind that paints intact surface; its pairs are negatives with label False."""
+__all__ = ["GOOD", "Pair", "StageSynthesizer", "load_denoiser", "resolve_device"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +43,10 @@ class Pair:
         defect (list[str]): Kind of each sample.
         seed (list[int]): Seed of each sample; with the bundle, image and kind it makes the pair again.
         painted (Tensor): ``(B, 1, H, W)`` bool, the pixels the synthesizer was allowed to change.
+        visibility (Tensor): ``(B,)`` float, change inside the mask in units of what good surface painted over good
+            surface would change (:func:`~anomalib_stage.synthesis.visibility.measure_visibility`).
+        rejected (Tensor): ``(B,)`` bool, an anomaly was wanted, and none of the pictures tried was visible enough: the
+            image is the input, the mask empty, the label False.
     """
 
     image: Tensor
@@ -54,6 +55,8 @@ class Pair:
     defect: list[str]
     seed: list[int]
     painted: Tensor
+    visibility: Tensor
+    rejected: Tensor
 
 
 class StageSynthesizer:
@@ -81,10 +84,9 @@ class StageSynthesizer:
         self.bundle = bundle
         self.device = resolve_device(device)
         self.settings = settings or SynthesisSettings()
-        self._network = load_denoiser(bundle).eval().requires_grad_(requires_grad=False).to(self.device)
-        self._codec = PixelCodec(round(self._network.cells**0.5))
-        self._schedule, self._noise = Schedule(bundle.manifest.schedule), bundle.manifest.noise
-        self._shapes = {spec.name: spec.shapes for spec in bundle.manifest.kinds}
+        self._painter = RegionPainter(bundle, device=self.device, settings=self.settings)
+        shapes = {spec.name: spec.shapes for spec in bundle.manifest.kinds}
+        self._drawer = MaskDrawer(shapes, settings=self.settings.masks)
 
     @classmethod
     def from_pretrained(
@@ -101,7 +103,7 @@ class StageSynthesizer:
     @property
     def kinds(self) -> tuple[str, ...]:
         """Defect kinds that can be painted, without ``good``."""
-        return tuple(kind for kind in self._shapes if kind != GOOD)
+        return self._drawer.kinds
 
     @torch.no_grad()
     def __call__(
@@ -110,15 +112,21 @@ class StageSynthesizer:
         *,
         defects: str | Sequence[str | None] | None = None,
         masks: Tensor | None = None,
+        foregrounds: Tensor | None = None,
         seeds: int | Sequence[int] = 0,
     ) -> Pair:
         """Paint one anomaly into each image.
+
+        An anomaly that is not visible enough (``settings.gate``) is painted again with fresh noise, then with a fresh
+        mask; after the last try the image stays good.
 
         Args:
             images (Tensor): Good images ``(B, 3, H, W)``, float in [0, 1], at least 32 px a side.
             defects (str | Sequence[str | None] | None): Kind for all samples or for each; None draws it from the seed.
                 ``good`` re-synthesizes intact surface (label False).
             masks (Tensor | None): Where to paint, ``(B, 1, H, W)`` bool or 0/1, none empty. None draws them.
+            foregrounds (Tensor | None): Where drawn masks may lie, ``(B, 1, H, W)`` bool or 0/1, none empty. None: as
+                ``settings.masks.foreground`` says.
             seeds (int | Sequence[int]): One seed for each sample; a single one is expanded by the sample's position.
 
         Returns:
@@ -128,131 +136,108 @@ class StageSynthesizer:
             InputError: If an argument has a shape, dtype, range or name that cannot be used; the message says which.
         """
         check_images(images)
-        count, size = len(images), (images.shape[2], images.shape[3])
-        per_sample = seed_list(seeds, count)
-        kinds = self._kinds(defects, per_sample)
-        chosen = self._draw_masks(kinds, per_sample, size) if masks is None else checked_masks(masks, images)
-        regions = [region_around(mask[0].numpy(), margin=self.settings.margin) for mask in chosen]
-        painted = images.as_subclass(torch.Tensor).clone()
-        for group in _groups(regions, self.settings.region_batch):
-            patches = self._paint(images, chosen, [regions[i] for i in group], kinds, per_sample, group)
-            for patch, i in zip(patches, group, strict=True):
-                composite(painted[i], patch.to(painted.device), mask=chosen[i].to(painted.device), region=regions[i])
-        touched = chosen.to(images.device)
-        label = torch.tensor([kind != GOOD for kind in kinds], device=images.device)
-        return Pair(painted, touched & label.view(-1, 1, 1, 1), label, kinds, per_sample, touched)
+        per_sample = seed_list(seeds, len(images))
+        kinds = self._drawer.choose_kinds(defects, per_sample)
+        given = None if masks is None else checked_masks(masks, images)
+        allowed = self._allowed(images, foregrounds) if given is None else [None] * len(images)
+        work = _Work.on(images, kinds=kinds, seeds=per_sample)
+        waiting = list(range(len(images)))
+        for attempt in range(self.settings.gate.max_tries):
+            drawn = {
+                i: self._draw(kinds[i], per_sample[i], images, allowed[i], attempt // 2) if given is None else given[i]
+                for i in waiting
+            }
+            jobs = [self._job(images[i], drawn[i], kinds[i], per_sample[i], attempt) for i in waiting]
+            waiting = [
+                i
+                for i, job, patch in zip(waiting, jobs, self._painter.paint(jobs), strict=True)
+                if not self._accept(work, i, job, patch)
+            ]
+            if not waiting:
+                break
+        return work.pair()
 
-    def _kinds(self, defects: str | Sequence[str | None] | None, seeds: Sequence[int]) -> list[str]:
-        given = [defects] * len(seeds) if defects is None or isinstance(defects, str) else list(defects)
-        if len(given) != len(seeds):
-            msg = f"{len(given)} defects for {len(seeds)} images; give one for each image, or one for all"
-            raise InputError(msg)
-        for kind in given:
-            if kind is not None and kind not in self._shapes:
-                msg = f"unknown defect {kind!r}; this bundle paints {', '.join(self._shapes)}"
-                raise InputError(msg)
-        return [
-            str(numpy_generator(seed, "kind").choice(self.kinds)) if kind is None else kind
-            for kind, seed in zip(given, seeds, strict=True)
-        ]
-
-    def _draw_masks(self, kinds: Sequence[str], seeds: Sequence[int], size: tuple[int, int]) -> Tensor:
-        settings = self.settings.masks
-        drawn = []
-        for kind, seed in zip(kinds, seeds, strict=True):
-            rng = numpy_generator(seed, "mask")
-            low, high = settings.extent
-            extent = draw_extent(size, low=low, high=high, minimum=settings.min_extent, rng=rng)
-            mask = draw_mask(str(rng.choice(self._shapes[kind])), size, extent=extent, rng=rng)
-            drawn.append(torch.from_numpy(mask)[None])
-        return torch.stack(drawn)
-
-    def _paint(
+    def draw_masks(
         self,
         images: Tensor,
-        masks: Tensor,
-        regions: Sequence[Region],
-        kinds: Sequence[str],
-        seeds: Sequence[int],
-        group: Sequence[int],
+        *,
+        defects: str | Sequence[str | None] | None = None,
+        foregrounds: Tensor | None = None,
+        seeds: int | Sequence[int] = 0,
     ) -> Tensor:
-        """Sample regions of one size; returns ``(len(group), 3, height, width)`` float32 in [0, 1]."""
-        cuts = zip(group, regions, strict=True)
-        pixels = torch.stack([crop(images[i], region).float() for i, region in cuts]).to(self.device)
-        cuts = zip(group, regions, strict=True)
-        inside = torch.stack([crop(masks[i], region) for i, region in cuts]).to(self.device)
-        clean, hole = self._codec.encode(pixels.as_subclass(torch.Tensor)), self._codec.encode_mask(inside)
-        conditions = self._network.condition([kinds[i] for i in group])
-        guidance = Guidance(clean, hole, conditions, surround=surround_fill(clean, hole))
-        streams = generators([seeds[i] for i in group], "noise")
-        painted = self._codec.decode(self._sample(guidance, streams))
-        # a grey camera makes grey defects: three equal channels stay equal
-        grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
-        return torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
+        """Draw the masks that a call with the same arguments tries first, and paint nothing.
 
-    def _sample(self, guidance: Guidance, streams: Sequence[torch.Generator]) -> Tensor:
-        sampler = self.settings.sampler
-        shape = tuple(guidance.clean.shape[1:])
-        noise = self._normal(shape, streams)
-        denoiser = TiledDenoiser(self._network)
-        with torch.autocast(self.device.type, enabled=False):
-            if sampler.name == "graded":
-                return sample_graded(
-                    denoiser,
-                    guidance,
-                    schedule=self._schedule,
-                    noise=noise,
-                    steps=sampler.steps,
-                    windows=sampler.windows,
-                    clip=sampler.clip,
-                )
-            return sample_reference(
-                denoiser,
-                guidance,
-                schedule=self._schedule,
-                start=noise,
-                normal=lambda wanted: self._normal(wanted[1:], streams),
-                windows=sampler.windows,
-            )
+        Args:
+            images (Tensor): As in a call.
+            defects (str | Sequence[str | None] | None): As in a call.
+            foregrounds (Tensor | None): As in a call.
+            seeds (int | Sequence[int]): As in a call.
 
-    def _normal(self, shape: Sequence[int], streams: Sequence[torch.Generator]) -> Tensor:
-        """Noise of the distribution that the network knows; the reference sampler's one-channel noise is white."""
-        white = shape[0] != self._codec.channels
-        noise = standard_normal(shape, streams) if white else region_noise(shape, streams, settings=self._noise)
-        return noise.to(self.device)
+        Returns:
+            Tensor: ``(B, 1, H, W)`` bool on the images' device.
 
+        Raises:
+            InputError: If an argument cannot be used.
+        """
+        per_sample = seed_list(seeds, len(images))
+        kinds = self._drawer.choose_kinds(defects, per_sample)
+        allowed = self._allowed(images, foregrounds)
+        rows = zip(kinds, per_sample, allowed, strict=True)
+        return torch.stack([self._draw(kind, seed, images, where, 0) for kind, seed, where in rows]).to(images.device)
 
-def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
-    """Build the compact denoiser of a bundle, float32, on the CPU.
+    def _allowed(self, images: Tensor, foregrounds: Tensor | None) -> list[NDArray[np.bool_] | None]:
+        if foregrounds is None:
+            return self._drawer.foregrounds(list(images))
+        return [where[0].numpy() for where in checked_masks(foregrounds, images, name="foreground")]
 
-    Raises:
-        BundleError: If the bundle holds another backbone, or its tensors do not fit its configuration.
-    """
-    manifest = bundle.manifest
-    if manifest.backbone != "compact":
-        msg = f"{bundle.path}: backbone is {manifest.backbone!r}; this version runs 'compact' bundles"
-        raise BundleError(msg)
-    try:
-        with torch.random.fork_rng(devices=[]):  # layers draw initial weights that are overwritten at once
-            network = CompactDenoiser([spec.name for spec in manifest.kinds], config=manifest.denoiser)
-        state = {
-            f"unet.{k.removeprefix('denoiser.')}": v for k, v in bundle.floats().items() if k.startswith("denoiser.")
-        }
-        state |= {
-            f"conditions.{k.removeprefix('condition.')}": v
-            for k, v in bundle.floats().items()
-            if k.startswith("condition.")
-        }
-        network.load_state_dict(state)
-    except (InputError, RuntimeError) as error:
-        msg = f"{bundle.path}: the weights do not fit the network that the manifest describes: {error}"
-        raise BundleError(msg) from error
-    return network
+    def _draw(self, kind: str, seed: int, images: Tensor, allowed: NDArray[np.bool_] | None, turn: int) -> Tensor:
+        return self._drawer.draw(kind, seed, size=(images.shape[2], images.shape[3]), allowed=allowed, turn=turn)
+
+    def _job(self, image: Tensor, mask: Tensor, kind: str, seed: int, attempt: int) -> Job:
+        weakest, strongest = self.settings.strength
+        strength = float(numpy_generator(seed, "strength").uniform(weakest, strongest))
+        return Job(image, mask, kind, seed, strength=1.0 if kind == GOOD else strength, attempt=attempt)
+
+    def _accept(self, work: _Work, i: int, job: Job, patch: Patch) -> bool:
+        """Take over a picture, unless it is an anomaly that nobody would see."""
+        gate, mask = self.settings.gate, job.mask
+        work.visibility[i] = patch.score
+        if job.kind != GOOD and gate.min_visibility:
+            if patch.score < gate.min_visibility or patch.agreement < gate.min_agreement:
+                return False
+            if gate.trim:
+                mask = uncrop(patch.seen.cpu(), patch.region, size=(mask.shape[1], mask.shape[2]))
+        work.take(i, patch, mask)
+        return True
 
 
-def _module_name(name: str) -> str:
-    """Name in the network of a tensor in the bundle."""
-    return name.replace("denoiser.", "unet.", 1).replace("condition.", "conditions.", 1)
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """A batch while it is painted."""
+
+    image: Tensor
+    touched: Tensor
+    kinds: list[str]
+    seeds: list[int]
+    visibility: list[float]
+
+    @classmethod
+    def on(cls, images: Tensor, *, kinds: list[str], seeds: list[int]) -> _Work:
+        plain = images.as_subclass(torch.Tensor).clone()
+        return cls(plain, torch.zeros_like(plain[:, :1], dtype=torch.bool), kinds, seeds, [0.0] * len(kinds))
+
+    def take(self, i: int, patch: Patch, mask: Tensor) -> None:
+        where = mask.to(self.image.device)
+        composite(self.image[i], patch.pixels.to(self.image.device), mask=where, region=patch.region)
+        self.touched[i] = where
+
+    def pair(self) -> Pair:
+        device = self.image.device
+        wanted = torch.tensor([kind != GOOD for kind in self.kinds], device=device)
+        label = self.touched.flatten(1).any(dim=1) & wanted
+        mask = self.touched & label.view(-1, 1, 1, 1)
+        visibility = torch.tensor(self.visibility, device=device)
+        return Pair(self.image, mask, label, self.kinds, self.seeds, self.touched, visibility, wanted & ~label)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -273,14 +258,3 @@ def resolve_device(device: str | torch.device) -> torch.device:
         msg = f"device {device!r} asked for, but this machine has {found} CUDA devices; use 'cpu' or 'auto'"
         raise DeviceError(msg)
     return resolved
-
-
-def _groups(regions: Sequence[Region], limit: int) -> Iterator[list[int]]:
-    """Positions of regions of one size, at most ``limit`` of the smallest size at once and fewer of the larger ones."""
-    by_size: dict[tuple[int, int], list[int]] = {}
-    for i, region in enumerate(regions):
-        by_size.setdefault((region.height, region.width), []).append(i)
-    for (height, width), members in by_size.items():
-        most = max(limit * 64 * 64 // (height * width), 1)
-        for start in range(0, len(members), most):
-            yield members[start : start + most]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, CompactDenoiser
+from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, COMPACT_NOISE, CompactDenoiser
 from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.manifest import KindSpec
@@ -34,6 +34,7 @@ def make_tiny_bundle() -> StageBundle:
         denoiser=TINY_CONFIG,
         codec={"name": "pixel", "factor": 2},
         schedule=dict(COMPACT_SCHEDULE),
+        noise=COMPACT_NOISE,
     )
 
 

@@ -18,13 +18,14 @@ from torchvision import tv_tensors
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.checks import check_arguments, check_known_anomalies, check_range
-from anomalib_stage.plugin.seams import known_reason, resolve_seam, seen_by_model
+from anomalib_stage.plugin.foregrounds import built_in, check_foreground, given_foregrounds
+from anomalib_stage.plugin.seams import known_reason, resolve_seam, seen_by_model, visibility
 from anomalib_stage.plugin.step import COUNTERS, Step
 from anomalib_stage.plugin.swapping import swap
-from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from lightning.pytorch import LightningModule, Trainer
     from torch import Tensor
@@ -56,6 +57,15 @@ class StageAugment(Callback):
             the bundle. Defaults to ``None``.
         extent (tuple[float, float] | None): Smallest and largest length of a defect as fractions of the shorter image
             side. ``None`` for the synthesizer's own range. Defaults to ``None``.
+        strength (tuple[float, float] | None): Weakest and strongest anomaly, in (0, 1]: how far a picture leaves the
+            clean surface. ``None`` for full strength. Defaults to ``None``.
+        foreground (str | Callable): Where defects may lie: ``auto`` finds the object in each image, ``none`` means
+            everywhere, a folder holds masks named like the images (for data modules without geometric augmentations), a
+            function gets an image ``(3, H, W)`` in [0, 1] and its path and returns a mask. Defaults to ``"auto"``.
+        min_visibility (float | None): Least change inside a mask, in units of what good surface painted over good
+            surface would change; pictures below are painted again, and an image for which none succeeds stays good. 0
+            lets everything pass, ``None`` is the synthesizer's own. Defaults to ``None``.
+        trim (bool): Take pixels without visible change out of the masks. Defaults to ``False``.
         seed (int): Seed of every choice and picture; independent of the training's own random numbers.
             Defaults to ``0``.
         steps (int): Denoising steps, 4 to 1000: fewer are faster, more are finer. Defaults to ``20``.
@@ -85,6 +95,10 @@ class StageAugment(Callback):
         negatives: float = 0.25,
         defects: list[str] | None = None,
         extent: tuple[float, float] | None = None,
+        strength: tuple[float, float] | None = None,
+        foreground: str | Callable[..., Any] = "auto",
+        min_visibility: float | None = None,
+        trim: bool = False,
         seed: int = 0,
         steps: int = 20,
         device: str = "auto",
@@ -95,11 +109,15 @@ class StageAugment(Callback):
         check_arguments(
             probability=probability, negatives=negatives, defects=defects, seed=seed, mode=mode, target=target
         )
+        check_foreground(foreground)
         self.settings = checked(
             SynthesisSettings,
             sampler=checked(SamplerSettings, steps=steps),
-            masks=checked(MaskSettings) if extent is None else checked(MaskSettings, extent=extent),
+            masks=checked(MaskSettings, foreground=built_in(foreground), **_stated({"extent": extent})),
+            gate=checked(GateSettings, trim=trim, **_stated({"min_visibility": min_visibility})),
+            **_stated({"strength": strength}),
         )
+        self.foreground = foreground
         self.weights, self.device, self.defects, self.seed = weights, device, defects, seed
         self.probability, self.negatives = probability, negatives
         self.mode, self.target, self.preview = mode, target, preview
@@ -146,7 +164,7 @@ class StageAugment(Callback):
             probability=self._probability,
             negatives=self.negatives,
             defects=self.defects,
-            visible=_visibility(self._seam, pl_module) if self._seam.mode == "batch" else None,
+            visible=visibility(self._seam, pl_module) if self._seam.mode == "batch" else None,
         )
         self._seconds = [0.0, 0.0]
         if self.preview and trainer.is_global_zero:
@@ -183,11 +201,14 @@ class StageAugment(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
         """Paint into the batch in ``batch`` mode; in ``swap`` mode only remember which step this is."""
-        del pl_module  # Unused
         if self._seam is None or self._painter is None:
             return
         check_range(batch.image)
         self._step = Step((trainer.global_rank, trainer.current_epoch, batch_idx))
+        given = given_foregrounds(self.foreground, batch.image, paths=getattr(batch, "image_path", None))
+        if given is not None and self._seam.mode == "swap":  # the generator sees what the pre-processor makes of it
+            given = seen_by_model(pl_module, batch.image, masks=given)
+        self._step.foregrounds = given
         if self._seam.mode == "batch":
             self._edit(batch)
 
@@ -236,11 +257,11 @@ class StageAugment(Callback):
         assert self._step is not None  # both callers checked
         assert self._painter is not None
         start = time.perf_counter()
-        seeds = self._step.seeds(self.seed, len(images))
-        painting = self._painter(images, seeds=seeds, skip=skip, pixels=pixels)
+        seeds, where = self._step.seeds(self.seed, len(images)), self._step.foregrounds
+        painting = self._painter(images, seeds=seeds, skip=skip, pixels=pixels, foregrounds=where)
         self._step.record(painting, seconds=time.perf_counter() - start)
         if self._preview_path is not None and bool(painting.painted.any()):
-            shown = painting if pixels else self._painter(images, seeds=seeds, skip=skip)
+            shown = painting if pixels else self._painter(images, seeds=seeds, skip=skip, foregrounds=where)
             self._write_preview(self._preview_path, images, shown)
         return painting
 
@@ -252,6 +273,7 @@ class StageAugment(Callback):
         counts, (painting, steps) = self.counts, self._seconds
         return (
             f"{counts['anomalies']} anomalies and {counts['negatives']} negatives in {counts['images']} images, "
+            f"{counts['rejected']} left good because no picture was visible enough, "
             f"{counts['put_back']} put back because the model would not have seen them, "
             f"{100 * painting / max(steps, 1e-9):.0f}% of the time of a training step"
         )
@@ -273,7 +295,6 @@ class StageAugment(Callback):
         self._painter = self._step = self._preview_path = None
 
 
-def _visibility(seam: Seam, model: LightningModule) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a function that says which masks the model still sees after its pre-processor and down-sampling."""
-    survives = seam.survival(model)
-    return lambda images, masks: survives(seen_by_model(model, images, masks=masks))
+def _stated(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that were given; the settings have the defaults of the others."""
+    return {name: value for name, value in values.items() if value is not None}

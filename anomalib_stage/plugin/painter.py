@@ -67,7 +67,13 @@ class Painter:
 
     @torch.no_grad()
     def __call__(
-        self, images: Tensor, *, seeds: Sequence[int], skip: Tensor | None = None, pixels: bool = True
+        self,
+        images: Tensor,
+        *,
+        seeds: Sequence[int],
+        skip: Tensor | None = None,
+        pixels: bool = True,
+        foregrounds: Tensor | None = None,
     ) -> Painting:
         """Paint one batch; what is painted where depends on the seeds and the images alone.
 
@@ -76,6 +82,8 @@ class Painter:
             seeds (Sequence[int]): One seed for each image.
             skip (Tensor | None): ``(B,)`` bool, images to leave alone.
             pixels (bool): Paint; False draws the masks of the anomalies alone, which costs nearly nothing.
+            foregrounds (Tensor | None): ``(B, 1, H, W)`` bool, where defects may lie; None: as the synthesizer's
+                settings say.
 
         Returns:
             Painting: The batch; images that were not chosen are unchanged to the bit.
@@ -87,14 +95,16 @@ class Painter:
         if not kinds:
             return Painting(image, mask, painted)
         chosen, wanted = list(kinds), list(kinds.values())
-        final = self._visible_seeds(plain[chosen], wanted, [seeds[i] for i in chosen])
+        allowed = None if foregrounds is None else foregrounds[chosen]
+        final = self._visible_seeds(plain[chosen], wanted, [seeds[i] for i in chosen], allowed)
         if not pixels:
-            mask[chosen] = self._masks(plain, wanted, final)
+            mask[chosen] = self._masks(plain[chosen], wanted, final, allowed)
             return Painting(image, mask, mask)
         with torch.autocast(plain.device.type, enabled=False):
-            pair = self.synthesizer(plain[chosen], defects=wanted, seeds=final)
+            pair = self.synthesizer(plain[chosen], defects=wanted, foregrounds=allowed, seeds=final)
         image[chosen], mask[chosen], painted[chosen] = pair.image, pair.mask, pair.painted
-        return self._without_invisible(Painting(image, mask, painted), plain)
+        rejected = int(pair.rejected.sum())
+        return self._without_invisible(Painting(image, mask, painted, rejected=rejected), plain)
 
     def _choose(self, seeds: Sequence[int], skip: Sequence[bool], *, good: bool) -> dict[int, str | None]:
         """Choose samples and kinds: an anomaly (None: the synthesizer draws the kind), ``good``, or not in the dict."""
@@ -110,14 +120,17 @@ class Painter:
                 chosen[i] = GOOD
         return chosen
 
-    def _visible_seeds(self, images: Tensor, kinds: Sequence[str | None], seeds: Sequence[int]) -> list[int]:
+    def _visible_seeds(
+        self, images: Tensor, kinds: Sequence[str | None], seeds: Sequence[int], allowed: Tensor | None
+    ) -> list[int]:
         """Exchange the seeds whose masks the model would lose, before anything expensive is done with them."""
         final = list(seeds)
         waiting = [i for i, kind in enumerate(kinds) if kind != GOOD] if self.visible else []
         for attempt in range(TRIES):
             if not waiting or self.visible is None:
                 break
-            masks = self._masks(images, [kinds[i] for i in waiting], [final[i] for i in waiting])
+            where = None if allowed is None else allowed[waiting]
+            masks = self._masks(images[waiting], [kinds[i] for i in waiting], [final[i] for i in waiting], where)
             seen = self.visible(images[waiting], masks).tolist()
             waiting = [i for i, visible in zip(waiting, seen, strict=True) if not visible]
             for i in waiting:
@@ -131,9 +144,11 @@ class Painter:
         lost = painting.anomalous & ~self.visible(painting.image, painting.mask)
         kept = ~lost.view(-1, 1, 1, 1)
         image = torch.where(kept, painting.image, clean)
-        return Painting(image, painting.mask & kept, painting.painted & kept, put_back=int(lost.sum()))
+        mask, painted = painting.mask & kept, painting.painted & kept
+        return Painting(image, mask, painted, put_back=int(lost.sum()), rejected=painting.rejected)
 
-    def _masks(self, images: Tensor, kinds: Sequence[str | None], seeds: Sequence[int]) -> Tensor:
+    def _masks(
+        self, images: Tensor, kinds: Sequence[str | None], seeds: Sequence[int], allowed: Tensor | None
+    ) -> Tensor:
         """Draw the masks that the synthesizer would paint for these kinds and seeds in images of this size."""
-        named = self.synthesizer._kinds(list(kinds), seeds)
-        return self.synthesizer._draw_masks(named, seeds, (images.shape[2], images.shape[3])).to(images.device)
+        return self.synthesizer.draw_masks(images, defects=list(kinds), foregrounds=allowed, seeds=seeds)

@@ -174,6 +174,12 @@ def seen_by_model(model: LightningModule, images: Tensor, *, masks: Tensor) -> T
     return plain
 
 
+def visibility(seam: Seam, model: LightningModule) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function that says which masks the model still sees after its pre-processor and down-sampling."""
+    survives = seam.survival(model)
+    return lambda images, masks: survives(seen_by_model(model, images, masks=masks))
+
+
 def _refusal(model: object) -> str:
     reason = known_reason(model) or "it is not known to read masks in training, and would learn anomalies as normal"
     return (

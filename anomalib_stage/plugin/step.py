@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from anomalib_stage.seeds import derive_seed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from anomalib_stage.plugin.swapping import Painting
 
 __all__ = ["COUNTERS", "Step"]
 
-COUNTERS = ("images", "anomalies", "negatives", "put_back")
+COUNTERS = ("images", "anomalies", "negatives", "put_back", "rejected")
 
 
 @dataclass
@@ -27,13 +29,15 @@ class Step:
         start (float): Clock at its start, in seconds.
         calls (int): Batches painted so far; a model may ask its generator more than once.
         seconds (float): Time spent on painting.
-        counts (dict[str, int]): Images seen, anomalies, negatives, and anomalies put back.
+        foregrounds (Tensor | None): ``(B, 1, H, W)`` bool, where defects may lie in the batch; None: not overridden.
+        counts (dict[str, int]): Images seen, anomalies, negatives, anomalies put back and rejected.
     """
 
     key: tuple[int, int, int]
     start: float = field(default_factory=time.perf_counter)
     calls: int = 0
     seconds: float = 0.0
+    foregrounds: Tensor | None = None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
 
     def seeds(self, base: int, count: int) -> list[int]:
@@ -44,7 +48,8 @@ class Step:
 
     def record(self, painting: Painting, *, seconds: float) -> None:
         """Count what was painted."""
-        found = (len(painting.mask), int(painting.anomalous.sum()), int(painting.negative.sum()), painting.put_back)
+        painted = (int(painting.anomalous.sum()), int(painting.negative.sum()))
+        found = (len(painting.mask), *painted, painting.put_back, painting.rejected)
         for name, count in zip(COUNTERS, found, strict=True):
             self.counts[name] += count
         self.seconds += seconds

@@ -36,12 +36,14 @@ class Painting:
         mask (Tensor): ``(B, 1, H, W)`` bool, the anomalies.
         painted (Tensor): ``(B, 1, H, W)`` bool, every pixel that may have changed: anomalies and negatives.
         put_back (int): Images that were to be anomalous and are clean, because the model would not have seen it.
+        rejected (int): Images that were to be anomalous and are clean, because no picture tried was visible enough.
     """
 
     image: Tensor
     mask: Tensor
     painted: Tensor
     put_back: int = 0
+    rejected: int = 0
 
     @property
     def anomalous(self) -> Tensor:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "region_around", "region_side"]
+__all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "region_around", "region_side", "uncrop"]
 
 MIN_IMAGE_SIDE = 32
 """Smallest image side in pixels that can be synthesized on."""
@@ -87,6 +87,25 @@ def crop(image: Tensor, region: Region) -> Tensor:
     rows = _mirrored(region.top, region.height, height).to(image.device)
     cols = _mirrored(region.left, region.width, width).to(image.device)
     return image.index_select(-2, rows).index_select(-1, cols)
+
+
+def uncrop(part: Tensor, region: Region, *, size: tuple[int, int]) -> Tensor:
+    """Put a region's map back where it lies in an image of zeros; what lies over the border is dropped.
+
+    Args:
+        part (Tensor): ``(..., region.height, region.width)``, any dtype.
+        region (Region): Where it lies.
+        size (tuple[int, int]): Height and width of the image in pixels.
+
+    Returns:
+        Tensor: ``(..., H, W)``, dtype of ``part``.
+    """
+    whole = part.new_zeros((*part.shape[:-2], *size))
+    top, left = max(region.top, 0), max(region.left, 0)
+    bottom, right = min(region.top + region.height, size[0]), min(region.left + region.width, size[1])
+    rows, cols = slice(top - region.top, bottom - region.top), slice(left - region.left, right - region.left)
+    whole[..., top:bottom, left:right] = part[..., rows, cols]
+    return whole
 
 
 def _mirrored(start: int, length: int, size: int) -> Tensor:

@@ -67,6 +67,7 @@ def sample_graded(
     steps: int = 20,
     windows: Sequence[tuple[float, float]] = ((0.7, 0.8), (0.3, 0.4)),
     clip: float = 1.05,
+    strength: Tensor | None = None,
 ) -> Tensor:
     """Paint anomalies with few deterministic steps (DDIM, eta 0) and one background noise for each sample.
 
@@ -81,6 +82,8 @@ def sample_graded(
         steps (int): Number of denoising steps, 4 to T.
         windows (Sequence[tuple[float, float]]): Windows of the anomaly-only branch as fractions of T; each gets a step.
         clip (float): Clean estimates are clamped to plus or minus this value; 0: not at all.
+        strength (Tensor | None): ``(B,)`` in (0, 1]. Every clean estimate goes this share of the way from the clean
+            latent to what the network estimates, so that the network itself paints a weaker anomaly; None: all the way.
 
     Returns:
         Tensor: Painted latents ``(B, C, h, w)``; outside the mask exactly ``guidance.clean``.
@@ -90,6 +93,7 @@ def sample_graded(
     only = window_steps(times, windows, steps=schedule.steps)
     x = schedule.noised(clean, _times(times[0], clean), noise)
     nothing = torch.zeros_like(clean)
+    share = None if strength is None or bool((strength == 1).all()) else strength.view(-1, 1, 1, 1)
     for i, now in enumerate(times):
         t, t_next = _times(now, clean), _times(times[i + 1] if i + 1 < len(times) else -1, clean)
         # the branch of this step: its state, its mask and its background
@@ -100,7 +104,8 @@ def sample_graded(
         # AIF in x0 space, then the deterministic step
         output = denoiser(state, t, guidance=guidance, aligned=aligned, branch=branch)
         x0 = schedule.clean_estimate(output, state, t)
-        x0 = blend(aligned, x0.clamp(-clip, clip) if clip else x0, background)
+        x0 = x0.clamp(-clip, clip) if clip else x0
+        x0 = blend(aligned, x0 if share is None else torch.lerp(clean, x0, share), background)
         eps = (state - schedule.signal(t, state) * x0) / schedule.noise(t, state)
         y = schedule.noised(x0, t_next, eps)
         # write-back: the background returns to its own trajectory

@@ -87,7 +87,7 @@ def test_an_anomaly_that_the_model_would_lose_is_put_back_and_counted(
     assert not batch.gt_label.any()
     assert torch.equal(batch.image, good_images())
     assert not batch.gt_mask.any()
-    assert augment.counts == {"images": 4, "anomalies": 0, "negatives": 0, "put_back": 4}
+    assert augment.counts == {"images": 4, "anomalies": 0, "negatives": 0, "put_back": 4, "rejected": 0}
 
 
 # -- swap mode --------------------------------------------------------------------------------------------------------

@@ -45,5 +45,5 @@ def test_anomalies_negatives_and_seconds_are_summed_over_the_calls() -> None:
     step, painting = Step((0, 0, 0)), _painting()
     step.record(painting, seconds=0.5)
     step.record(replace(painting, put_back=1), seconds=0.25)
-    assert step.counts == {"images": 6, "anomalies": 2, "negatives": 2, "put_back": 1}
+    assert step.counts == {"images": 6, "anomalies": 2, "negatives": 2, "put_back": 1, "rejected": 0}
     assert step.seconds == 0.75

@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Decide what to paint and where: kinds and masks, as functions of seeds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from anomalib_stage.errors import InputError
+from anomalib_stage.seeds import numpy_generator
+from anomalib_stage.synthesis.foreground import estimate_foreground
+from anomalib_stage.synthesis.masks import draw_extent, draw_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from anomalib_stage.settings import MaskSettings
+
+__all__ = ["GOOD", "MaskDrawer"]
+
+GOOD = "good"
+"""The kind that paints intact surface; its pairs are negatives with label False."""
+
+REMEMBERED = 4096
+"""Images whose foreground is kept."""
+
+
+class MaskDrawer:
+    """Draws kinds and masks.
+
+    Args:
+        shapes (Mapping[str, Sequence[str]]): Mask shapes of each kind.
+        settings (MaskSettings): How large masks are and where they may lie.
+    """
+
+    def __init__(self, shapes: Mapping[str, Sequence[str]], *, settings: MaskSettings) -> None:
+        self.shapes, self.settings = dict(shapes), settings
+        self._foregrounds: OrderedDict[bytes, NDArray[np.uint8]] = OrderedDict()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Defect kinds, without ``good``."""
+        return tuple(kind for kind in self.shapes if kind != GOOD)
+
+    def choose_kinds(self, defects: str | Sequence[str | None] | None, seeds: Sequence[int]) -> list[str]:
+        """Return the kind of each sample; None is drawn from the sample's seed.
+
+        Raises:
+            InputError: If a kind is unknown or their number is not that of the seeds.
+        """
+        given = [defects] * len(seeds) if defects is None or isinstance(defects, str) else list(defects)
+        if len(given) != len(seeds):
+            msg = f"{len(given)} defects for {len(seeds)} images; give one for each image, or one for all"
+            raise InputError(msg)
+        for kind in given:
+            if kind is not None and kind not in self.shapes:
+                msg = f"unknown defect {kind!r}; this bundle paints {', '.join(self.shapes)}"
+                raise InputError(msg)
+        return [
+            str(numpy_generator(seed, "kind").choice(self.kinds)) if kind is None else kind
+            for kind, seed in zip(given, seeds, strict=True)
+        ]
+
+    def foregrounds(self, images: Sequence[Tensor]) -> list[NDArray[np.bool_] | None]:
+        """Where defects may lie in each image ``(3, H, W)``; None: everywhere."""
+        if self.settings.foreground == "none":
+            return [None] * len(images)
+        return [self._foreground(image) for image in images]
+
+    def draw(
+        self, kind: str, seed: int, *, size: tuple[int, int], allowed: NDArray[np.bool_] | None, turn: int
+    ) -> Tensor:
+        """Draw a mask.
+
+        Args:
+            kind (str): Defect kind.
+            seed (int): Seed of the sample.
+            size (tuple[int, int]): Height and width of the image in pixels.
+            allowed (NDArray[np.bool_] | None): ``(H, W)``, where it may lie; None: everywhere.
+            turn (int): 0, or the number of the fresh mask after one that could not be used.
+
+        Returns:
+            Tensor: ``(1, H, W)`` bool on the CPU, not empty.
+        """
+        rng = numpy_generator(seed, "mask", *((turn,) if turn else ()))
+        low, high = self.settings.extent
+        extent = draw_extent(size, low=low, high=high, minimum=self.settings.min_extent, rng=rng)
+        shape = str(rng.choice(self.shapes[kind]))
+        return torch.from_numpy(draw_mask(shape, size, extent=extent, rng=rng, allowed=allowed))[None]
+
+    def _foreground(self, image: Tensor) -> NDArray[np.bool_] | None:
+        """Estimate a foreground, or remember it: a training shows the same images again and again."""
+        pixels = (image.detach().as_subclass(torch.Tensor).permute(1, 2, 0).float() * 255.0 + 0.5).to(torch.uint8)
+        array = np.ascontiguousarray(pixels.cpu().numpy())
+        key = hashlib.blake2b(array.tobytes(), digest_size=16, key=repr(array.shape).encode()).digest()
+        if key in self._foregrounds:
+            self._foregrounds.move_to_end(key)
+        else:
+            self._foregrounds[key] = np.packbits(estimate_foreground(array))
+            if len(self._foregrounds) > REMEMBERED:
+                self._foregrounds.popitem(last=False)
+        count = array.shape[0] * array.shape[1]
+        found = np.unpackbits(self._foregrounds[key], count=count).reshape(array.shape[:2]).astype(np.bool_)
+        return None if found.all() else found

@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Paint the regions around masks with a bundle's network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from anomalib_stage.errors import BundleError, InputError
+from anomalib_stage.seeds import generators, standard_normal
+from anomalib_stage.synthesis.codec import PixelCodec
+from anomalib_stage.synthesis.denoiser import CompactDenoiser, TiledDenoiser
+from anomalib_stage.synthesis.noise import region_noise, surround_fill
+from anomalib_stage.synthesis.regions import Region, crop, region_around
+from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
+from anomalib_stage.synthesis.schedule import Schedule
+from anomalib_stage.synthesis.visibility import measure_visibility
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor
+
+    from anomalib_stage.settings import SynthesisSettings
+    from anomalib_stage.weights.bundle import StageBundle
+
+__all__ = ["Job", "Patch", "RegionPainter", "load_denoiser"]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One anomaly to paint.
+
+    Args:
+        image (Tensor): Clean image ``(3, H, W)``, float in [0, 1].
+        mask (Tensor): Where, ``(1, H, W)`` bool on the CPU, not empty.
+        kind (str): Defect kind of the bundle.
+        seed (int): Seed of the noise.
+        strength (float): How far it leaves the clean surface, in (0, 1].
+        attempt (int): 0, or the number of the fresh noise after a picture that could not be used.
+    """
+
+    image: Tensor
+    mask: Tensor
+    kind: str
+    seed: int
+    strength: float = 1.0
+    attempt: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A painted region.
+
+    Args:
+        region (Region): Where it belongs.
+        pixels (Tensor): ``(3, region.height, region.width)`` float32 in [0, 1].
+        score (float): Visibility of the anomaly, see :class:`~anomalib_stage.synthesis.visibility.Visibility`.
+        agreement (float): Share of the mask that is visible, [0, 1].
+        seen (Tensor): ``(1, region.height, region.width)`` bool, the visible part of the mask.
+    """
+
+    region: Region
+    pixels: Tensor
+    score: float
+    agreement: float
+    seen: Tensor
+
+
+class RegionPainter:
+    """Runs graded diffusion on regions; those of one size share the network's calls.
+
+    Args:
+        bundle (StageBundle): Weights.
+        device (torch.device): Where to compute.
+        settings (SynthesisSettings): How to paint.
+
+    Raises:
+        BundleError: If the bundle's network cannot be built.
+    """
+
+    def __init__(self, bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings) -> None:
+        self.device, self.settings = device, settings
+        self._network = load_denoiser(bundle).eval().requires_grad_(requires_grad=False).to(device)
+        self._codec = PixelCodec(round(self._network.cells**0.5))
+        self._schedule, self._noise = Schedule(bundle.manifest.schedule), bundle.manifest.noise
+
+    def paint(self, jobs: Sequence[Job]) -> list[Patch]:
+        """Paint the regions of some jobs; a result depends on its own job alone.
+
+        Args:
+            jobs (Sequence[Job]): What to paint; the images may have different sizes.
+
+        Returns:
+            list[Patch]: One region for each job.
+        """
+        regions = [region_around(job.mask[0].numpy(), margin=self.settings.margin) for job in jobs]
+        patches: dict[int, Patch] = {}
+        for group in _groups(regions, self.settings.region_batch):
+            together = self._paint([jobs[i] for i in group], [regions[i] for i in group])
+            patches.update(zip(group, together, strict=True))
+        return [patches[i] for i in range(len(jobs))]
+
+    def _paint(self, jobs: Sequence[Job], regions: Sequence[Region]) -> list[Patch]:
+        """Paint regions of one size."""
+        cuts = list(zip(jobs, regions, strict=True))
+        pixels = torch.stack([crop(job.image, region).float() for job, region in cuts]).to(self.device)
+        pixels = pixels.as_subclass(torch.Tensor)
+        inside = torch.stack([crop(job.mask, region) for job, region in cuts]).to(self.device)
+        clean, hole = self._codec.encode(pixels), self._codec.encode_mask(inside)
+        conditions = self._network.condition([job.kind for job in jobs])
+        guidance = Guidance(clean, hole, conditions, surround=surround_fill(clean, hole))
+        painted = self._codec.decode(self._sample(guidance, jobs))
+        # a grey camera makes grey defects: three equal channels stay equal
+        grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
+        painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
+        seen = measure_visibility(pixels, painted, inside)
+        numbers = torch.stack([seen.score, seen.agreement]).tolist()
+        return [Patch(*row) for row in zip(regions, painted, *numbers, seen.seen, strict=True)]
+
+    def _sample(self, guidance: Guidance, jobs: Sequence[Job]) -> Tensor:
+        sampler = self.settings.sampler
+        streams = [stream for job in jobs for stream in generators([job.seed], "noise", *_again(job.attempt))]
+        noise = self._normal(tuple(guidance.clean.shape[1:]), streams)
+        denoiser = TiledDenoiser(self._network)
+        with torch.autocast(self.device.type, enabled=False):
+            if sampler.name == "graded":
+                return sample_graded(
+                    denoiser,
+                    guidance,
+                    schedule=self._schedule,
+                    noise=noise,
+                    steps=sampler.steps,
+                    windows=sampler.windows,
+                    clip=sampler.clip,
+                    strength=torch.tensor([job.strength for job in jobs]).to(self.device),
+                )
+            return sample_reference(
+                denoiser,
+                guidance,
+                schedule=self._schedule,
+                start=noise,
+                normal=lambda wanted: self._normal(wanted[1:], streams),
+                windows=sampler.windows,
+            )
+
+    def _normal(self, shape: Sequence[int], streams: Sequence[torch.Generator]) -> Tensor:
+        """Noise of the distribution that the network knows; the reference sampler's one-channel noise is white."""
+        white = shape[0] != self._codec.channels
+        noise = standard_normal(shape, streams) if white else region_noise(shape, streams, settings=self._noise)
+        return noise.to(self.device)
+
+
+def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
+    """Build the compact denoiser of a bundle, float32, on the CPU.
+
+    Raises:
+        BundleError: If the bundle holds another backbone, or its tensors do not fit its configuration.
+    """
+    manifest = bundle.manifest
+    if manifest.backbone != "compact":
+        msg = f"{bundle.path}: backbone is {manifest.backbone!r}; this version runs 'compact' bundles"
+        raise BundleError(msg)
+    parts = {"denoiser": "unet", "condition": "conditions"}
+    state = {
+        f"{parts[prefix]}.{rest}": tensor
+        for prefix, _, rest, tensor in ((*name.partition("."), t) for name, t in bundle.floats().items())
+        if prefix in parts
+    }
+    try:
+        with torch.random.fork_rng(devices=[]):  # layers draw initial weights that are overwritten at once
+            network = CompactDenoiser([spec.name for spec in manifest.kinds], config=manifest.denoiser)
+        network.load_state_dict(state)
+    except (InputError, RuntimeError) as error:
+        msg = f"{bundle.path}: the weights do not fit the network that the manifest describes: {error}"
+        raise BundleError(msg) from error
+    return network
+
+
+def _again(attempt: int) -> tuple[int, ...]:
+    """Key of a repeated draw; the first has none, so that its numbers do not depend on there being others."""
+    return (attempt,) if attempt else ()
+
+
+def _groups(regions: Sequence[Region], limit: int) -> Iterator[list[int]]:
+    """Positions of regions of one size, at most ``limit`` of the smallest size at once and fewer of the larger ones."""
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for i, region in enumerate(regions):
+        by_size.setdefault((region.height, region.width), []).append(i)
+    for (height, width), members in by_size.items():
+        most = max(limit * 64 * 64 // (height * width), 1)
+        for start in range(0, len(members), most):
+            yield members[start : start + most]
