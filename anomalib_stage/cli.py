@@ -132,6 +132,7 @@ def fit(
     max_time: str | None = None,
     batch_size: int = 16,
     learning_rate: float = 4e-4,
+    noise_offset: float | None = None,
     seed: int = 0,
     device: str = "auto",
     workdir: Path | None = None,
@@ -153,6 +154,7 @@ def fit(
         max_time: Wall-clock limit HH:MM:SS; 20 minutes if neither limit is given.
         batch_size: Regions in a step.
         learning_rate: Peak learning rate.
+        noise_offset: Offset of the noise, for a base made without one; the base's, or 0.4 from scratch, if not given.
         seed: Base seed.
         device: auto, cpu, cuda or cuda:N.
         workdir: Checkpoints, logs and sample sheets; <out without suffix>-fit by default.
@@ -175,6 +177,7 @@ def fit(
             max_time=max_time,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            noise_offset=noise_offset,
             seed=seed,
             device=device,
             workdir=workdir,

@@ -33,12 +33,11 @@ class NoiseSettings(Settings):
     """Distribution of the noise that a network was trained with; a property of its bundle, not of a run.
 
     Attributes:
-        octaves: Coarser layers of noise, each twice as coarse as the one before, added to white noise; 0: white noise.
-        discount: Weight of a layer relative to the next finer one.
+        offset: Deviation of a grey level added to a whole region's noise, relative to its white part; 0: white noise.
+            Each colour gets one of half that deviation besides.
     """
 
-    octaves: Annotated[int, Field(ge=0, le=8)] = 0
-    discount: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    offset: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
 
 
 class SamplerSettings(Settings):

@@ -28,13 +28,13 @@ __all__ = ["COMPACT_CONFIG", "COMPACT_NOISE", "AdaptedDenoiser", "CompactDenoise
 
 COMPACT_CONFIG: dict[str, Any] = {
     "factor": 2,
-    "block_out_channels": [64, 64, 128, 192],
+    "block_out_channels": [64, 96, 128],
     "layers_per_block": 1,
     "norm_num_groups": 8,
 }
 """Configuration of the bundled compact denoiser; ``factor`` is the codec's space-to-depth factor."""
 
-COMPACT_NOISE = NoiseSettings(octaves=5, discount=0.7)
+COMPACT_NOISE = NoiseSettings(offset=0.4)
 """Noise that a compact denoiser is trained with from scratch."""
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Gaussian noise with the spectrum of pictures, and the colour of the surface around a hole."""
+"""The noise of regions, and the colour of the surface around a hole."""
 
 from __future__ import annotations
 
@@ -21,44 +21,33 @@ if TYPE_CHECKING:
 __all__ = ["region_noise", "surround_fill"]
 
 COLOURS = 3
+COLOUR_SHARE = 0.5
 
 
 def region_noise(shape: Sequence[int], streams: Sequence[torch.Generator], *, settings: NoiseSettings) -> Tensor:
-    """Draw unit-variance Gaussian noise for latents, white or with extra power at low frequencies.
+    """Draw unit-variance Gaussian noise for latents, white or with an offset for the whole region.
 
-    White noise hides the fine grain of a picture long before its large shapes: at high noise levels a network can read
-    the mean colour of a body from the noisy latent, and learns to copy it instead of deciding it. Octaves of coarser
-    noise, with power that falls as in pictures, hide all scales at about the same time (cf. offset noise and pyramid
-    noise in diffusers' training scripts). The sampler is indifferent: DDIM is valid for any fixed noise distribution.
+    White noise has next to no mean over a body of some hundred pixels. Its faint local means are then all that says
+    whether the body becomes light or dark, and a network that looks at them paints it marbled. An offset that the whole
+    region shares outweighs them, and makes bodies of one piece (the ``noise_offset`` of diffusers' training scripts).
+    The sampler is indifferent: DDIM is valid for any fixed noise distribution.
 
     Args:
-        shape (Sequence[int]): Shape of one latent ``(C, h, w)``; with octaves, C is a multiple of 3 and channels lie as
-            :class:`~anomalib_stage.synthesis.codec.PixelCodec` lays them: all cells of a colour side by side.
+        shape (Sequence[int]): Shape of one latent ``(C, h, w)``; with an offset, C is a multiple of 3 and channels lie
+            as :class:`~anomalib_stage.synthesis.codec.PixelCodec` lays them: all cells of a colour side by side.
         streams (Sequence[torch.Generator]): One CPU generator for each sample.
-        settings (NoiseSettings): Octaves and their weight.
+        settings (NoiseSettings): The offset.
 
     Returns:
-        Tensor: ``(B, C, h, w)`` float32 on the CPU, mean 0, variance about 1 (a little more at borders).
+        Tensor: ``(B, C, h, w)`` float32 on the CPU, each value of mean 0 and variance 1.
     """
     noise = standard_normal(shape, streams)
-    if not settings.octaves:
+    if not settings.offset:
         return noise
-    channels, height, width = shape
-    total: float = 1.0
-    for octave in range(1, settings.octaves + 1):
-        scale = 2**octave
-        weight = settings.discount**octave
-        coarse = standard_normal((COLOURS, -(-height // scale), -(-width // scale)), streams)
-        fine = F.interpolate(coarse, scale_factor=float(scale), mode="bilinear")[..., :height, :width]
-        noise += weight * fine.repeat_interleave(channels // COLOURS, dim=1)
-        total += (weight * _interpolated_variance(scale)) ** 2
-    return noise / float(total**0.5)
-
-
-def _interpolated_variance(scale: int) -> float:
-    """Mean variance along one axis of unit noise enlarged bilinearly; its square root for both axes together."""
-    share = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale
-    return float((share.square() + (1.0 - share).square()).mean())
+    grey, colours = standard_normal((1 + COLOURS, 1, 1), streams).split([1, COLOURS], dim=1)
+    offset = settings.offset * (grey + COLOUR_SHARE * colours)
+    noise += offset.repeat_interleave(shape[0] // COLOURS, dim=1)
+    return noise / (1.0 + settings.offset**2 * (1.0 + COLOUR_SHARE**2)) ** 0.5
 
 
 def surround_fill(clean: Tensor, mask: Tensor) -> Tensor:

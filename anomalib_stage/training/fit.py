@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.seeds import derive_seed
+from anomalib_stage.settings import NoiseSettings, checked
 from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, COMPACT_NOISE, CompactDenoiser
 from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE, Schedule
 from anomalib_stage.synthesizer import GOOD, load_denoiser, resolve_device
@@ -38,8 +39,6 @@ from anomalib_stage.weights.manifest import KindSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from anomalib_stage.settings import NoiseSettings
 
 __all__ = ["fit"]
 
@@ -66,6 +65,7 @@ def fit(
     max_time: str | None = None,
     batch_size: int = 16,
     learning_rate: float = 4e-4,
+    noise_offset: float | None = None,
     seed: int = 0,
     device: str = "auto",
     workdir: Path | None = None,
@@ -87,6 +87,8 @@ def fit(
         max_time (str | None): Wall-clock limit ``HH:MM:SS``; 20 minutes if neither limit is given.
         batch_size (int): Regions in a step.
         learning_rate (float): Peak learning rate.
+        noise_offset (float | None): Offset of the noise (:class:`~anomalib_stage.settings.NoiseSettings`), for a base
+            that was made without one; None: the base's, or the default's from scratch.
         seed (int): Base seed; with ``max_steps`` and one machine it decides the bundle.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workdir (Path | None): Checkpoints, logs and sample sheets; ``<out without suffix>-fit`` by default.
@@ -119,6 +121,7 @@ def fit(
     kinds = list(shapes)
     denoiser, schedule_config = _network(parent, kinds, seed=seed)
     noise = parent.manifest.noise if parent else COMPACT_NOISE
+    noise = noise if noise_offset is None else checked(NoiseSettings, offset=noise_offset)
     module = GradedDiffusion(
         denoiser,
         schedule=Schedule(schedule_config),
