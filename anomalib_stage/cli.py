@@ -34,6 +34,10 @@ def pregenerate(
     masks: Path | None = None,
     seed: int = 0,
     steps: int = 20,
+    strength: tuple[float, float] = (1.0, 1.0),
+    foreground: Literal["auto", "none"] = "auto",
+    min_visibility: float | None = None,
+    trim: bool = False,
     batch_size: int = 8,
     device: str = "auto",
     layout: Literal["folder", "mvtec"] = "folder",
@@ -50,6 +54,10 @@ def pregenerate(
         masks: Folder of masks to use in turn, each of its image's size; drawn if not given.
         seed: Base seed; the same arguments give the same files.
         steps: Sampling steps, 4 to 1000.
+        strength: Weakest and strongest anomaly, each in (0, 1]: how far a picture leaves the clean surface.
+        foreground: "auto" keeps drawn masks on the object, "none" lets them lie anywhere.
+        min_visibility: Least change inside a mask, 1 = that of repainted good surface; 0: all; the default's if not given.
+        trim: Take pixels without visible change out of the masks.
         batch_size: Pairs painted together.
         device: auto, cpu, cuda or cuda:N.
         layout: "folder" (image/<kind>, mask/<kind>) or "mvtec" (a category that anomalib's MVTecAD reads).
@@ -67,6 +75,10 @@ def pregenerate(
             masks=masks,
             seed=seed,
             steps=steps,
+            strength=strength,
+            foreground=foreground,
+            min_visibility=min_visibility,
+            trim=trim,
             batch_size=batch_size,
             device=device,
             layout=layout,
@@ -85,6 +97,8 @@ def preview(
     count: int = 8,
     seed: int = 0,
     steps: int = 20,
+    strength: tuple[float, float] = (1.0, 1.0),
+    foreground: Literal["auto", "none"] = "auto",
     device: str = "auto",
     size: int | None = None,
 ) -> None:
@@ -98,6 +112,8 @@ def preview(
         count: Rows of the grid.
         seed: Base seed.
         steps: Sampling steps, 4 to 1000.
+        strength: Weakest and strongest anomaly, each in (0, 1].
+        foreground: "auto" keeps masks on the object, "none" lets them lie anywhere.
         device: auto, cpu, cuda or cuda:N.
         size: Resize images to this side in pixels first.
     """
@@ -112,6 +128,8 @@ def preview(
             count=count,
             seed=seed,
             steps=steps,
+            strength=strength,
+            foreground=foreground,
             device=device,
             size=size,
         )

@@ -28,8 +28,9 @@ class PairRecord(Settings):
 
     Attributes:
         index: Position in the plan.
-        image: File of the synthetic image, relative to the manifest's folder.
-        mask: File of its mask, relative to the manifest's folder.
+        image: File of the synthetic image, relative to the manifest's folder; None: no picture that was tried is
+            visible enough, and nothing was written for this place in the plan.
+        mask: File of its mask, relative to the manifest's folder; None as for the image.
         source: Good image that it was painted into, relative to the folder of good images.
         given_mask: Mask of the user that was painted, relative to their folder; None: drawn from the seed.
         kind: Defect kind.
@@ -38,14 +39,15 @@ class PairRecord(Settings):
         steps: Sampling steps.
         bundle: Digest of the weights.
         mask_area: Pixels of the mask.
+        visibility: Change inside the mask, in units of what good surface painted over good surface would change.
         mean_change: Mean over the mask of the largest change of a channel, in grey levels of 0 to 255.
         image_sha256: Digest of the image file.
         mask_sha256: Digest of the mask file.
     """
 
     index: Annotated[int, Field(ge=0)]
-    image: str
-    mask: str
+    image: str | None
+    mask: str | None
     source: str
     given_mask: str | None = None
     kind: str
@@ -53,10 +55,11 @@ class PairRecord(Settings):
     base_seed: int
     steps: Annotated[int, Field(ge=1)]
     bundle: Digest
-    mask_area: Annotated[int, Field(ge=1)]
+    mask_area: Annotated[int, Field(ge=0)]
+    visibility: Annotated[float, Field(ge=0.0)]
     mean_change: Annotated[float, Field(ge=0.0, le=255.0)]
-    image_sha256: Digest
-    mask_sha256: Digest
+    image_sha256: Digest | None
+    mask_sha256: Digest | None
 
 
 def write_manifest(folder: Path, records: Iterable[PairRecord]) -> Path:

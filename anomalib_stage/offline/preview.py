@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -14,9 +14,9 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.images import encode_png, find_images, read_image, write_file
 from anomalib_stage.offline.plan import images_root, load_good
 from anomalib_stage.seeds import derive_seed
-from anomalib_stage.settings import SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, checked
 from anomalib_stage.sheets import GOOD_COLOUR, RED, difference, outlined, sheet
-from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE, crop, region_around
+from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE, Region, crop, region_around
 from anomalib_stage.synthesizer import StageSynthesizer
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def preview(
     count: int = 8,
     seed: int = 0,
     steps: int = 20,
+    strength: tuple[float, float] = (1.0, 1.0),
+    foreground: Literal["auto", "none"] = "auto",
     device: str = "auto",
     size: int | None = None,
 ) -> Path:
@@ -53,6 +55,8 @@ def preview(
         count (int): Rows of the grid.
         seed (int): Base seed.
         steps (int): Sampling steps, 4 to 1000.
+        strength (tuple[float, float]): Weakest and strongest anomaly, in (0, 1].
+        foreground (Literal["auto", "none"]): ``auto`` keeps masks on the object, ``none`` lets them lie anywhere.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         size (int | None): Resize images to this side in pixels first; None: as they are.
 
@@ -63,7 +67,12 @@ def preview(
         StageError: If an argument, image or bundle cannot be used; the message says which.
     """
     _check_arguments(out, count=count, size=size)
-    settings = SynthesisSettings(sampler=checked(SamplerSettings, steps=steps))
+    settings = checked(
+        SynthesisSettings,
+        sampler=checked(SamplerSettings, steps=steps),
+        masks=checked(MaskSettings, foreground=foreground),
+        strength=strength,
+    )
     root = images_root(data)
     paths = find_images(root)
     # spread over the folder, not its first files
@@ -119,15 +128,16 @@ def _row(synthesizer: StageSynthesizer, image: NDArray[np.uint8], *, kind: str, 
     pair = synthesizer(batch, defects=kind, seeds=[seed])
     after = (pair.image[0] * 255.0).round().byte()
     touched = pair.painted[0, 0].numpy()
-    region = region_around(touched, margin=8)
+    region = region_around(touched, margin=8) if touched.any() else Region(0, 0, *touched.shape)
     zoom = crop(after, region).permute(1, 2, 0).numpy()
     painted = after.permute(1, 2, 0).numpy()
     colour = RED if bool(pair.label[0]) else GOOD_COLOUR
+    name = f"{kind}: nothing visible" if bool(pair.rejected[0]) else kind
     cells = [_fitted(cell) for cell in (image, painted, difference(image, painted), zoom)]
     large = cv2.resize(touched.astype(np.uint8), cells[0].shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
     masked = outlined(cells[0], large, colour=colour)
-    masked[:22, : 12 + 9 * len(kind)] = 0  # the name must be readable on any surface
-    cv2.putText(masked, kind, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+    masked[:22, : 12 + 9 * len(name)] = 0  # the name must be readable on any surface
+    cv2.putText(masked, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
     return [_squared(cell) for cell in (cells[0], masked, cells[1], cells[2], cells[3])]
 
 

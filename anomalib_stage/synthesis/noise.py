@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -44,10 +45,11 @@ def region_noise(shape: Sequence[int], streams: Sequence[torch.Generator], *, se
     noise = standard_normal(shape, streams)
     if not settings.offset:
         return noise
-    grey, colours = standard_normal((1 + COLOURS, 1, 1), streams).split([1, COLOURS], dim=1)
-    offset = settings.offset * (grey + COLOUR_SHARE * colours)
+    levels = standard_normal((1 + COLOURS, 1, 1), streams)
+    offset = settings.offset * (levels[:, :1] + COLOUR_SHARE * levels[:, 1:])
     noise += offset.repeat_interleave(shape[0] // COLOURS, dim=1)
-    return noise / (1.0 + settings.offset**2 * (1.0 + COLOUR_SHARE**2)) ** 0.5
+    deviation = math.sqrt(1.0 + settings.offset**2 * (1.0 + COLOUR_SHARE**2))
+    return noise / deviation
 
 
 def surround_fill(clean: Tensor, mask: Tensor) -> Tensor:

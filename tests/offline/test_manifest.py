@@ -25,6 +25,7 @@ def record(index: int, *, source: str = "a.png") -> PairRecord:
         steps=20,
         bundle="a" * 64,
         mask_area=12,
+        visibility=4.5,
         mean_change=3.25,
         image_sha256="b" * 64,
         mask_sha256="c" * 64,

@@ -16,6 +16,7 @@ from anomalib_stage.errors import BundleError, DataError, DeviceError, InputErro
 from anomalib_stage.images import encode_png, read_image, write_file
 from anomalib_stage.offline.manifest import read_manifest
 from anomalib_stage.offline.pregenerate import pregenerate
+from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.synthesizer import StageSynthesizer
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def run(good_folder: Path, tiny_bundle_path: Path) -> Callable[..., dict[str, An
             "steps": 4,
             "batch_size": 2,
             "device": "cpu",
+            "min_visibility": 0.0,  # the small network has not learned anything
         }
         return pregenerate(**arguments | changed)
 
@@ -113,10 +115,8 @@ def test_manifest_describes_the_files_and_paints_the_pair_again(
 ) -> None:
     run(seed=5, count=3)
     out = good_folder.parent / "out"
-    synthesizer = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu")
-    synthesizer.settings = synthesizer.settings.model_copy(
-        update={"sampler": synthesizer.settings.sampler.model_copy(update={"steps": 4})}
-    )
+    settings = SynthesisSettings(sampler=SamplerSettings(steps=4), gate=GateSettings(min_visibility=0.0))
+    synthesizer = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=settings)
     for index, record in enumerate(read_manifest(out)):
         mask = mask_of(out / record.mask)
         assert (record.index, record.base_seed, record.steps) == (index, 5, 4)
@@ -306,3 +306,21 @@ def test_anomalib_reads_the_mvtec_layout(run: Any, good_folder: Path, tmp_path: 
             anomalous += record is not None
             assert int(mask.sum()) == (record.mask_area if record else 0)
     assert anomalous == 9
+
+
+def test_a_pair_in_which_nothing_would_be_seen_is_counted_and_not_written(run: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(out=out, count=4, min_visibility=1e9)
+    assert (result["pairs"], result["rejected"]) == (0, 4)
+    assert [record.image for record in read_manifest(out)] == [None] * 4
+    assert [path.name for path in out.rglob("*") if path.is_file()] == ["manifest.jsonl"]
+
+
+def test_what_is_written_is_as_visible_as_asked_for(run: Any, tmp_path: Path) -> None:
+    run(out=tmp_path / "all", count=8)
+    scores = [record.visibility for record in read_manifest(tmp_path / "all")]
+    bar = sorted(scores)[4]
+    run(out=tmp_path / "some", count=8, min_visibility=bar)
+    written = [record for record in read_manifest(tmp_path / "some") if record.image]
+    assert written
+    assert all(record.visibility >= round(bar, 3) for record in written)
