@@ -155,6 +155,7 @@ def fit(
     device: str = "auto",
     workdir: Path | None = None,
     sheet_minutes: float = 5.0,
+    no_bank: bool = False,
     resume: bool = False,
 ) -> None:
     """Train a denoiser on good images, real defects and rendered ones, and write its bundle.
@@ -177,6 +178,7 @@ def fit(
         device: auto, cpu, cuda or cuda:N.
         workdir: Checkpoints, logs and sample sheets; <out without suffix>-fit by default.
         sheet_minutes: Minutes between sample sheets and held-out losses.
+        no_bank: Do not keep the real masks and their places in the bundle.
         resume: Go on from the last checkpoint in workdir.
     """
     from anomalib_stage.training.fit import fit as run
@@ -200,6 +202,7 @@ def fit(
             device=device,
             workdir=workdir,
             sheet_minutes=sheet_minutes,
+            no_bank=no_bank,
             resume=resume,
         )
     )

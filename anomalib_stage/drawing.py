@@ -15,6 +15,7 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.synthesis.foreground import estimate_foreground
 from anomalib_stage.synthesis.masks import draw_extent, draw_mask
+from anomalib_stage.synthesis.placement import draw_from_bank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.settings import MaskSettings
+    from anomalib_stage.synthesis.bank import BankMask
 
 __all__ = ["GOOD", "MaskDrawer"]
 
@@ -39,10 +41,17 @@ class MaskDrawer:
     Args:
         shapes (Mapping[str, Sequence[str]]): Mask shapes of each kind.
         settings (MaskSettings): How large masks are and where they may lie.
+        bank (Mapping[str, Sequence[BankMask]] | None): Real masks, for the kinds that have some.
     """
 
-    def __init__(self, shapes: Mapping[str, Sequence[str]], *, settings: MaskSettings) -> None:
-        self.shapes, self.settings = dict(shapes), settings
+    def __init__(
+        self,
+        shapes: Mapping[str, Sequence[str]],
+        *,
+        settings: MaskSettings,
+        bank: Mapping[str, Sequence[BankMask]] | None = None,
+    ) -> None:
+        self.shapes, self.settings, self.bank = dict(shapes), settings, dict(bank or {})
         self._foregrounds: OrderedDict[bytes, NDArray[np.uint8]] = OrderedDict()
 
     @property
@@ -91,10 +100,22 @@ class MaskDrawer:
             Tensor: ``(1, H, W)`` bool on the CPU, not empty.
         """
         rng = numpy_generator(seed, "mask", *((turn,) if turn else ()))
+        real = self._real(kind, rng=rng)
+        if real:
+            return torch.from_numpy(draw_from_bank(real, size, foreground=allowed, rng=rng))[None]
         low, high = self.settings.extent
         extent = draw_extent(size, low=low, high=high, minimum=self.settings.min_extent, rng=rng)
         shape = str(rng.choice(self.shapes[kind]))
         return torch.from_numpy(draw_mask(shape, size, extent=extent, rng=rng, allowed=allowed))[None]
+
+    def _real(self, kind: str, *, rng: np.random.Generator) -> Sequence[BankMask]:
+        """Return the masks to draw from; none where the kind has none or a shape is to be drawn.
+
+        Good surface gets masks of every kind: what covers a mask must not tell whether it is a defect.
+        """
+        if not self.bank or rng.random() >= self.settings.bank_share:
+            return ()
+        return self.bank[str(rng.choice(sorted(self.bank)))] if kind == GOOD else self.bank.get(kind, ())
 
     def _foreground(self, image: Tensor) -> NDArray[np.bool_] | None:
         """Estimate a foreground, or remember it: a training shows the same images again and again."""

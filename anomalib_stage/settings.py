@@ -73,11 +73,14 @@ class MaskSettings(Settings):
         min_extent: Lower bound of that side in pixels.
         foreground: ``auto`` keeps masks on the object, which is estimated from the image (a texture that fills the
             frame is all object); ``none`` lets them lie anywhere.
+        bank_share: Share of masks drawn from the bundle's bank of real masks, for kinds that have some; the others are
+            drawn shapes.
     """
 
     extent: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (0.03, 0.3)
     min_extent: Annotated[int, Field(ge=1)] = 4
     foreground: Literal["auto", "none"] = "auto"
+    bank_share: Fraction = 0.8
 
     @model_validator(mode="after")
     def _range_is_ordered(self) -> MaskSettings:

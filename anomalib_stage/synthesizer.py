@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from anomalib_stage.drawing import GOOD, MaskDrawer
-from anomalib_stage.errors import DeviceError
+from anomalib_stage.errors import BundleError, DeviceError, InputError
 from anomalib_stage.inputs import check_images, checked_masks, seed_list
 from anomalib_stage.painting import Job, RegionPainter, load_denoiser
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.settings import SynthesisSettings
+from anomalib_stage.synthesis.bank import unpack_bank
 from anomalib_stage.synthesis.compositing import composite
 from anomalib_stage.synthesis.regions import uncrop
 from anomalib_stage.weights.bundle import StageBundle
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.painting import Patch
+    from anomalib_stage.synthesis.bank import BankMask
 
 __all__ = ["GOOD", "Pair", "StageSynthesizer", "load_denoiser", "resolve_device"]
 
@@ -86,7 +88,7 @@ class StageSynthesizer:
         self.settings = settings or SynthesisSettings()
         self._painter = RegionPainter(bundle, device=self.device, settings=self.settings)
         shapes = {spec.name: spec.shapes for spec in bundle.manifest.kinds}
-        self._drawer = MaskDrawer(shapes, settings=self.settings.masks)
+        self._drawer = MaskDrawer(shapes, settings=self.settings.masks, bank=_bank(bundle))
 
     @classmethod
     def from_pretrained(
@@ -238,6 +240,17 @@ class _Work:
         mask = self.touched & label.view(-1, 1, 1, 1)
         visibility = torch.tensor(self.visibility, device=device)
         return Pair(self.image, mask, label, self.kinds, self.seeds, self.touched, visibility, wanted & ~label)
+
+
+def _bank(bundle: StageBundle) -> dict[str, list[BankMask]]:
+    stored = {
+        name: tensor.numpy() for name, tensor in bundle.tensors.items() if name.startswith(("mask_bank.", "prior."))
+    }
+    try:
+        return unpack_bank(stored)
+    except InputError as error:
+        msg = f"{bundle.path}: {error}; get the file again, or fit it again"
+        raise BundleError(msg) from error
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

@@ -22,6 +22,7 @@ from anomalib_stage.settings import NoiseSettings, checked
 from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, COMPACT_NOISE, CompactDenoiser
 from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE, Schedule
 from anomalib_stage.synthesizer import GOOD, load_denoiser, resolve_device
+from anomalib_stage.training.bank import bank_of
 from anomalib_stage.training.data import (
     GoodSurfaces,
     Mixture,
@@ -32,10 +33,10 @@ from anomalib_stage.training.data import (
 )
 from anomalib_stage.training.defects import KIND_SHAPES, KINDS
 from anomalib_stage.training.examples import load_examples, load_images
+from anomalib_stage.training.export import REGION_SIDE, export_bundle
 from anomalib_stage.training.module import GradedDiffusion
 from anomalib_stage.training.sheet import SampleSheet
 from anomalib_stage.weights.bundle import StageBundle
-from anomalib_stage.weights.manifest import KindSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +45,6 @@ __all__ = ["fit"]
 
 logger = logging.getLogger(__name__)
 
-REGION_SIDE = 64
 EPOCH_STEPS = 100
 """Steps between checkpoints; an interrupted fit resumes at the last multiple."""
 HELD_OUT = 64
@@ -70,6 +70,7 @@ def fit(
     device: str = "auto",
     workdir: Path | None = None,
     sheet_minutes: float = 5.0,
+    no_bank: bool = False,
     resume: bool = False,
 ) -> Path:
     """Train a compact denoiser on good images, real defects and rendered ones, and write a bundle.
@@ -93,6 +94,7 @@ def fit(
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workdir (Path | None): Checkpoints, logs and sample sheets; ``<out without suffix>-fit`` by default.
         sheet_minutes (float): Minutes between sample sheets and held-out losses.
+        no_bank (bool): Do not keep the real masks and their places in the bundle; masks are then drawn from shapes.
         resume (bool): Go on from the last checkpoint in ``workdir``.
 
     Returns:
@@ -152,7 +154,15 @@ def fit(
         "held_out_loss": round(float(trainer.callback_metrics.get("held_out/loss", torch.tensor(float("nan")))), 5),
         "command": " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit"] else "fit()",
     }
-    bundle = _bundle(denoiser, shapes, schedule=schedule_config, noise=noise, parent=parent, summary=summary)
+    bundle = export_bundle(
+        denoiser,
+        shapes,
+        schedule=schedule_config,
+        noise=noise,
+        bank=bank_of(real.by_kind) if real and not no_bank else {},
+        parent=parent,
+        summary=summary,
+    )
     bundle.save(out)
     return out
 
@@ -262,39 +272,3 @@ def _run(
         raise KeyboardInterrupt from stop
     if trainer.interrupted:
         raise KeyboardInterrupt
-
-
-def _bundle(
-    denoiser: CompactDenoiser,
-    shapes: Mapping[str, Sequence[str]],
-    *,
-    schedule: Mapping[str, Any],
-    noise: NoiseSettings,
-    parent: StageBundle | None,
-    summary: Mapping[str, Any],
-) -> StageBundle:
-    state = denoiser.state_dict()
-    tensors = {f"denoiser.{k.removeprefix('unet.')}": v.half() for k, v in state.items() if k.startswith("unet.")}
-    tensors |= {f"condition.{kind}": vector.float() for kind, vector in denoiser.conditions.items()}
-    return StageBundle.build(
-        tensors,
-        kinds=[KindSpec(name=kind, shapes=tuple(names)) for kind, names in shapes.items()],
-        backbone="compact",
-        denoiser=_config_of(denoiser),
-        codec={"name": "pixel", "factor": round(denoiser.cells**0.5)},
-        schedule=dict(schedule),
-        noise=noise,
-        region_size=REGION_SIDE,
-        training=dict(summary),
-        base_digest=parent.digest if parent else None,
-    )
-
-
-def _config_of(denoiser: CompactDenoiser) -> dict[str, Any]:
-    config = denoiser.unet.config
-    return {
-        "factor": round(denoiser.cells**0.5),
-        "block_out_channels": list(config.block_out_channels),
-        "layers_per_block": config.layers_per_block,
-        "norm_num_groups": config.norm_num_groups,
-    }

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from anomalib_stage.errors import BundleError, DataError, InputError
+from anomalib_stage.settings import MaskSettings, SynthesisSettings
 from anomalib_stage.synthesizer import StageSynthesizer
 from anomalib_stage.training import fit as fit_module
 from anomalib_stage.training.fit import fit
@@ -115,6 +116,49 @@ def test_folders_can_share_a_kind_and_include_selects(data: Path, tiny_bundle_pa
     out = fit(**{**arguments, "max_steps": 2}, include=chosen, rename={"rust": "hole"})
     training = StageBundle.load(out).manifest.training
     assert training["defects"] == {"hole": 2, "scratch": 1}
+
+
+def test_the_bundle_keeps_the_real_masks_and_draws_like_them(
+    data: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "bank.safetensors") | {"max_steps": 1}
+    bundle = StageBundle.load(fit(**arguments))
+    stored = {name for name in bundle.tensors if name.startswith(("mask_bank.", "prior."))}
+    assert stored == {"mask_bank.rust", "prior.rust", "mask_bank.scratch", "prior.scratch"}
+    settings = SynthesisSettings(masks=MaskSettings(bank_share=1.0))
+    masks = StageSynthesizer(bundle, device="cpu", settings=settings).draw_masks(
+        torch.rand(12, 3, 80, 100), defects="rust", seeds=0
+    )
+    longest = [max(int(part.any(dim=side).sum()) for side in (1, 2)) for part in masks]
+    assert min(longest) >= 7  # theirs are 10 x 12 px
+    assert max(longest) <= 24
+
+    # a kind that is learnt anew gets the new masks, the others keep theirs
+    again = arguments | {"out": tmp_path / "again.safetensors", "base": str(arguments["out"])}
+    refit = StageBundle.load(fit(**again, include=_only(tmp_path, "scratch")))
+    assert torch.equal(refit.tensors["prior.rust"], bundle.tensors["prior.rust"])
+    assert len(refit.tensors["prior.scratch"]) == 1
+
+
+def _only(folder: Path, kind: str) -> Path:
+    chosen = folder / "only.json"
+    chosen.write_text(json.dumps({kind: ["1"]}))
+    return chosen
+
+
+def test_without_a_bank_no_mask_is_kept(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "none.safetensors") | {"max_steps": 1}
+    bundle = StageBundle.load(fit(**arguments, no_bank=True))
+    assert not [name for name in bundle.tensors if name.startswith(("mask_bank.", "prior."))]
+
+
+def test_a_bundle_with_a_malformed_bank_is_refused(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "bank.safetensors") | {"max_steps": 1}
+    bundle = StageBundle.load(fit(**arguments))
+    bundle.tensors["mask_bank.rust"] = bundle.tensors["mask_bank.rust"][:-1]
+    bundle.save(tmp_path / "broken.safetensors")
+    with pytest.raises(BundleError, match=r"broken\.safetensors: the bank of 'rust' is malformed"):
+        StageSynthesizer.from_pretrained(tmp_path / "broken.safetensors", device="cpu")
 
 
 @pytest.mark.parametrize(

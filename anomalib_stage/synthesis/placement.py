@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Draw masks like real ones, in places like theirs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from anomalib_stage.synthesis.bank import bounding_box, edge_points
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from anomalib_stage.synthesis.bank import BankMask
+
+    Bools = NDArray[np.bool_]
+    Point = tuple[float, float]
+
+__all__ = ["draw_from_bank"]
+
+FIXED_SPREAD, FREE_JITTER, FIXED_JITTER = 0.12, 0.12, 0.02
+"""Kinds whose places deviate by less stay where they were; jitter of the other kinds' places; jitter of theirs."""
+
+MIN_CONCENTRATION = 0.75
+"""Mean resultant length of the directions above which a kind has a direction of its own."""
+
+TRIES = 24
+MIN_KEPT = 0.97
+"""Least share of a mask that must lie on the object; masks on its edge may lose half."""
+
+
+def draw_from_bank(
+    masks: Sequence[BankMask], size: tuple[int, int], *, foreground: Bools | None, rng: np.random.Generator
+) -> Bools:
+    """Draw a mask like those of a bank, in a place like theirs.
+
+    The mask is scaled with the object (and by 0.8 to 1.25), turned freely unless the kind has a direction of its own,
+    flipped and bent a little, and never falls into more parts than it had. Kinds on the object's edge are put on its
+    edge and turned to it; kinds that were always in one place stay there.
+
+    Args:
+        masks (Sequence[BankMask]): Masks of one kind.
+        size (tuple[int, int]): Height and width of the image in pixels.
+        foreground (NDArray[np.bool_] | None): ``(H, W)``, the object; None: everywhere.
+        rng (np.random.Generator): Source of all choices.
+
+    Returns:
+        NDArray[np.bool_]: ``(H, W)``, not empty, on the object.
+    """
+    allowed = np.ones(size, dtype=np.bool_) if foreground is None else foreground
+    entry = masks[int(rng.integers(len(masks)))]
+    box = bounding_box(allowed)
+    short = min(box[2], box[3])
+    length = min(max(entry.length * short * math.exp(rng.uniform(-0.22, 0.22)), 1.0), float(max(size)))
+    places = np.array([(mask.row, mask.column) for mask in masks])
+    fixed = len(masks) > 2 and float(places.std(axis=0).max()) < FIXED_SPREAD
+    edge = edge_points(allowed) if entry.on_edge else None
+    depths = cv2.distanceTransform(np.pad(allowed, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    best, most = np.zeros(size, dtype=np.bool_), -1.0
+    for _ in range(TRIES):
+        jitter = FIXED_JITTER if fixed else FREE_JITTER
+        if edge is None:
+            place = _place(entry, box, depths=depths, jitter=jitter, rng=rng)
+            turn = _own_turn(masks, rng=rng)
+        else:
+            place, outward = _place_on_edge(entry, box, edge=edge, allowed=allowed, jitter=jitter, rng=rng)
+            turn = outward - entry.outward + 0.1 * float(rng.standard_normal())
+        cells = _varied(entry.cells, length=length, turn=turn, flip=edge is None and bool(rng.integers(2)), rng=rng)
+        put = _put(cells, place, size)
+        kept = float((put & allowed).sum()) / cells.sum()
+        if kept > most:
+            best, most = _of_few_parts(put & allowed, _parts(entry.cells)), kept
+        if kept >= (0.5 if entry.on_edge else MIN_KEPT):
+            break
+    if not best.any():
+        inside = np.flatnonzero(allowed)
+        best.flat[int(inside[rng.integers(len(inside))])] = True
+    return best
+
+
+def _near_its_place(
+    entry: BankMask, box: tuple[int, int, int, int], *, jitter: float, count: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw places around the mask's old place on the object, rows and columns ``(count, 2)``."""
+    top, left, height, width = box
+    relative = (np.array([entry.row, entry.column]) + jitter * rng.standard_normal((count, 2))).clip(0.0, 1.0)
+    places: NDArray[np.float64] = relative * [height - 1, width - 1] + [top, left]
+    return places
+
+
+def _place(
+    entry: BankMask,
+    box: tuple[int, int, int, int],
+    *,
+    depths: NDArray[Any],
+    jitter: float,
+    rng: np.random.Generator,
+) -> Point:
+    """Draw where the mask's centre comes to lie: near its old place on the object, and as deep in it as it was."""
+    places = _near_its_place(entry, box, jitter=jitter, count=6, rng=rng)
+    rows, columns = places.round().astype(int).T
+    found = depths[rows, columns] / min(box[2], box[3])
+    row, column = places[int(np.abs(found - entry.depth).argmin())]
+    return float(row), float(column)
+
+
+def _place_on_edge(
+    entry: BankMask,
+    box: tuple[int, int, int, int],
+    *,
+    edge: NDArray[np.int64],
+    allowed: Bools,
+    jitter: float,
+    rng: np.random.Generator,
+) -> tuple[Point, float]:
+    """Draw a point of the edge near the mask's old place, go inwards as far as it was, and say where outwards is."""
+    [wanted] = _near_its_place(entry, box, jitter=jitter, count=1, rng=rng)
+    distances = np.square(edge - wanted).sum(axis=1)
+    near = np.argsort(distances, kind="stable")[: max(len(edge) // 16, 1)]
+    row, column = edge[int(rng.choice(near))]
+    outward = _outward(allowed, (float(row), float(column)))
+    inwards = entry.depth * min(box[2], box[3])
+    return (float(row) - inwards * math.sin(outward), float(column) - inwards * math.cos(outward)), outward
+
+
+def _own_turn(masks: Sequence[BankMask], *, rng: np.random.Generator) -> float:
+    """Draw by how much the mask is turned, in radians: hardly, where the kind has a direction of its own."""
+    weights = np.array([mask.elongation for mask in masks])
+    doubled = np.exp(2j * np.array([mask.direction for mask in masks]))
+    concentration = abs((weights * doubled).sum()) / max(float(weights.sum()), 1e-9)
+    if len(masks) > 2 and weights.mean() > 0.3 and concentration > MIN_CONCENTRATION:
+        return 0.08 * float(rng.standard_normal()) + math.pi * int(rng.integers(2))
+    return float(rng.uniform(0.0, 2.0 * math.pi))
+
+
+def _outward(allowed: Bools, place: Point) -> float:
+    """Direction out of the object at a point of its edge."""
+    reach = max(min(allowed.shape) // 24, 2)
+    row, column = round(place[0]), round(place[1])
+    padded = np.pad(allowed, reach)
+    window = padded[row : row + 2 * reach + 1, column : column + 2 * reach + 1]
+    down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    return math.atan2(-float((window * down).sum()), -float((window * right).sum()))
+
+
+def _varied(cells: Bools, *, length: float, turn: float, flip: bool, rng: np.random.Generator) -> Bools:
+    """Scale, turn, flip and bend a mask; the result has no more parts than the mask and at least one pixel."""
+    scale = length / max(cells.shape)
+    side = math.ceil(math.hypot(*cells.shape) * scale) + 5
+    picture = np.pad((cells[:, ::-1] if flip else cells).astype(np.float32), 1)
+    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32) - (side - 1) / 2
+    bend = cv2.resize(rng.standard_normal((4, 4, 2)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    for amount in (0.04 * length, 0.0):
+        y, x = rows + amount * bend[..., 0], columns + amount * bend[..., 1]
+        back_x = (math.cos(turn) * x + math.sin(turn) * y) / scale + (picture.shape[1] - 1) / 2
+        back_y = (-math.sin(turn) * x + math.cos(turn) * y) / scale + (picture.shape[0] - 1) / 2
+        if scale < 1.0:
+            blurred = cv2.GaussianBlur(picture, (0, 0), 0.4 / scale, borderType=cv2.BORDER_CONSTANT)
+            drawn = cv2.remap(blurred, back_x, back_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        else:
+            drawn = cv2.remap(picture, back_x, back_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        varied: Bools = drawn >= min(0.5, float(drawn.max()) * 0.7 + 1e-6)
+        if varied.any() and _parts(varied) <= _parts(cells):
+            return varied
+    return _of_few_parts(varied if varied.any() else np.ones((1, 1), dtype=np.bool_), _parts(cells))
+
+
+def _put(cells: Bools, place: Point, size: tuple[int, int]) -> Bools:
+    """Put a mask's centre at a place; what lies over the border is dropped."""
+    whole = np.zeros(size, dtype=np.bool_)
+    top, left = (round(at - (side - 1) / 2) for at, side in zip(place, cells.shape, strict=True))
+    rows = slice(max(top, 0), max(min(top + cells.shape[0], size[0]), 0))
+    columns = slice(max(left, 0), max(min(left + cells.shape[1], size[1]), 0))
+    whole[rows, columns] = cells[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return whole
+
+
+def _parts(mask: Bools) -> int:
+    return int(cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0]) - 1
+
+
+def _of_few_parts(mask: Bools, most: int) -> Bools:
+    """Keep the largest parts of a mask."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count - 1 <= most:
+        return mask
+    largest = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:most]
+    kept: Bools = np.isin(labels, largest)
+    return kept

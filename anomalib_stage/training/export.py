@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Turn a trained denoiser into a bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from anomalib_stage.synthesis.bank import pack_bank
+from anomalib_stage.weights.bundle import StageBundle
+from anomalib_stage.weights.manifest import KindSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anomalib_stage.settings import NoiseSettings
+    from anomalib_stage.synthesis.bank import BankMask
+    from anomalib_stage.synthesis.denoiser import CompactDenoiser
+
+__all__ = ["REGION_SIDE", "export_bundle"]
+
+REGION_SIDE = 64
+"""Base side of a training region in pixels."""
+
+BANK = ("mask_bank.", "prior.")
+
+
+def export_bundle(
+    denoiser: CompactDenoiser,
+    shapes: Mapping[str, Sequence[str]],
+    *,
+    schedule: Mapping[str, Any],
+    noise: NoiseSettings,
+    bank: Mapping[str, Sequence[BankMask]],
+    parent: StageBundle | None,
+    summary: Mapping[str, Any],
+) -> StageBundle:
+    """Make the bundle of a trained denoiser, its weights in half precision.
+
+    Args:
+        denoiser (CompactDenoiser): The network.
+        shapes (Mapping[str, Sequence[str]]): Kinds and the mask shapes to draw for each.
+        schedule (Mapping[str, Any]): Configuration of the noise schedule.
+        noise (NoiseSettings): Distribution of the noise.
+        bank (Mapping[str, Sequence[BankMask]]): Real masks; kinds that are not in it keep the parent's.
+        parent (StageBundle | None): Bundle that it was fitted from.
+        summary (Mapping[str, Any]): What to say about the training.
+
+    Returns:
+        StageBundle: The bundle, not saved yet.
+    """
+    state = denoiser.state_dict()
+    tensors = {f"denoiser.{k.removeprefix('unet.')}": v.half() for k, v in state.items() if k.startswith("unet.")}
+    tensors |= {f"condition.{kind}": vector.float() for kind, vector in denoiser.conditions.items()}
+    inherited = parent.tensors if parent else {}
+    tensors |= {name: tensor for name, tensor in inherited.items() if name.startswith(BANK)}
+    tensors |= {name: torch.from_numpy(array) for name, array in pack_bank(bank).items()}
+    return StageBundle.build(
+        tensors,
+        kinds=[KindSpec(name=kind, shapes=tuple(names)) for kind, names in shapes.items()],
+        backbone="compact",
+        denoiser=_config_of(denoiser),
+        codec={"name": "pixel", "factor": round(denoiser.cells**0.5)},
+        schedule=dict(schedule),
+        noise=noise,
+        region_size=REGION_SIDE,
+        training=dict(summary),
+        base_digest=parent.digest if parent else None,
+    )
+
+
+def _config_of(denoiser: CompactDenoiser) -> dict[str, Any]:
+    config = denoiser.unet.config
+    return {
+        "factor": round(denoiser.cells**0.5),
+        "block_out_channels": list(config.block_out_channels),
+        "layers_per_block": config.layers_per_block,
+        "norm_num_groups": config.norm_num_groups,
+    }
