@@ -173,7 +173,7 @@ def fit(
         max_time: Wall-clock limit HH:MM:SS; 20 minutes if neither limit is given.
         batch_size: Regions in a step.
         learning_rate: Peak learning rate.
-        noise_offset: Offset of the noise, for a base made without one; the base's, or 0.4 from scratch, if not given.
+        noise_offset: Offset of the noise to paint from; the base's, or 0.12 from scratch, if not given.
         seed: Base seed.
         device: auto, cpu, cuda or cuda:N.
         workdir: Checkpoints, logs and sample sheets; <out without suffix>-fit by default.

@@ -30,7 +30,7 @@ class Settings(BaseModel):
 
 
 class NoiseSettings(Settings):
-    """Distribution of the noise that a network was trained with; a property of its bundle, not of a run.
+    """Noise that regions are painted from; a property of the bundle, not of a run.
 
     Attributes:
         offset: Deviation of a grey level added to a whole region's noise, relative to its white part; 0: white noise.

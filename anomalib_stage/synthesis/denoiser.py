@@ -34,8 +34,8 @@ COMPACT_CONFIG: dict[str, Any] = {
 }
 """Configuration of the bundled compact denoiser; ``factor`` is the codec's space-to-depth factor."""
 
-COMPACT_NOISE = NoiseSettings(offset=0.4)
-"""Noise that a compact denoiser is trained with from scratch."""
+COMPACT_NOISE = NoiseSettings(offset=0.12)
+"""Noise that a compact denoiser paints from; it is trained with white noise."""
 
 
 class CompactDenoiser(nn.Module):

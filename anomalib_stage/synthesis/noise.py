@@ -28,10 +28,10 @@ COLOUR_SHARE = 0.5
 def region_noise(shape: Sequence[int], streams: Sequence[torch.Generator], *, settings: NoiseSettings) -> Tensor:
     """Draw unit-variance Gaussian noise for latents, white or with an offset for the whole region.
 
-    White noise has next to no mean over a body of some hundred pixels. Its faint local means are then all that says
-    whether the body becomes light or dark, and a network that looks at them paints it marbled. An offset that the whole
-    region shares outweighs them, and makes bodies of one piece (the ``noise_offset`` of diffusers' training scripts).
-    The sampler is indifferent: DDIM is valid for any fixed noise distribution.
+    White noise has next to no mean over a body of some hundred pixels. Its faint local means are all that says whether
+    the body becomes light or dark, and a small network, trained with white noise and looking no further than some ten
+    pixels, paints it marbled. An offset that the whole region shares outweighs them, and makes bodies of one piece. It
+    is for painting only: a network that was trained with it learns to discount it.
 
     Args:
         shape (Sequence[int]): Shape of one latent ``(C, h, w)``; with an offset, C is a multiple of 3 and channels lie

@@ -43,7 +43,7 @@ def export_bundle(
         denoiser (CompactDenoiser): The network.
         shapes (Mapping[str, Sequence[str]]): Kinds and the mask shapes to draw for each.
         schedule (Mapping[str, Any]): Configuration of the noise schedule.
-        noise (NoiseSettings): Distribution of the noise.
+        noise (NoiseSettings): Noise to paint from.
         bank (Mapping[str, Sequence[BankMask]]): Real masks; kinds that are not in it keep the parent's.
         parent (StageBundle | None): Bundle that it was fitted from.
         summary (Mapping[str, Any]): What to say about the training.

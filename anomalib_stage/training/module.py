@@ -10,9 +10,9 @@ import torch
 from diffusers.optimization import get_scheduler
 from lightning.pytorch import LightningModule
 
-from anomalib_stage.seeds import generators
+from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
-from anomalib_stage.synthesis.noise import region_noise, surround_fill
+from anomalib_stage.synthesis.noise import surround_fill
 from anomalib_stage.synthesis.sampling import Guidance
 from anomalib_stage.training.loss import graded_loss
 
@@ -43,7 +43,7 @@ class GradedDiffusion(LightningModule):
     Args:
         denoiser (CompactDenoiser): The network, changed in place.
         schedule (Schedule): Noise schedule.
-        noise (NoiseSettings): Distribution of the noise.
+        noise (NoiseSettings): Noise of the sample sheets; training noise is white.
         kinds (Sequence[str]): Kinds in the order of the batches' ``kind`` indices.
         learning_rate (float): Peak learning rate of AdamW.
         max_steps (int | None): Length of the cosine decay; None keeps the rate constant after the warm-up.
@@ -77,7 +77,7 @@ class GradedDiffusion(LightningModule):
         """Graded loss of each sample, ``(B,)``; a function of the batch and the weights alone."""
         guidance = self.guidance(batch)
         streams = generators([int(seed) for seed in batch["seed"]], "loss")
-        noise = region_noise(guidance.clean.shape[1:], streams, settings=self.noise).to(guidance.clean.device)
+        noise = standard_normal(guidance.clean.shape[1:], streams).to(guidance.clean.device)
         draws = torch.stack([torch.rand(2, generator=stream) for stream in streams])
         strata = torch.arange(len(draws)) / len(draws)
         t = ((strata + draws[0, 0]).remainder(1.0) * self.schedule.steps).long().clamp_max(self.schedule.steps - 1)

@@ -90,7 +90,7 @@ class BundleManifest(Settings):
         denoiser: Configuration of the network.
         codec: Configuration of the codec between pixels and latents.
         schedule: Configuration of the diffusers noise schedule.
-        noise: Distribution of the noise; white where it is not stated.
+        noise: Noise that regions are painted from; white where it is not stated.
         region_size: Base side of a region in pixels.
         kinds: Defect kinds, each with a condition vector; ``good`` is intact surface.
         training: How it was made: data, steps, seed, command, licence.
