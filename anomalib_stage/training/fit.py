@@ -88,8 +88,8 @@ def fit(
         max_time (str | None): Wall-clock limit ``HH:MM:SS``; 20 minutes if neither limit is given.
         batch_size (int): Regions in a step.
         learning_rate (float): Peak learning rate.
-        noise_offset (float | None): Offset of the noise to paint from (:class:`~anomalib_stage.settings.NoiseSettings`);
-            None: the base's, or the default's from scratch.
+        noise_offset (float | None): Offset of the noise to paint from
+            (:class:`~anomalib_stage.settings.NoiseSettings`); None: the base's, or the default's from scratch.
         seed (int): Base seed; with ``max_steps`` and one machine it decides the bundle.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workdir (Path | None): Checkpoints, logs and sample sheets; ``<out without suffix>-fit`` by default.
@@ -159,7 +159,7 @@ def fit(
         shapes,
         schedule=schedule_config,
         noise=noise,
-        bank=bank_of(real.by_kind) if real and not no_bank else {},
+        bank=bank_of(real.by_kind, good.images if good else ()) if real and not no_bank else {},
         parent=parent,
         summary=summary,
     )
