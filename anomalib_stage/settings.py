@@ -102,10 +102,10 @@ class GateSettings(Settings):
             good.
     """
 
-    min_visibility: Annotated[float, Field(ge=0.0)] = 1.5
+    min_visibility: Annotated[float, Field(ge=0.0)] = 1.2
     min_agreement: Fraction = 0.25
     trim: bool = False
-    max_tries: Annotated[int, Field(ge=1, le=100)] = 6
+    max_tries: Annotated[int, Field(ge=1, le=100)] = 4
 
 
 class SynthesisSettings(Settings):
