@@ -172,7 +172,8 @@ def test_checkpoint_logs_and_preview_of_a_run_and_its_resume(
     assert 0.0 < engine.trainer.callback_metrics["stage/time_share"] < 1.0
     checkpoint = torch.load(engine.best_model_path, weights_only=True)
     assert set(checkpoint["state_dict"]) == keys
-    assert checkpoint["callbacks"]["StageAugment"] == {"images": 6, "anomalies": 6, "negatives": 0, "put_back": 0}
+    counts = {"images": 6, "anomalies": 6, "negatives": 0, "put_back": 0, "rejected": 0}
+    assert checkpoint["callbacks"]["StageAugment"] == counts
 
     resumed = stage()
     again = engine_for(tmp_path, resumed, max_epochs=2, limit_train_batches=1)
