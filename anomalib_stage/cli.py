@@ -150,7 +150,6 @@ def fit(
     max_time: str | None = None,
     batch_size: int = 16,
     learning_rate: float = 4e-4,
-    noise_offset: float | None = None,
     seed: int = 0,
     device: str = "auto",
     workdir: Path | None = None,
@@ -173,7 +172,6 @@ def fit(
         max_time: Wall-clock limit HH:MM:SS; 20 minutes if neither limit is given.
         batch_size: Regions in a step.
         learning_rate: Peak learning rate.
-        noise_offset: Offset of the noise to paint from; the base's, or 0.12 from scratch, if not given.
         seed: Base seed.
         device: auto, cpu, cuda or cuda:N.
         workdir: Checkpoints, logs and sample sheets; <out without suffix>-fit by default.
@@ -197,7 +195,6 @@ def fit(
             max_time=max_time,
             batch_size=batch_size,
             learning_rate=learning_rate,
-            noise_offset=noise_offset,
             seed=seed,
             device=device,
             workdir=workdir,

@@ -7,16 +7,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from anomalib_stage.errors import BundleError, InputError
-from anomalib_stage.seeds import generators, standard_normal
+from anomalib_stage.seeds import generators, numpy_generator, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
 from anomalib_stage.synthesis.denoiser import CompactDenoiser, TiledDenoiser
-from anomalib_stage.synthesis.noise import region_noise, surround_fill
+from anomalib_stage.synthesis.look import place_of, spread, unpack_looks
 from anomalib_stage.synthesis.regions import Region, crop, region_around
 from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
 from anomalib_stage.synthesis.schedule import Schedule
+from anomalib_stage.synthesis.surround import surround_fill
 from anomalib_stage.synthesis.visibility import measure_visibility
 
 if TYPE_CHECKING:
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.settings import SynthesisSettings
+    from anomalib_stage.synthesis.look import LookBank
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["Job", "Patch", "RegionPainter", "load_denoiser"]
+__all__ = ["Job", "Patch", "RegionPainter", "load_denoiser", "load_looks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +89,7 @@ class RegionPainter:
         self.device, self.settings = device, settings
         self._network = load_denoiser(bundle).eval().requires_grad_(requires_grad=False).to(device)
         self._codec = PixelCodec(round(self._network.cells**0.5))
-        self._schedule, self._noise = Schedule(bundle.manifest.schedule), bundle.manifest.noise
+        self._schedule, self._looks = Schedule(bundle.manifest.schedule), load_looks(bundle)
 
     def paint(self, jobs: Sequence[Job]) -> list[Patch]:
         """Paint the regions of some jobs; a result depends on its own job alone.
@@ -111,9 +114,7 @@ class RegionPainter:
         pixels = pixels.as_subclass(torch.Tensor)
         inside = torch.stack([crop(job.mask, region) for job, region in cuts]).to(self.device)
         clean, hole = self._codec.encode(pixels), self._codec.encode_mask(inside)
-        conditions = self._network.condition([job.kind for job in jobs])
-        guidance = Guidance(clean, hole, conditions, surround=surround_fill(clean, hole))
-        painted = self._codec.decode(self._sample(guidance, jobs))
+        painted = self._codec.decode(self._sample(self._guidance(clean, hole, jobs), jobs))
         # a grey camera makes grey defects: three equal channels stay equal
         grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
         painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
@@ -121,10 +122,25 @@ class RegionPainter:
         numbers = torch.stack([seen.score, seen.agreement]).tolist()
         return [Patch(*row) for row in zip(regions, painted, *numbers, seen.seen, strict=True)]
 
+    def _guidance(self, clean: Tensor, hole: Tensor, jobs: Sequence[Job]) -> Guidance:
+        """Say what to paint: kinds, and a look that suits the surface, drawn from each job's seed."""
+        surround = surround_fill(clean, hole)
+        places = place_of(surround, hole).cpu().numpy()
+        looks = np.stack(
+            [
+                self._looks.draw(job.kind, place, rng=numpy_generator(job.seed, "look", *_again(job.attempt)))
+                for job, place in zip(jobs, places, strict=True)
+            ]
+        )
+        wanted = torch.from_numpy(looks).to(clean.device)
+        conditions = self._network.condition([job.kind for job in jobs])
+        surround = surround + hole * spread(wanted[:, :3], like=clean)
+        return Guidance(clean, hole, conditions, surround=surround, contrast=wanted[:, 3])
+
     def _sample(self, guidance: Guidance, jobs: Sequence[Job]) -> Tensor:
         sampler = self.settings.sampler
         streams = [stream for job in jobs for stream in generators([job.seed], "noise", *_again(job.attempt))]
-        noise = self._normal(tuple(guidance.clean.shape[1:]), streams)
+        noise = standard_normal(tuple(guidance.clean.shape[1:]), streams).to(self.device)
         denoiser = TiledDenoiser(self._network)
         with torch.autocast(self.device.type, enabled=False):
             if sampler.name == "graded":
@@ -143,15 +159,24 @@ class RegionPainter:
                 guidance,
                 schedule=self._schedule,
                 start=noise,
-                normal=lambda wanted: self._normal(wanted[1:], streams),
+                normal=lambda wanted: standard_normal(wanted[1:], streams).to(self.device),
                 windows=sampler.windows,
             )
 
-    def _normal(self, shape: Sequence[int], streams: Sequence[torch.Generator]) -> Tensor:
-        """Noise of the distribution that the network knows; the reference sampler's one-channel noise is white."""
-        white = shape[0] != self._codec.channels
-        noise = standard_normal(shape, streams) if white else region_noise(shape, streams, settings=self._noise)
-        return noise.to(self.device)
+
+def load_looks(bundle: StageBundle) -> LookBank:
+    """Read the looks of a bundle.
+
+    Raises:
+        BundleError: If it has none, or they are malformed.
+    """
+    try:
+        return unpack_looks(
+            {name: tensor.numpy() for name, tensor in bundle.floats().items() if name.startswith("look.")}
+        )
+    except InputError as error:
+        msg = f"{bundle.path}: {error}; get the file again, or fit it again"
+        raise BundleError(msg) from error
 
 
 def load_denoiser(bundle: StageBundle) -> CompactDenoiser:

@@ -13,7 +13,6 @@ from anomalib_stage.errors import InputError
 __all__ = [
     "GateSettings",
     "MaskSettings",
-    "NoiseSettings",
     "SamplerSettings",
     "Settings",
     "SynthesisSettings",
@@ -27,17 +26,6 @@ class Settings(BaseModel):
     """Base of all settings: frozen, and unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NoiseSettings(Settings):
-    """Noise that regions are painted from; a property of the bundle, not of a run.
-
-    Attributes:
-        offset: Deviation of a grey level added to a whole region's noise, relative to its white part; 0: white noise.
-            Each colour gets one of half that deviation besides.
-    """
-
-    offset: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0
 
 
 class SamplerSettings(Settings):

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, COMPACT_NOISE, CompactDenoiser
+from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, CompactDenoiser
 from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.manifest import KindSpec
 
 TINY_KINDS = {"scratch": ("scratch",), "hole": ("blob", "spots"), "stain": ("perlin", "edge_chip"), "good": ("blob",)}
 TINY_CONFIG = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
+TINY_LOOKS = [[0.0, 0.0, 0.0, 6.0, -0.8, -0.8, -0.8, 0.1], [0.0, 0.0, 0.0, 6.0, 0.7, 0.6, 0.5, 0.2]]
 
 
 def make_tiny_bundle() -> StageBundle:
@@ -27,6 +28,7 @@ def make_tiny_bundle() -> StageBundle:
     state = network.state_dict()
     tensors = {f"denoiser.{name.removeprefix('unet.')}": v for name, v in state.items() if name.startswith("unet.")}
     tensors |= {f"condition.{kind}": vector for kind, vector in network.conditions.items()}
+    tensors |= {f"look.{kind}": torch.tensor(TINY_LOOKS) for kind in TINY_KINDS}
     return StageBundle.build(
         tensors,
         kinds=[KindSpec(name=kind, shapes=shapes) for kind, shapes in TINY_KINDS.items()],
@@ -34,7 +36,6 @@ def make_tiny_bundle() -> StageBundle:
         denoiser=TINY_CONFIG,
         codec={"name": "pixel", "factor": 2},
         schedule=dict(COMPACT_SCHEDULE),
-        noise=COMPACT_NOISE,
     )
 
 

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.settings import NoiseSettings
-from anomalib_stage.synthesis.noise import surround_fill
+from anomalib_stage.synthesis.surround import surround_fill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.adapter import MaskGuidanceAdapter
     from anomalib_stage.synthesis.sampling import Branch, Denoiser, Guidance
 
-__all__ = ["COMPACT_CONFIG", "COMPACT_NOISE", "AdaptedDenoiser", "CompactDenoiser", "TiledDenoiser"]
+__all__ = ["COMPACT_CONFIG", "AdaptedDenoiser", "CompactDenoiser", "TiledDenoiser"]
 
 COMPACT_CONFIG: dict[str, Any] = {
     "factor": 2,
@@ -34,15 +33,13 @@ COMPACT_CONFIG: dict[str, Any] = {
 }
 """Configuration of the bundled compact denoiser; ``factor`` is the codec's space-to-depth factor."""
 
-COMPACT_NOISE = NoiseSettings(offset=0.12)
-"""Noise that a compact denoiser paints from; it is trained with white noise."""
-
 
 class CompactDenoiser(nn.Module):
     """Small convolutional U-Net on the space-to-depth grid; no attention, so any region size from 16 px works.
 
-    It sees the noisy latent, the alignment mask, the anomaly mask, the background with the anomaly cut out and its
-    place filled from around it, and the branch; a learned vector for each defect kind is added to the time embedding.
+    It sees the noisy latent, the alignment mask, the anomaly mask, the background with the anomaly cut out, its place
+    filled from around it and changed by the wanted tone, the wanted contrast, and the branch; a learned vector for each
+    defect kind is added to the time embedding. The anomaly-only branch sees its own place alone, and no background.
     Without attention it is equivariant to shifts, so a large defect is painted at its own scale in a large region.
 
     Args:
@@ -59,8 +56,8 @@ class CompactDenoiser(nn.Module):
         self.cells = int(settings["factor"]) ** 2
         widths = tuple(settings["block_out_channels"])
         try:
-            self.unet = UNet2DModel(
-                in_channels=8 * self.cells + 1,
+            self.unet = _UNet(
+                in_channels=8 * self.cells + 2,
                 out_channels=3 * self.cells,
                 block_out_channels=widths,
                 layers_per_block=settings["layers_per_block"],
@@ -107,13 +104,23 @@ class CompactDenoiser(nn.Module):
         flag = branch.view(-1, 1, 1, 1)
         mask = guidance.mask
         surround = surround_fill(guidance.clean, mask) if guidance.surround is None else guidance.surround
-        surface = flag * surround
-        plane = flag.expand(-1, 1, *x.shape[2:])
-        inputs = torch.cat([x, aligned[:, : self.cells], mask[:, : self.cells], surface, plane], dim=1)
+        surface = torch.maximum(mask, flag) * surround
+        cells = mask[:, : self.cells]
+        contrast = x.new_zeros(len(x)) if guidance.contrast is None else guidance.contrast
+        planes = contrast.view(-1, 1, 1, 1) * cells.amax(dim=1, keepdim=True), flag.expand(-1, 1, *x.shape[2:])
+        inputs = torch.cat([x, aligned[:, : self.cells], cells, surface, *planes], dim=1)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=_bf16_is_fast(x.device)):
             output: Tensor = self.unet(inputs, t, class_labels=guidance.condition).sample
         return output.float()
+
+
+class _UNet(UNet2DModel):  # type: ignore[misc]  # diffusers' classes are untyped here
+    """The network of diffusers; its ``dtype``, asked for in every call, looks at one weight and not at all of them."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.conv_in.weight.dtype  # type: ignore[no-any-return]
 
 
 def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:

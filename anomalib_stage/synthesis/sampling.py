@@ -36,13 +36,17 @@ class Guidance:
         mask (Tensor): Anomaly mask B, float in {0, 1}, ``(B, C, h, w)`` or ``(B, 1, h, w)``.
         condition (Tensor): One condition vector for each sample, ``(B, D)``.
         surround (Tensor | None): The clean latent with the anomaly's place filled from around it
-            (:func:`~anomalib_stage.synthesis.noise.surround_fill`), for denoisers that look at it.
+            (:func:`~anomalib_stage.synthesis.surround.surround_fill`) and changed by the anomaly's tone, for denoisers
+            that look at it.
+        contrast (Tensor | None): Wanted contrast inside each anomaly, ``(B,)``
+            (:mod:`~anomalib_stage.synthesis.look`), for denoisers that look at it.
     """
 
     clean: Tensor
     mask: Tensor
     condition: Tensor
     surround: Tensor | None = None
+    contrast: Tensor | None = None
 
 
 class Denoiser(Protocol):

@@ -262,6 +262,10 @@ class StepBatches:
     def __iter__(self) -> Iterator[list[Key]]:
         """Yield the keys of each batch."""
         for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
-            large = step % 4 == 3
-            side, count = (2 * self.side, max(self.batch_size // 4, 1)) if large else (self.side, self.batch_size)
-            yield [(step * self.batch_size + i, side) for i in range(count)]
+            yield self.at(step)
+
+    def at(self, step: int) -> list[Key]:
+        """Return the keys of the batch of a training step."""
+        large = step % 4 == 3
+        side, count = (2 * self.side, max(self.batch_size // 4, 1)) if large else (self.side, self.batch_size)
+        return [(step * self.batch_size + i, side) for i in range(count)]

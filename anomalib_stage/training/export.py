@@ -15,7 +15,9 @@ from anomalib_stage.weights.manifest import KindSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from anomalib_stage.settings import NoiseSettings
+    import numpy as np
+    from numpy.typing import NDArray
+
     from anomalib_stage.synthesis.bank import BankMask
     from anomalib_stage.synthesis.denoiser import CompactDenoiser
 
@@ -24,7 +26,7 @@ __all__ = ["REGION_SIDE", "export_bundle"]
 REGION_SIDE = 64
 """Base side of a training region in pixels."""
 
-BANK = ("mask_bank.", "prior.")
+MEASURED = ("mask_bank.", "prior.", "look.")
 
 
 def export_bundle(
@@ -32,7 +34,7 @@ def export_bundle(
     shapes: Mapping[str, Sequence[str]],
     *,
     schedule: Mapping[str, Any],
-    noise: NoiseSettings,
+    looks: Mapping[str, NDArray[np.float32]],
     bank: Mapping[str, Sequence[BankMask]],
     parent: StageBundle | None,
     summary: Mapping[str, Any],
@@ -43,7 +45,8 @@ def export_bundle(
         denoiser (CompactDenoiser): The network.
         shapes (Mapping[str, Sequence[str]]): Kinds and the mask shapes to draw for each.
         schedule (Mapping[str, Any]): Configuration of the noise schedule.
-        noise (NoiseSettings): Noise to paint from.
+        looks (Mapping[str, NDArray[np.float32]]): Looks measured in training, rows of
+            :data:`~anomalib_stage.synthesis.look.LOOK_COLUMNS`; kinds that are not in it keep the parent's.
         bank (Mapping[str, Sequence[BankMask]]): Real masks; kinds that are not in it keep the parent's.
         parent (StageBundle | None): Bundle that it was fitted from.
         summary (Mapping[str, Any]): What to say about the training.
@@ -55,8 +58,9 @@ def export_bundle(
     tensors = {f"denoiser.{k.removeprefix('unet.')}": v.half() for k, v in state.items() if k.startswith("unet.")}
     tensors |= {f"condition.{kind}": vector.float() for kind, vector in denoiser.conditions.items()}
     inherited = parent.tensors if parent else {}
-    tensors |= {name: tensor for name, tensor in inherited.items() if name.startswith(BANK)}
+    tensors |= {name: tensor for name, tensor in inherited.items() if name.startswith(MEASURED)}
     tensors |= {name: torch.from_numpy(array) for name, array in pack_bank(bank).items()}
+    tensors |= {f"look.{kind}": torch.from_numpy(rows).half() for kind, rows in looks.items()}
     return StageBundle.build(
         tensors,
         kinds=[KindSpec(name=kind, shapes=tuple(names)) for kind, names in shapes.items()],
@@ -64,7 +68,6 @@ def export_bundle(
         denoiser=_config_of(denoiser),
         codec={"name": "pixel", "factor": round(denoiser.cells**0.5)},
         schedule=dict(schedule),
-        noise=noise,
         region_size=REGION_SIDE,
         training=dict(summary),
         base_digest=parent.digest if parent else None,

@@ -18,8 +18,7 @@ from torch.utils.data import DataLoader
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.seeds import derive_seed
-from anomalib_stage.settings import NoiseSettings, checked
-from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, COMPACT_NOISE, CompactDenoiser
+from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, CompactDenoiser
 from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE, Schedule
 from anomalib_stage.synthesizer import GOOD, load_denoiser, resolve_device
 from anomalib_stage.training.bank import bank_of
@@ -34,6 +33,7 @@ from anomalib_stage.training.data import (
 from anomalib_stage.training.defects import KIND_SHAPES, KINDS
 from anomalib_stage.training.examples import load_examples, load_images
 from anomalib_stage.training.export import REGION_SIDE, export_bundle
+from anomalib_stage.training.looks import measured_looks
 from anomalib_stage.training.module import GradedDiffusion
 from anomalib_stage.training.sheet import SampleSheet
 from anomalib_stage.weights.bundle import StageBundle
@@ -65,7 +65,6 @@ def fit(
     max_time: str | None = None,
     batch_size: int = 16,
     learning_rate: float = 4e-4,
-    noise_offset: float | None = None,
     seed: int = 0,
     device: str = "auto",
     workdir: Path | None = None,
@@ -88,8 +87,6 @@ def fit(
         max_time (str | None): Wall-clock limit ``HH:MM:SS``; 20 minutes if neither limit is given.
         batch_size (int): Regions in a step.
         learning_rate (float): Peak learning rate.
-        noise_offset (float | None): Offset of the noise to paint from
-            (:class:`~anomalib_stage.settings.NoiseSettings`); None: the base's, or the default's from scratch.
         seed (int): Base seed; with ``max_steps`` and one machine it decides the bundle.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workdir (Path | None): Checkpoints, logs and sample sheets; ``<out without suffix>-fit`` by default.
@@ -122,12 +119,9 @@ def fit(
     shapes = _kinds(parent, real, procedural=procedural)
     kinds = list(shapes)
     denoiser, schedule_config = _network(parent, kinds, seed=seed)
-    noise = parent.manifest.noise if parent else COMPACT_NOISE
-    noise = noise if noise_offset is None else checked(NoiseSettings, offset=noise_offset)
     module = GradedDiffusion(
         denoiser,
         schedule=Schedule(schedule_config),
-        noise=noise,
         kinds=kinds,
         learning_rate=learning_rate,
         max_steps=max_steps,
@@ -158,7 +152,7 @@ def fit(
         denoiser,
         shapes,
         schedule=schedule_config,
-        noise=noise,
+        looks=measured_looks(module, dataset, batches, steps=trainer.global_step),
         bank=bank_of(real.by_kind, good.images if good else ()) if real and not no_bank else {},
         parent=parent,
         summary=summary,

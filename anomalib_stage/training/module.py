@@ -12,8 +12,9 @@ from lightning.pytorch import LightningModule
 
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
-from anomalib_stage.synthesis.noise import surround_fill
+from anomalib_stage.synthesis.look import measure_looks, place_of, spread
 from anomalib_stage.synthesis.sampling import Guidance
+from anomalib_stage.synthesis.surround import surround_fill
 from anomalib_stage.training.loss import graded_loss
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
     from torch import Tensor
 
-    from anomalib_stage.settings import NoiseSettings
     from anomalib_stage.synthesis.denoiser import CompactDenoiser
     from anomalib_stage.synthesis.schedule import Schedule
 
@@ -43,7 +43,6 @@ class GradedDiffusion(LightningModule):
     Args:
         denoiser (CompactDenoiser): The network, changed in place.
         schedule (Schedule): Noise schedule.
-        noise (NoiseSettings): Noise of the sample sheets; training noise is white.
         kinds (Sequence[str]): Kinds in the order of the batches' ``kind`` indices.
         learning_rate (float): Peak learning rate of AdamW.
         max_steps (int | None): Length of the cosine decay; None keeps the rate constant after the warm-up.
@@ -54,24 +53,33 @@ class GradedDiffusion(LightningModule):
         denoiser: CompactDenoiser,
         *,
         schedule: Schedule,
-        noise: NoiseSettings,
         kinds: Sequence[str],
         learning_rate: float,
         max_steps: int | None,
     ) -> None:
         super().__init__()
         self.denoiser = denoiser
-        self.schedule, self.noise = schedule, noise
+        self.schedule = schedule
         self.kinds = list(kinds)
         self.codec = PixelCodec(round(denoiser.cells**0.5))
         self.learning_rate, self.max_steps = learning_rate, max_steps
 
     def guidance(self, batch: dict[str, Tensor]) -> Guidance:
-        """Encode a batch of :class:`~anomalib_stage.training.data.RegionDataset`."""
-        latent = self.codec.encode(batch["image"].float() / 255.0)
+        """Encode a batch of :class:`~anomalib_stage.training.data.RegionDataset`, with the looks of its anomalies."""
+        latent, mask, surround = self._encoded(batch)
+        looks = measure_looks(latent, mask, surround)
         conditions = torch.stack([self.denoiser.conditions[kind] for kind in self.kinds])
-        mask = self.codec.encode_mask(batch["mask"])
-        return Guidance(latent, mask, conditions[batch["kind"]], surround=surround_fill(latent, mask))
+        surround = surround + mask * spread(looks[:, :3], like=latent)
+        return Guidance(latent, mask, conditions[batch["kind"]], surround=surround, contrast=looks[:, 3])
+
+    def looks(self, batch: dict[str, Tensor]) -> Tensor:
+        """Places and looks of a batch's anomalies, ``(B, 8)``: rows of a :class:`LookBank`."""
+        latent, mask, surround = self._encoded(batch)
+        return torch.cat([place_of(surround, mask), measure_looks(latent, mask, surround)], dim=1)
+
+    def _encoded(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        latent, mask = self.codec.encode(batch["image"].float() / 255.0), self.codec.encode_mask(batch["mask"])
+        return latent, mask, surround_fill(latent, mask)
 
     def losses(self, batch: dict[str, Tensor]) -> Tensor:
         """Graded loss of each sample, ``(B,)``; a function of the batch and the weights alone."""

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback
 
-from anomalib_stage.seeds import generators
-from anomalib_stage.synthesis.noise import region_noise
+from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.sampling import sample_graded
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ COLUMNS = 16
 
 
 def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int = 20) -> NDArray[np.uint8]:
-    """Paint a batch's kinds into its masks and lay the results beside the true regions.
+    """Paint a batch's kinds and looks into its masks and lay the results beside the true regions.
 
     Args:
         module (GradedDiffusion): Module whose denoiser paints.
@@ -45,7 +44,7 @@ def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int 
     # the sampler must not see the true anomaly: under the mask the clean latent is mid-grey, as it is for the network
     hidden = replace(guidance, clean=guidance.clean * (1.0 - guidance.mask))
     streams = generators([int(s) for s in batch["seed"]], "sheet")
-    noise = region_noise(hidden.clean.shape[1:], streams, settings=module.noise)
+    noise = standard_normal(hidden.clean.shape[1:], streams)
     with torch.no_grad():
         latent = sample_graded(
             module.denoiser, hidden, schedule=module.schedule, noise=noise.to(hidden.clean.device), steps=steps

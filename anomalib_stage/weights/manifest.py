@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from anomalib_stage.errors import BundleError
-from anomalib_stage.settings import NoiseSettings, Settings
+from anomalib_stage.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ METADATA_KEY = "anomalib_stage"
 
 SCHEMA_VERSION = 1
 
-PREFIXES = ("denoiser.", "condition.", "adapter.aware.", "adapter.only.", "codec.", "mask_bank.", "prior.")
+PREFIXES = ("denoiser.", "condition.", "adapter.aware.", "adapter.only.", "codec.", "mask_bank.", "prior.", "look.")
 """Every tensor's name begins with one of these."""
 
 MAX_HEADER = 100 * 1000 * 1000
@@ -90,7 +90,6 @@ class BundleManifest(Settings):
         denoiser: Configuration of the network.
         codec: Configuration of the codec between pixels and latents.
         schedule: Configuration of the diffusers noise schedule.
-        noise: Noise that regions are painted from; white where it is not stated.
         region_size: Base side of a region in pixels.
         kinds: Defect kinds, each with a condition vector; ``good`` is intact surface.
         training: How it was made: data, steps, seed, command, licence.
@@ -105,7 +104,6 @@ class BundleManifest(Settings):
     denoiser: dict[str, Any]
     codec: dict[str, Any] = Field(default_factory=dict)
     schedule: dict[str, Any]
-    noise: NoiseSettings = NoiseSettings()
     region_size: Annotated[int, Field(ge=16, le=4096)] = 64
     kinds: Annotated[tuple[KindSpec, ...], Field(min_length=1)]
     training: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""The look of an anomaly: how it differs, as a whole, from the surface around it.
+
+A small network that starts from noise decides pixel by pixel whether a body becomes light or dark, and paints it
+marbled. So the decision is taken out of its hands: it is told the mean change of each colour and the contrast inside
+the mask, and paints the rest. While training, looks are measured on the true anomaly; to paint, they are drawn from
+those that were measured for the kind, on surfaces as bright and in masks as large.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from anomalib_stage.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    Rows = NDArray[np.float32]
+
+__all__ = ["LOOK_COLUMNS", "LookBank", "measure_looks", "place_of", "spread", "table_of", "unpack_looks"]
+
+LOOK_COLUMNS = ("level_r", "level_g", "level_b", "size", "tone_r", "tone_g", "tone_b", "contrast")
+"""Columns of the tensor ``look.<kind>``: where the anomaly was (the surface's level in [-1, 1], the binary logarithm of
+the mask's pixels), and how it looked (mean change of each colour, deviation around it; both in latent units, where the
+full range of a pixel is 2)."""
+
+PLACE = 4
+"""How many columns describe the place."""
+
+NEAR = np.array([0.12, 0.12, 0.12, 1.0], dtype=np.float32)
+"""Deviation within which places count as alike."""
+
+JITTER = (0.12, 0.02)
+"""Relative and absolute deviation of a drawn look from the measured one."""
+
+COLOURS = 3
+
+
+def place_of(surround: Tensor, mask: Tensor) -> Tensor:
+    """Describe where an anomaly lies, ``(B, 4)``: the surface's level in each colour, and the mask's size.
+
+    Args:
+        surround (Tensor): Latents whose hole is filled (:func:`~anomalib_stage.synthesis.noise.surround_fill`),
+            ``(B, 3 * cells, h, w)``, all cells of a colour side by side.
+        mask (Tensor): Anomaly mask, float in {0, 1}, same shape, not empty.
+
+    Returns:
+        Tensor: float32, the first four of :data:`LOOK_COLUMNS`.
+    """
+    pixels = _pixels(mask)
+    return torch.cat([_mean(surround, mask, pixels), pixels.log2().view(-1, 1)], dim=1)
+
+
+def measure_looks(latent: Tensor, mask: Tensor, surround: Tensor) -> Tensor:
+    """Measure how anomalies differ from the surface that goes on around them.
+
+    Args:
+        latent (Tensor): Latents with the anomaly, ``(B, 3 * cells, h, w)``.
+        mask (Tensor): Anomaly mask, float in {0, 1}, same shape, not empty.
+        surround (Tensor): The latents with the hole filled, same shape.
+
+    Returns:
+        Tensor: ``(B, 4)`` float32, the last four of :data:`LOOK_COLUMNS`.
+    """
+    pixels = _pixels(mask)
+    change = (latent - surround) * mask
+    tone = _mean(change, mask, pixels)
+    around = (change - spread(tone, like=latent)) * mask
+    contrast = (around.square().sum(dim=(1, 2, 3)) / (COLOURS * pixels)).sqrt()
+    return torch.cat([tone, contrast.view(-1, 1)], dim=1)
+
+
+def spread(tone: Tensor, *, like: Tensor) -> Tensor:
+    """Lay a colour ``(B, 3)`` over the cells of latents: ``(B, 3 * cells, 1, 1)``."""
+    return tone.repeat_interleave(like.shape[1] // COLOURS, dim=1)[..., None, None]
+
+
+def _pixels(mask: Tensor) -> Tensor:
+    return mask.flatten(1).sum(dim=1).div(COLOURS).clamp_min(1.0)
+
+
+def _mean(values: Tensor, mask: Tensor, pixels: Tensor) -> Tensor:
+    """Mean of each colour inside the mask, ``(B, 3)``."""
+    inside = (values * mask).reshape(len(values), COLOURS, -1).sum(dim=2)
+    return inside / pixels.view(-1, 1)
+
+
+class LookBank:
+    """Looks measured in training, to draw from.
+
+    Args:
+        rows (Mapping[str, NDArray[np.float32]]): For each kind ``(n, 8)`` rows of :data:`LOOK_COLUMNS`. A kind
+            without rows takes those of all kinds.
+
+    Raises:
+        InputError: If there is no row at all.
+    """
+
+    def __init__(self, rows: Mapping[str, Rows]) -> None:
+        self.rows = {kind: table for kind, table in rows.items() if len(table)}
+        if not self.rows:
+            msg = "no look was measured; train with at least one batch"
+            raise InputError(msg)
+        self._all = np.concatenate(list(self.rows.values()))
+
+    def draw(self, kind: str, place: NDArray[Any], *, rng: np.random.Generator) -> Rows:
+        """Draw the look of an anomaly.
+
+        Args:
+            kind (str): Defect kind.
+            place (NDArray[Any]): Where it will lie, ``(4,)``, see :func:`place_of`.
+            rng (np.random.Generator): Stream that every draw comes from.
+
+        Returns:
+            NDArray[np.float32]: ``(4,)``, tone of each colour and contrast; the anomaly's level stays in [-1, 1].
+        """
+        table = self.rows.get(kind, self._all)
+        distance = np.square((table[:, :PLACE] - place) / NEAR).sum(axis=1)
+        weights = np.exp(-0.5 * (distance - distance.min()))
+        look = table[int(rng.choice(len(table), p=weights / weights.sum())), PLACE:].copy()
+        relative, absolute = JITTER
+        look *= 1.0 + relative * float(np.clip(rng.standard_normal(), -2.0, 2.0))
+        look[:COLOURS] += absolute * float(rng.standard_normal())
+        level = place[:COLOURS]
+        look[:COLOURS] = np.clip(level + look[:COLOURS], -1.0, 1.0) - level
+        return np.asarray(look, dtype=np.float32)
+
+
+def unpack_looks(arrays: Mapping[str, NDArray[Any]]) -> LookBank:
+    """Read the arrays ``look.<kind>``; arrays with other names are ignored.
+
+    Raises:
+        InputError: If there are none, or one is not a table of :data:`LOOK_COLUMNS`.
+    """
+    rows: dict[str, Rows] = {}
+    for name, table in arrays.items():
+        if not name.startswith("look."):
+            continue
+        if table.ndim != 2 or table.shape[1] != len(LOOK_COLUMNS) or not len(table):
+            msg = f"{name} has shape {table.shape}; it must be (n, {len(LOOK_COLUMNS)}), {', '.join(LOOK_COLUMNS)}"
+            raise InputError(msg)
+        rows[name.removeprefix("look.")] = table.astype(np.float32)
+    return LookBank(rows)
+
+
+def table_of(places: Tensor, looks: Tensor, kinds: Sequence[str]) -> dict[str, Rows]:
+    """Sort measured looks by kind: ``(n, 8)`` float32 rows of :data:`LOOK_COLUMNS` for each kind that occurs."""
+    table = torch.cat([places, looks], dim=1).float().cpu().numpy()
+    return {kind: table[[k == kind for k in kinds]] for kind in sorted(set(kinds))}
