@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.adapter import MaskGuidanceAdapter
     from anomalib_stage.synthesis.sampling import Branch, Denoiser, Guidance
 
-__all__ = ["COMPACT_CONFIG", "AdaptedDenoiser", "CompactDenoiser", "TiledDenoiser"]
+__all__ = ["COMPACT_CONFIG", "AdaptedDenoiser", "CompactDenoiser", "TiledDenoiser", "bf16_is_fast"]
 
 COMPACT_CONFIG: dict[str, Any] = {
     "factor": 2,
@@ -110,7 +110,7 @@ class CompactDenoiser(nn.Module):
         planes = contrast.view(-1, 1, 1, 1) * cells.amax(dim=1, keepdim=True), flag.expand(-1, 1, *x.shape[2:])
         inputs = torch.cat([x, aligned[:, : self.cells], cells, surface, *planes], dim=1)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=_bf16_is_fast(x.device)):
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16_is_fast(x.device)):
             output: Tensor = self.unet(inputs, t, class_labels=guidance.condition).sample
         return output.float()
 
@@ -134,7 +134,7 @@ def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return dict(config)
 
 
-def _bf16_is_fast(device: torch.device) -> bool:
+def bf16_is_fast(device: torch.device) -> bool:
     """Half precision where the hardware multiplies in it: CUDA with bf16, CPU with AVX-512 BF16 or AMX."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

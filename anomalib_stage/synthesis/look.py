@@ -18,14 +18,14 @@ import torch
 from anomalib_stage.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     Rows = NDArray[np.float32]
 
-__all__ = ["LOOK_COLUMNS", "LookBank", "measure_looks", "place_of", "spread", "table_of", "unpack_looks"]
+__all__ = ["LOOK_COLUMNS", "LookBank", "measure_looks", "place_of", "spread", "unpack_looks"]
 
 LOOK_COLUMNS = ("level_r", "level_g", "level_b", "size", "tone_r", "tone_g", "tone_b", "contrast")
 """Columns of the tensor ``look.<kind>``: where the anomaly was (the surface's level in [-1, 1], the binary logarithm of
@@ -107,7 +107,7 @@ class LookBank:
     def __init__(self, rows: Mapping[str, Rows]) -> None:
         self.rows = {kind: table for kind, table in rows.items() if len(table)}
         if not self.rows:
-            msg = "no look was measured; train with at least one batch"
+            msg = "there is no look.<kind> tensor; anomalies are painted with looks measured in training"
             raise InputError(msg)
         self._all = np.concatenate(list(self.rows.values()))
 
@@ -149,9 +149,3 @@ def unpack_looks(arrays: Mapping[str, NDArray[Any]]) -> LookBank:
             raise InputError(msg)
         rows[name.removeprefix("look.")] = table.astype(np.float32)
     return LookBank(rows)
-
-
-def table_of(places: Tensor, looks: Tensor, kinds: Sequence[str]) -> dict[str, Rows]:
-    """Sort measured looks by kind: ``(n, 8)`` float32 rows of :data:`LOOK_COLUMNS` for each kind that occurs."""
-    table = torch.cat([places, looks], dim=1).float().cpu().numpy()
-    return {kind: table[[k == kind for k in kinds]] for kind in sorted(set(kinds))}

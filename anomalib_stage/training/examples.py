@@ -12,13 +12,13 @@ from anomalib_stage.images import find_images, read_image, read_mask
 from anomalib_stage.training.data import Example
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["load_examples", "load_images"]
+__all__ = ["load_examples", "load_images", "read_include"]
 
 
 def load_images(folder: Path) -> list[NDArray[np.uint8]]:
@@ -37,14 +37,14 @@ def load_images(folder: Path) -> list[NDArray[np.uint8]]:
 
 
 def load_examples(
-    defects: Path, masks: Path | None, *, include: Path | None, rename: Mapping[str, str]
+    defects: Path, masks: Path | None, *, include: Mapping[str, Collection[str]] | None, rename: Mapping[str, str]
 ) -> list[Example]:
     """Read real defects with their masks.
 
     Args:
         defects (Path): Folder with one sub-folder of images for each kind.
         masks (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
-        include (Path | None): JSON file ``{kind: [stems]}`` or ``{kind: {"fit": [stems]}}``: use only these.
+        include (Mapping[str, Collection[str]] | None): ``{kind: stems}``: use only these; None: all.
         rename (Mapping[str, str]): ``{folder: kind}``.
 
     Returns:
@@ -57,11 +57,10 @@ def load_examples(
     if masks is None or not masks.is_dir():
         msg = f"--defects needs --masks, a folder with a mask for each defect image; got {masks}"
         raise DataError(msg)
-    wanted = _include(include)
     examples = []
     for path in find_images(defects):
         kind = path.parent.name
-        if kind == "good" or (wanted is not None and path.stem not in wanted.get(kind, ())):
+        if kind == "good" or (include is not None and path.stem not in include.get(kind, ())):
             continue
         image = read_image(path)
         mask = read_mask(_mask_path(path, masks / kind), size=(image.shape[0], image.shape[1]), image=path)
@@ -72,9 +71,12 @@ def load_examples(
     return examples
 
 
-def _include(path: Path | None) -> dict[str, set[str]] | None:
-    if path is None:
-        return None
+def read_include(path: Path) -> dict[str, set[str]]:
+    """Read which defects to use from a JSON file ``{kind: [stems]}`` or ``{kind: {"fit": [stems]}}``.
+
+    Raises:
+        DataError: If it cannot be read or is not of that form.
+    """
     try:
         content = json.loads(path.read_text())
         return {kind: set(stems["fit"] if isinstance(stems, dict) else stems) for kind, stems in content.items()}

@@ -31,7 +31,7 @@ from anomalib_stage.training.data import (
     StepBatches,
 )
 from anomalib_stage.training.defects import KIND_SHAPES, KINDS
-from anomalib_stage.training.examples import load_examples, load_images
+from anomalib_stage.training.examples import load_examples, load_images, read_include
 from anomalib_stage.training.export import REGION_SIDE, export_bundle
 from anomalib_stage.training.looks import measured_looks
 from anomalib_stage.training.module import GradedDiffusion
@@ -112,7 +112,8 @@ def fit(
         raise DataError(msg)
 
     # what to learn
-    real = RealDefects(load_examples(defects, masks, include=include, rename=rename or {})) if defects else None
+    chosen = read_include(include) if include else None
+    real = RealDefects(load_examples(defects, masks, include=chosen, rename=rename or {})) if defects else None
     good = GoodSurfaces(load_images(normal)) if normal else None
     source = _mixture(real, good, procedural=procedural)
     parent = None if base == "none" else StageBundle.load(base)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -47,7 +49,8 @@ def test_a_sample_alone_equals_the_sample_in_a_batch(network: CompactDenoiser, s
 
 def test_the_anomaly_only_branch_does_not_see_the_surface(network: CompactDenoiser) -> None:
     x, t, guidance = _inputs(network, (16, 16), 2)
-    other = Guidance(torch.zeros_like(guidance.clean), guidance.mask, guidance.condition)
+    guidance = replace(guidance, surround=guidance.clean)
+    other = replace(guidance, surround=guidance.clean * guidance.mask)
     results = {
         branch: [network(x, t, guidance=g, aligned=g.mask, branch=branch) for g in (guidance, other)]
         for branch in ("aware", "only")

@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Looks: what is measured is what was there, and what is drawn suits the place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalib_stage.errors import InputError
+from anomalib_stage.synthesis.codec import PixelCodec
+from anomalib_stage.synthesis.look import LOOK_COLUMNS, LookBank, measure_looks, place_of, unpack_looks
+from anomalib_stage.synthesis.surround import surround_fill
+
+CODEC = PixelCodec(2)
+
+
+def _measured(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Rows of ``LOOK_COLUMNS`` of images ``(B, 3, H, W)`` in [0, 1]."""
+    latent, hole = CODEC.encode(image), CODEC.encode_mask(mask)
+    surround = surround_fill(latent, hole)
+    return torch.cat([place_of(surround, hole), measure_looks(latent, hole, surround)], dim=1)
+
+
+def _square(side: int, at: slice) -> torch.Tensor:
+    mask = torch.zeros(1, 1, side, side, dtype=torch.bool)
+    mask[..., at, at] = True
+    return mask
+
+
+@given(
+    surface=st.lists(st.floats(0, 1), min_size=3, max_size=3),
+    body=st.lists(st.floats(0, 1), min_size=3, max_size=3),
+    size=st.integers(1, 20),
+)
+def test_an_even_body_on_an_even_surface_is_measured_exactly(surface: list, body: list, size: int) -> None:
+    mask = _square(32, slice(5, 5 + size))
+    image = torch.where(mask, torch.tensor(body).view(1, 3, 1, 1), torch.tensor(surface).view(1, 3, 1, 1))
+    row = dict(zip(LOOK_COLUMNS, _measured(image, mask)[0].tolist(), strict=True))
+    for i, colour in enumerate("rgb"):
+        assert row[f"level_{colour}"] == pytest.approx(2 * surface[i] - 1, abs=1e-4)
+        assert row[f"tone_{colour}"] == pytest.approx(2 * (body[i] - surface[i]), abs=1e-4)
+    assert row["size"] == pytest.approx(2 * np.log2(size), abs=1e-4)
+    assert row["contrast"] < 1e-3
+
+
+def test_contrast_is_the_deviation_inside_the_body() -> None:
+    mask = _square(64, slice(16, 48))
+    image = torch.full((1, 3, 64, 64), 0.5)
+    image[..., 16:48, 16:32], image[..., 16:48, 32:48] = 0.25, 0.75
+    row = _measured(image, mask)[0]
+    assert row[4:7].abs().max() < 1e-4
+    assert row[7].item() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_sample_is_measured_alike_alone_and_in_a_batch() -> None:
+    images = torch.rand(3, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    masks = torch.rand(3, 1, 48, 48, generator=torch.Generator().manual_seed(1)) > 0.6
+    together = _measured(images, masks)
+    alone = torch.cat([_measured(images[i : i + 1], masks[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+
+
+def _row(level: float, tone: float, size: float = 6.0) -> list[float]:
+    return [level, level, level, size, tone, tone, tone, 0.1]
+
+
+@given(level=st.floats(-1, 1), size=st.floats(0, 14), seed=st.integers(0, 99), tone=st.floats(-2, 2))
+def test_the_level_of_a_drawn_anomaly_is_one_that_pixels_have(
+    level: float, size: float, seed: int, tone: float
+) -> None:
+    bank = LookBank({"hole": np.array([_row(0.3, tone)], dtype=np.float32)})
+    place = np.array([level, level, level, size], dtype=np.float32)
+    look = bank.draw("hole", place, rng=np.random.default_rng(seed))
+    assert look.shape == (4,)
+    assert bool((np.abs(place[:3] + look[:3]) <= 1.0 + 1e-6).all())
+    assert look[3] >= 0.0
+    assert np.array_equal(look, bank.draw("hole", place, rng=np.random.default_rng(seed)))
+
+
+def test_looks_come_from_surfaces_of_that_brightness_and_masks_of_that_size() -> None:
+    rows = np.array([_row(-0.6, 0.5), _row(0.6, -0.9), _row(0.6, 0.2, size=12.0)], dtype=np.float32)
+    bank = LookBank({"hole": rows})
+
+    def drawn(*place: float) -> set[int]:
+        where = np.array(place, dtype=np.float32)
+        looks = [bank.draw("hole", where, rng=np.random.default_rng(seed))[0] for seed in range(40)]
+        return {int(np.abs(rows[:, 4] - look).argmin()) for look in looks}
+
+    assert drawn(-0.6, -0.6, -0.6, 6.0) == {0}
+    assert drawn(0.55, 0.6, 0.6, 6.5) == {1}
+    assert drawn(0.6, 0.6, 0.6, 12.0) == {2}
+
+
+def test_a_kind_without_looks_takes_those_of_the_others() -> None:
+    bank = LookBank({"hole": np.array([_row(0.0, -0.9)], dtype=np.float32)})
+    look = bank.draw("rust", np.zeros(4, dtype=np.float32), rng=np.random.default_rng(0))
+    assert look[0] < -0.5
+
+
+def test_tables_are_read_and_other_arrays_are_not() -> None:
+    rows = np.random.default_rng(0).random((5, 8), dtype=np.float32)
+    bank = unpack_looks({"look.a": rows[:3], "look.b": rows[3:], "prior.a": np.zeros(1)})
+    assert {kind: len(part) for kind, part in bank.rows.items()} == {"a": 3, "b": 2}
+    assert np.array_equal(bank.rows["b"], rows[3:])
+
+
+@pytest.mark.parametrize("shape", [(8,), (2, 7), (0, 8)])
+def test_a_malformed_table_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"look\.hole has shape"):
+        unpack_looks({"look.hole": np.zeros(shape, dtype=np.float32)})
+
+
+def test_no_looks_at_all_are_refused() -> None:
+    with pytest.raises(InputError, match="no look.<kind>"):
+        unpack_looks({})
