@@ -10,11 +10,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from anomalib_stage.errors import BundleError, DataError, DeviceError, InputError, StageError, UnsupportedModelError
+from anomalib_stage.errors import (
+    BundleError,
+    DataError,
+    DeviceError,
+    InputError,
+    MissingPackageError,
+    StageError,
+    UnsupportedModelError,
+)
 
 if TYPE_CHECKING:
     from anomalib_stage.plugin.augment import StageAugment
     from anomalib_stage.plugin.demo import StageDemo
+    from anomalib_stage.plugin.segmenter import Segmenter
     from anomalib_stage.synthesizer import Pair, StageSynthesizer
     from anomalib_stage.weights.bundle import StageBundle
 
@@ -25,7 +34,9 @@ __all__ = [
     "DataError",
     "DeviceError",
     "InputError",
+    "MissingPackageError",
     "Pair",
+    "Segmenter",
     "StageAugment",
     "StageBundle",
     "StageDemo",
@@ -37,6 +48,7 @@ __all__ = [
 
 _HOMES = {
     "Pair": "anomalib_stage.synthesizer",
+    "Segmenter": "anomalib_stage.plugin.segmenter",
     "StageAugment": "anomalib_stage.plugin.augment",
     "StageBundle": "anomalib_stage.weights.bundle",
     "StageDemo": "anomalib_stage.plugin.demo",

@@ -9,6 +9,7 @@
     ├── DataError                  a folder or file of the user's data is missing, empty or unreadable
     ├── BundleError                a weights file is missing, damaged, or not what it says it is
     ├── DeviceError                the device asked for does not exist here
+    ├── MissingPackageError        an optional package is not installed (also an ``ImportError``)
     └── UnsupportedModelError      this anomalib model must not see synthetic anomalies (also a ``ValueError``)
 
 Every message says what was wrong, the value seen, what is allowed and what to do.
@@ -16,7 +17,15 @@ Every message says what was wrong, the value seen, what is allowed and what to d
 
 from __future__ import annotations
 
-__all__ = ["BundleError", "DataError", "DeviceError", "InputError", "StageError", "UnsupportedModelError"]
+__all__ = [
+    "BundleError",
+    "DataError",
+    "DeviceError",
+    "InputError",
+    "MissingPackageError",
+    "StageError",
+    "UnsupportedModelError",
+]
 
 
 class StageError(Exception):
@@ -45,6 +54,10 @@ class BundleError(StageError):
 
 class DeviceError(StageError, RuntimeError):
     """The device asked for does not exist on this machine."""
+
+
+class MissingPackageError(StageError, ImportError):
+    """A package that only some features need is not installed."""
 
 
 class UnsupportedModelError(StageError, ValueError):

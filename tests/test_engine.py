@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from anomalib.deploy import TorchInferencer
 from anomalib.models import image as image_models
 from anomalib.models import video as video_models
 from anomalib.models.components import AnomalibModule
@@ -29,6 +30,7 @@ from torchvision.transforms import v2
 from anomalib_stage.errors import InputError, UnsupportedModelError
 from anomalib_stage.plugin.augment import StageAugment
 from anomalib_stage.plugin.seams import REASONS, SEAMS
+from anomalib_stage.plugin.segmenter import Segmenter
 from tests.plugin.real_models import (
     MEAN,
     QUIET,
@@ -43,6 +45,7 @@ from tests.plugin.real_models import (
     glass,
     heard,
     pre_processor,
+    segmenter,
     supersimplenet,
     uninet,
 )
@@ -84,9 +87,9 @@ def test_every_model_of_anomalib_is_supported_refused_or_never_trained() -> None
     assert sorted(undecided) == ["AnomalyVFM", "VlmAd", "WinClip"]  # zero- and few-shot
 
 
-def test_every_name_in_the_table_is_a_model_of_anomalib() -> None:
+def test_every_name_in_the_table_is_a_model_of_anomalib_or_of_this_package() -> None:
     missing = {name for name in SEAMS.keys() | REASONS.keys() if not hasattr(image_models, name)}
-    assert missing == {"MemoryBankMixin"}
+    assert missing == {"MemoryBankMixin", "Segmenter"}
 
 
 # -- swap mode --------------------------------------------------------------------------------------------------------
@@ -284,6 +287,35 @@ def test_uninet_gets_images_masks_and_labels_that_agree(
     _, batch = given[0]
     assert batch["labels"].all()
     assert torch.equal(batch["labels"], any_pixel(batch["masks"][:, ::4, ::4]))  # as its loss samples them
+
+
+def test_segmenter_trains_tests_predicts_and_comes_back_from_its_files(
+    parts: Path, tmp_path: Path, stage: Callable[..., StageAugment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, data = segmenter(50, lr=1e-3), data_module(parts)  # 50 pixels are no multiple of 32
+    given, counted = heard(model.loss), heard(model.model.network)
+    engine = engine_for(tmp_path, stage(), limit_val_batches=1.0, max_epochs=2)
+    engine.train(model, datamodule=data)
+    logits, masks = given[0][0]
+    assert logits.shape == (3, 1, 50, 50)
+    assert any_pixel(masks).all()  # painted, as the loss sees it
+    assert counted[0][0][0].shape == (3, 3, 64, 64)
+    found = engine.trainer.callback_metrics
+    assert found.keys() >= {"image_AUROC", "image_F1Score", "pixel_AUROC", "pixel_F1Score"}
+
+    [first, *_] = engine.predict(model, datamodule=data)
+    assert first.anomaly_map.shape == first.pred_mask.shape == (2, 50, 50)
+    assert 0.0 <= first.anomaly_map.amin() <= first.anomaly_map.amax() <= 1.0
+    assert list((tmp_path / "runs").rglob("images/**/*.png"))  # of the visualizer
+
+    images = torch.rand(2, 3, 96, 96)
+    own = model.eval()(images)
+    loaded = Segmenter.load_from_checkpoint(engine.best_model_path, pre_processor=model.pre_processor).eval()
+    monkeypatch.setenv("TRUST_REMOTE_CODE", "1")
+    exported = TorchInferencer(engine.export(model, "torch", export_root=tmp_path), device="cpu").model
+    for other in (loaded(images), exported(images)):
+        assert torch.equal(other.anomaly_map, own.anomaly_map)
+        assert torch.equal(other.pred_score, own.pred_score)
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_every_key_says_what_it_does(recipe: Path) -> None:
 
 def test_there_is_a_recipe_for_each_model_of_the_issue() -> None:
     names = {recipe.stem.removeprefix("stage_") for recipe in RECIPES}
-    assert names == {"demo", "draem", "dsr", "glass", "supersimplenet", "uninet"}
+    assert names == {"demo", "draem", "dsr", "glass", "segformer", "supersimplenet", "unet", "uninet"}
 
 
 @pytest.mark.parametrize("arguments", _page_commands())

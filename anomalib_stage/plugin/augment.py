@@ -42,10 +42,10 @@ logger = logging.getLogger(__name__)
 class StageAugment(Callback):
     """Paint synthetic anomalies, aligned to the pixel, into the training batches of an anomalib model.
 
-    Models that read masks and labels (Supersimplenet, UniNet) get edited batches; models with an image generator of
-    their own (Draem, Dsr, Glass, FoundAD) train with this one in its place and get their own back at the end. All other
-    models learn what is normal from every image they see, and are refused. Validation and test data are never touched,
-    and nothing of the synthesizer enters checkpoints or exported models.
+    Models that read masks and labels (Segmenter, Supersimplenet, UniNet) get edited batches; models with an image
+    generator of their own (Draem, Dsr, Glass, FoundAD) train with this one in its place and get their own back at the
+    end. All other models learn what is normal from every image they see, and are refused. Validation and test data are
+    never touched, and nothing of the synthesizer enters checkpoints or exported models.
 
     Args:
         weights (str): Bundle to paint with: ``default`` or the path of a bundle file. Defaults to ``"default"``.

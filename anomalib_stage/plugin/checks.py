@@ -87,8 +87,12 @@ def check_range(images: Tensor) -> None:
     raise InputError(msg)
 
 
-def check_known_anomalies(batch: Any) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - anomalib's ImageBatch
+def check_known_anomalies(batch: Any, *, reader: str = "StageAugment") -> tuple[Tensor, Tensor | None]:  # noqa: ANN401 - anomalib's ImageBatch
     """Read which images of a batch are anomalous already.
+
+    Args:
+        batch (ImageBatch): Training batch.
+        reader (str): Who reads it, for the message. Defaults to ``"StageAugment"``.
 
     Returns:
         tuple[Tensor, Tensor | None]: ``(B,)`` bool, and the masks ``(B, H, W)`` bool, None if the batch has none.
@@ -104,7 +108,7 @@ def check_known_anomalies(batch: Any) -> tuple[Tensor, Tensor | None]:  # noqa: 
         return known | masks.flatten(1).any(dim=1), masks
     if bool(known.any()):
         msg = (
-            "StageAugment: the training batch has anomalous images without masks, so their defects would count as "
+            f"{reader}: the training batch has anomalous images without masks, so their defects would count as "
             "normal pixels. Give their masks (mask_dir), or train on good images only"
         )
         raise InputError(msg)

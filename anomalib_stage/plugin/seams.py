@@ -97,6 +97,7 @@ class Seam:
 SEAMS: dict[str, Seam] = {
     "Supersimplenet": Seam("batch", survival=_survives_supersimplenet),
     "UniNet": Seam("batch", survival=_survives_uninet),
+    "Segmenter": Seam("batch"),  # of this package; its loss is taken at the size of the image
     "Draem": Seam("swap", slots=(Slot("augmenter"),)),
     "Glass": Seam("swap", probability=1.0, slots=(Slot("model.augmentor"),)),
     "Dsr": Seam("swap", slots=(Slot("quantized_anomaly_generator", "mask"), Slot("perlin_generator"))),

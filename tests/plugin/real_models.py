@@ -19,6 +19,8 @@ from lightning.pytorch import Callback
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.transforms import v2
 
+from anomalib_stage.plugin.segmenter import Segmenter
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -77,6 +79,10 @@ def foundad(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(timm, "create_model", lambda name, **options: create(name, **(options | {"pretrained": False})))
     small = {"pred_depth": 1, "pred_emb_dim": 96, "image_size": 70}
     return image_models.FoundAD(encoder_name="dinov2_vit_small_14", **small, **QUIET)
+
+
+def segmenter(size: int = 64, **changes: Any) -> Segmenter:
+    return Segmenter("small_unet", pre_processor=pre_processor(size, normalise=True), **changes)
 
 
 def engine_for(tmp_path: Path, *callbacks: Any, **changes: Any) -> Engine:

@@ -25,6 +25,7 @@ def _named(name: str, *bases: type) -> Recorder:
     [
         ("Supersimplenet", "batch"),
         ("UniNet", "batch"),
+        ("Segmenter", "batch"),
         ("Draem", "swap"),
         ("Glass", "swap"),
         ("Dsr", "swap"),
