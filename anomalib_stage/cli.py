@@ -205,6 +205,66 @@ def fit(
     )
 
 
+def benchmark(
+    *,
+    data: Path,
+    out: Path,
+    sources: list[str] | None = None,
+    split: Path | None = None,
+    textures: Path | None = None,
+    seeds: list[str] | None = None,
+    steps: int = 400,
+    pairs: int = 1000,
+    size: int = 128,
+    batch_size: int = 16,
+    learning_rate: float = 2e-3,
+    sampling_steps: int = 20,
+    negatives: float = 0.25,
+    device: str = "auto",
+) -> None:
+    """Train the same small U-Net on anomalies from each source and score it on real defects.
+
+    Args:
+        data: Data set in MVTec layout: train/good, test/good, test/<kind>, ground_truth/<kind>.
+        out: Folder for pools, runs and results; running again does only what is missing.
+        sources: none, perlin, cutpaste, croppaste, real, default, bundle files, and sums such as default+real;
+            perlin, cutpaste, croppaste, real and default if not given.
+        split: JSON file {kind: {"fit": [stems], "eval": [stems]}}; few_shot.json in data if not given.
+        textures: Folder of texture images for perlin, such as DTD; noise colours if not given.
+        seeds: Seeds of the networks; 0 1 2 if not given.
+        steps: Training steps of each network.
+        pairs: Pictures that each source makes.
+        size: Side of the pictures in pixels.
+        batch_size: Pictures in a step, half of them good.
+        learning_rate: Peak learning rate.
+        sampling_steps: Denoising steps of bundles.
+        negatives: Share of the good pictures that are re-synthesized, for bundles.
+        device: auto, cpu, cuda or cuda:N.
+    """
+    from anomalib_stage.benchmark.run import SOURCES, whole_numbers
+    from anomalib_stage.benchmark.run import benchmark as run
+
+    with _Progress("benchmark", 1) as progress:
+        table = run(
+            data=data,
+            out=out,
+            sources=sources or SOURCES,
+            split=split,
+            textures=textures,
+            seeds=whole_numbers(seeds) if seeds else (0, 1, 2),
+            steps=steps,
+            pairs=pairs,
+            size=size,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            sampling_steps=sampling_steps,
+            negatives=negatives,
+            device=device,
+            progress=progress.say,
+        )
+    print(table)
+
+
 def inspect(file: str) -> None:
     """Print what a bundle is: backbone, kinds, training, digest. Validates the whole file.
 
@@ -223,10 +283,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pregenerate": pregenerate,
     "preview": preview,
     "fit": fit,
+    "benchmark": benchmark,
     "inspect": inspect,
 }
 
 INTERRUPTED = {
+    "benchmark": "run the same command again to go on",
     "fit": "run the same command with --resume to go on",
     "pregenerate": "the pairs written so far are whole, but there is no manifest; remove the folder to start again",
 }
@@ -253,6 +315,11 @@ class _Progress:
 
     def __call__(self, done: int, total: int) -> None:
         self.bar.update(self.task, completed=done, total=total)
+
+    def say(self, what: str, done: int, total: int) -> None:
+        """Show what is done, too."""
+        self.bar.update(self.task, description=what)
+        self(done, total)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -35,9 +35,10 @@ LAYERS = {
     "plugin": 7,
     "offline": 7,
     "parser": 7,
-    "cli": 8,
-    "__main__": 9,
-    "__init__": 9,
+    "benchmark": 8,
+    "cli": 9,
+    "__main__": 10,
+    "__init__": 10,
 }
 """Module or sub-package to layer; imports go to a lower layer or stay inside."""
 

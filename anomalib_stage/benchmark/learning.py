@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Train one segmentation network on pools of pictures and map anomalies with it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from anomalib_stage.seeds import derive_seed, numpy_generator
+from anomalib_stage.synthesis.denoiser import bf16_is_fast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from anomalib_stage.benchmark.dataset import Pictures
+
+__all__ = ["Lesson", "map_anomalies", "train"]
+
+AVERAGE_DECAY = 0.98
+WARMUP_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a network learns from; half of every batch is anomalous, the other half good.
+
+    Args:
+        anomalies (Sequence[Pictures]): Pools to take anomalous pictures from in turn; empty: every picture is good.
+        good (NDArray[np.uint8]): Good pictures ``(N, S, S, 3)`` RGB.
+        negatives (NDArray[np.uint8] | None): Good pictures with re-synthesized surface, ``(N, S, S, 3)``.
+        negative_share (float): Share of the good half that they take.
+    """
+
+    anomalies: Sequence[Pictures]
+    good: NDArray[np.uint8]
+    negatives: NDArray[np.uint8] | None = None
+    negative_share: float = 0.25
+
+    def batch(self, step: int, *, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Draw the batch of a step: ``(count, 3, S, S)`` float in [0, 1] and ``(count, S, S)`` bool."""
+        rng = numpy_generator(seed, "batch", step)
+        images, masks = [], []
+        for i in range(count):
+            image, mask = self._anomalous(step, i, rng=rng) if i < count // 2 else self._good(rng=rng)
+            turns, mirrored = int(rng.integers(4)), bool(rng.random() < 0.5)
+            gain, offset = rng.uniform(0.9, 1.1), rng.uniform(-0.05, 0.05)
+            image, mask = np.rot90(image, turns), np.rot90(mask, turns)
+            image, mask = (image[:, ::-1], mask[:, ::-1]) if mirrored else (image, mask)
+            images.append(np.clip(image.astype(np.float32) / 255.0 * gain + offset, 0.0, 1.0))
+            masks.append(mask)
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(masks))
+
+    def _anomalous(self, step: int, i: int, *, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        if not self.anomalies:
+            return self._good(rng=rng)
+        pool = self.anomalies[(step + i) % len(self.anomalies)]
+        chosen = int(rng.integers(len(pool.images)))
+        return pool.images[chosen], pool.masks[chosen]
+
+    def _good(self, *, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        negative = rng.random() < self.negative_share and self.negatives is not None
+        pool = self.negatives if negative and self.negatives is not None else self.good
+        image = pool[int(rng.integers(len(pool)))]
+        return image, np.zeros(image.shape[:2], dtype=np.bool_)
+
+
+def train(
+    build: Callable[[], nn.Module],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    lesson: Lesson,
+    *,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    device: torch.device,
+) -> nn.Module:
+    """Train a network from scratch; its averaged weights are returned, which vary less between seeds than the last.
+
+    Args:
+        build (Callable[[], nn.Module]): Makes the network, ``(B, 3, S, S)`` to logits ``(B, 1, S, S)``; its weights are
+            drawn from the seed.
+        loss (Callable[[Tensor, Tensor], Tensor]): Takes logits ``(B, 1, S, S)`` and masks ``(B, S, S)``.
+        lesson (Lesson): What to learn from.
+        steps (int): Training steps.
+        batch_size (int): Pictures in a step.
+        learning_rate (float): Peak of the warm-up; it falls to 0 along a cosine.
+        seed (int): Seed of the weights and the batches.
+        device (torch.device): Where to train.
+
+    Returns:
+        nn.Module: The network with averaged weights, in evaluation mode.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "network"))
+        network = build().to(device).to(memory_format=torch.channels_last)
+    average = AveragedModel(network, avg_fn=_averaged, use_buffers=True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01)
+    warmup = max(round(WARMUP_SHARE * steps), 1)
+    for step in range(steps):
+        share = min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * max(step - warmup, 0) / max(steps - warmup, 1))))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * share
+        images, masks = lesson.batch(step, count=batch_size, seed=seed)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16_is_fast(device)):
+            logits = network(images.to(device, memory_format=torch.channels_last))
+        value = loss(logits.float(), masks.to(device))
+        optimizer.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        average.update_parameters(network)
+    return average.eval()
+
+
+def _averaged(average: Tensor, latest: Tensor, count: Tensor | int) -> Tensor:
+    """Exponential average that forgets its first weights, which were random, faster than later ones."""
+    decay = min(AVERAGE_DECAY, (1 + int(count)) / (10 + int(count)))
+    return average.lerp(latest.to(average.dtype), 1.0 - decay) if average.is_floating_point() else latest
+
+
+@torch.no_grad()
+def map_anomalies(network: nn.Module, images: NDArray[np.uint8], *, device: torch.device) -> NDArray[np.float32]:
+    """Return anomaly maps ``(N, S, S)`` in [0, 1] of pictures ``(N, S, S, 3)``, 16 at a time."""
+    maps = []
+    for start in range(0, len(images), 16):
+        batch = torch.from_numpy(images[start : start + 16]).permute(0, 3, 1, 2).float().to(device) / 255.0
+        maps.append(network(batch.contiguous(memory_format=torch.channels_last)).float().sigmoid()[:, 0].cpu().numpy())
+    return np.concatenate(maps)

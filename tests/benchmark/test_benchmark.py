@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""``anomalib-stage benchmark`` on a small data set: fair pools, honest scores, and nothing done twice."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from anomalib_stage.benchmark.dataset import BenchmarkData, load_data, resized
+from anomalib_stage.benchmark.learning import Lesson, map_anomalies, train
+from anomalib_stage.benchmark.report import markdown_table, paired_differences
+from anomalib_stage.benchmark.run import benchmark
+from anomalib_stage.benchmark.scores import SCORES, score_defects
+from anomalib_stage.benchmark.sources import BUILT_IN
+from anomalib_stage.errors import DataError, InputError
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six good images to train on, three for the test, and four of each of two kinds of defects, half to fit."""
+    folder = tmp_path_factory.mktemp("tiles")
+    rng = np.random.default_rng(0)
+    for split, count in (("train/good", 6), ("test/good", 3), ("test/dark", 4), ("test/bright", 4)):
+        (folder / split).mkdir(parents=True)
+        kind = split.split("/")[1]
+        for i in range(count):
+            image = rng.integers(90, 130, (80, 96, 3), dtype=np.uint8)
+            if kind != "good":
+                mask = np.zeros((80, 96), dtype=np.uint8)
+                mask[30 + 4 * i : 46 + 4 * i, 40:60] = 255
+                image[mask > 0] = 20 if kind == "dark" else 235
+                (folder / "ground_truth" / kind).mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(folder / "ground_truth" / kind / f"{i}_mask.png"), mask)
+            cv2.imwrite(str(folder / split / f"{i}.png"), image)
+    split = {kind: {"fit": ["0", "1"], "eval": ["2", "3"]} for kind in ("dark", "bright")}
+    (folder / "few_shot.json").write_text(json.dumps(split))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(root: Path) -> BenchmarkData:
+    return load_data(root, split=root / "few_shot.json", size=SIZE)
+
+
+def test_the_split_is_kept(data: BenchmarkData) -> None:
+    assert {kind: len(examples) for kind, examples in data.fit.items()} == {"dark": 2, "bright": 2}
+    assert data.test["dark"].images.shape == (2, SIZE, SIZE, 3)
+    assert not data.test_good.masks.any()
+    assert data.test["bright"].images[data.test["bright"].masks].mean() > 200
+
+
+@pytest.mark.parametrize(
+    ("split", "complaint"),
+    [
+        ({"dark": {"fit": ["0"], "eval": ["0"]}}, "'0' is in fit and in eval"),
+        ({"dark": {"fit": ["0"], "eval": []}}, "eval is empty"),
+        ({"dark": {"fit": ["0"], "eval": ["77"]}}, "no defect image left"),
+        ({"dark": ["0"]}, "not a split"),
+    ],
+)
+def test_a_split_that_would_cheat_is_refused(root: Path, tmp_path: Path, split: dict, complaint: str) -> None:
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps(split))
+    with pytest.raises(DataError, match=complaint):
+        load_data(root, split=file, size=SIZE)
+
+
+def test_a_small_mask_does_not_vanish_when_the_picture_is_resized() -> None:
+    mask = np.zeros((256, 256), dtype=np.bool_)
+    mask[100, 100] = True
+    assert resized(np.zeros((256, 256, 3), np.uint8), mask, size=64)[1].sum() == 1
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_a_source_changes_pixels_inside_its_masks_alone(data: BenchmarkData, name: str) -> None:
+    state = torch.random.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+    made, again = (BUILT_IN[name](data, count=12, size=SIZE, seed=3) for _ in range(2))
+    assert np.array_equal(made.images, again.images)
+    assert np.array_equal(made.masks, again.masks)
+    assert made.masks.any(axis=(1, 2)).all()
+    assert torch.equal(state[0], torch.random.get_rng_state())
+    assert state[1:] == (np.random.get_state()[1].tolist(), random.getstate())  # noqa: NPY002
+    if name != "real":
+        assert len(made.images) == 12
+        surfaces = np.stack([resized(image, np.zeros(image.shape[:2], np.bool_), size=SIZE)[0] for image in data.good])
+        for image, mask in zip(made.images, made.masks, strict=True):
+            different = (surfaces.astype(int) != image).any(axis=3) & ~mask
+            assert different.sum(axis=(1, 2)).min() == 0
+
+
+def test_perfect_maps_score_one_and_constant_maps_score_chance() -> None:
+    masks = np.zeros((4, 32, 32), dtype=np.bool_)
+    masks[:, 8:16, 8:16] = True
+    good = np.zeros((4, 32, 32), dtype=np.float32)
+    perfect = score_defects({"a": masks.astype(np.float32)}, {"a": masks}, good)
+    assert perfect["a"] == pytest.approx(dict.fromkeys(SCORES, 1.0), abs=1e-3)
+    assert perfect["macro"] == perfect["a"]
+    chance = score_defects({"a": good}, {"a": masks}, good)["a"]
+    assert chance["pixel_ap"] == pytest.approx(masks.mean() / 2)
+    assert chance["image_auroc"] == 0.5
+
+
+def test_a_network_learns_what_its_pool_shows(data: BenchmarkData) -> None:
+    from anomalib_stage.plugin.networks import SegmentationLoss, build_network
+
+    pool = BUILT_IN["real"](data, count=4, size=SIZE, seed=0)
+    good = np.stack([resized(image, np.zeros(image.shape[:2], np.bool_), size=SIZE)[0] for image in data.good])
+    options = {"steps": 40, "batch_size": 8, "learning_rate": 3e-3, "device": torch.device("cpu")}
+    networks = [
+        train(
+            lambda: build_network("small_unet", encoder_name=None, encoder_weights=None),
+            SegmentationLoss(),
+            Lesson([pool], good),
+            seed=seed,
+            **options,
+        )
+        for seed in (0, 0)
+    ]
+    maps = [map_anomalies(network, data.test["bright"].images, device=torch.device("cpu")) for network in networks]
+    assert np.array_equal(maps[0], maps[1])
+    masks = data.test["bright"].masks
+    assert maps[0][masks].mean() > 2 * maps[0][~masks].mean()
+
+
+def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
+    root: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    options = {
+        "data": root,
+        "out": tmp_path,
+        "sources": ["none", "cutpaste", str(tiny_bundle_path), f"{tiny_bundle_path}+real"],
+        "seeds": (0, 1),
+        "steps": 2,
+        "pairs": 16,
+        "size": SIZE,
+        "batch_size": 4,
+        "sampling_steps": 4,
+        "device": "cpu",
+    }
+    table = benchmark(**options)
+    assert table == (tmp_path / "results.md").read_text().removesuffix("\n")
+    content = json.loads((tmp_path / "results.json").read_text())
+    assert set(content["runs"]) == set(options["sources"])
+    assert all(set(seeds) == {"0", "1"} for seeds in content["runs"].values())
+    with (tmp_path / "results.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["kind"] for row in rows} == {"dark", "bright", "macro", "self"}
+    assert cv2.imread(str(tmp_path / "results.png")) is not None
+
+    runs = sorted((tmp_path / "runs").iterdir())
+    assert len(runs) == 8
+    before = {run: run.stat().st_mtime_ns for run in runs}
+    kept = runs[0].read_text()
+    runs[0].unlink()
+    assert benchmark(**options) == table
+    assert runs[0].read_text() == kept
+    assert all(run.stat().st_mtime_ns == before[run] for run in runs[1:])
+    with pytest.raises(InputError, match="steps: 2 there, 3 here"):
+        benchmark(**{**options, "steps": 3})
+
+
+def test_tables_show_spread_and_paired_differences() -> None:
+    def run(value: float) -> dict:
+        return {name: dict.fromkeys(SCORES, value) for name in ("dark", "macro")}
+
+    runs = {"a": {0: run(0.2), 1: run(0.4)}, "b": {0: run(0.1), 1: run(0.2)}}
+    assert "| a | 0.300 ± 0.141 |" in markdown_table(runs)
+    assert paired_differences(runs, "a", "b") == pytest.approx([0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"seeds": ()}, "--seeds is empty"),
+        ({"steps": 0}, "--steps is 0"),
+        ({"pairs": 3}, "--pairs is 3"),
+        ({"size": 100}, "--size is 100"),
+        ({"batch_size": 1}, "--batch-size is 1"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_written(
+    root: Path, tmp_path: Path, change: dict, complaint: str
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match=complaint):
+        benchmark(**{"data": root, "out": out, **change})
+    assert not out.exists()
