@@ -14,6 +14,7 @@ import torch
 
 from anomalib_stage.errors import BundleError, DataError, InputError
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
+from anomalib_stage.synthesis.look import LOOK_COLUMNS
 from anomalib_stage.synthesizer import StageSynthesizer
 from anomalib_stage.training import fit as fit_module
 from anomalib_stage.training.fit import fit
@@ -146,6 +147,17 @@ def _only(folder: Path, kind: str) -> Path:
     return chosen
 
 
+def test_the_bundle_keeps_the_looks_of_what_it_learnt(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "looks.safetensors") | {"procedural": 0.0}
+    floats = StageBundle.load(fit(**arguments)).floats()
+    rows = {kind: dict(zip(LOOK_COLUMNS, floats[f"look.{kind}"].T, strict=True)) for kind in ("rust", "scratch")}
+    assert rows["rust"]["tone_r"].max() < -0.4  # level 20 on 100, of 255
+    assert rows["scratch"]["tone_r"].min() > 0.7  # level 240 on 100
+    assert rows["rust"]["contrast"].max() < 0.1
+    base = StageBundle.load(tiny_bundle_path).floats()
+    assert torch.equal(floats["look.stain"], base["look.stain"])  # not met in this training
+
+
 def test_without_a_bank_no_mask_is_kept(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     arguments = _arguments(data, tiny_bundle_path, tmp_path / "none.safetensors") | {"max_steps": 1}
     bundle = StageBundle.load(fit(**arguments, no_bank=True))
@@ -158,6 +170,17 @@ def test_a_bundle_with_a_malformed_bank_is_refused(data: Path, tiny_bundle_path:
     bundle.tensors["mask_bank.rust"] = bundle.tensors["mask_bank.rust"][:-1]
     bundle.save(tmp_path / "broken.safetensors")
     with pytest.raises(BundleError, match=r"broken\.safetensors: the bank of 'rust' is malformed"):
+        StageSynthesizer.from_pretrained(tmp_path / "broken.safetensors", device="cpu")
+
+
+@pytest.mark.parametrize("kept", [0, 7])
+def test_a_bundle_with_malformed_looks_is_refused(tiny_bundle_path: Path, tmp_path: Path, kept: int) -> None:
+    bundle = StageBundle.load(tiny_bundle_path)
+    for name in [name for name in bundle.tensors if name.startswith("look.")]:
+        table = bundle.tensors.pop(name)
+        bundle.tensors |= {name: table[:, :kept].contiguous()} if kept else {}
+    bundle.save(tmp_path / "broken.safetensors")
+    with pytest.raises(BundleError, match=r"broken\.safetensors: .*look"):
         StageSynthesizer.from_pretrained(tmp_path / "broken.safetensors", device="cpu")
 
 
