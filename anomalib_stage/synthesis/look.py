@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.float32]
 
-__all__ = ["LOOK_COLUMNS", "LookBank", "measure_looks", "place_of", "spread", "unpack_looks"]
+__all__ = ["LOOK_COLUMNS", "LookBank", "held_to_look", "measure_looks", "place_of", "spread", "unpack_looks"]
 
 LOOK_COLUMNS = ("level_r", "level_g", "level_b", "size", "tone_r", "tone_g", "tone_b", "contrast")
 """Columns of the tensor ``look.<kind>``: where the anomaly was (the surface's level in [-1, 1], the binary logarithm of
@@ -76,6 +76,28 @@ def measure_looks(latent: Tensor, mask: Tensor, surround: Tensor) -> Tensor:
     around = (change - spread(tone, like=latent)) * mask
     contrast = (around.square().sum(dim=(1, 2, 3)) / (COLOURS * pixels)).sqrt()
     return torch.cat([tone, contrast.view(-1, 1)], dim=1)
+
+
+def held_to_look(estimate: Tensor, mask: Tensor, surround: Tensor, contrast: Tensor) -> Tensor:
+    """Take out of an estimate of clean latents what the wanted look forbids: another tone, and more contrast.
+
+    A small network follows the noise that it sees, and its errors stay in the picture as clouds. What it may not decide
+    is put right in closed form: inside the mask the mean of each colour becomes that of ``surround``, and the deviation
+    around it is scaled down to ``contrast`` where it is larger.
+
+    Args:
+        estimate (Tensor): Clean latents as the network estimates them, ``(B, 3 * cells, h, w)``.
+        mask (Tensor): Anomaly mask, float in {0, 1}, same shape, not empty.
+        surround (Tensor): The surface around, in the mask changed by the wanted tone, same shape.
+        contrast (Tensor): Wanted contrast, ``(B,)``.
+
+    Returns:
+        Tensor: The estimate, changed inside the mask.
+    """
+    found = measure_looks(estimate, mask, surround)
+    around = estimate - surround - spread(found[:, :COLOURS], like=estimate)
+    share = (contrast / found[:, COLOURS].clamp_min(1e-6)).clamp_max(1.0).view(-1, 1, 1, 1)
+    return torch.where(mask > 0, surround + share * around, estimate)
 
 
 def spread(tone: Tensor, *, like: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 
+from anomalib_stage.synthesis.look import held_to_look
 from anomalib_stage.synthesis.schedule import Schedule, alignment, per_sample, window_steps
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def sample_graded(
         # AIF in x0 space, then the deterministic step
         output = denoiser(state, t, guidance=guidance, aligned=aligned, branch=branch)
         x0 = schedule.clean_estimate(output, state, t)
+        if guidance.surround is not None and guidance.contrast is not None:
+            x0 = held_to_look(x0, mask, guidance.surround, guidance.contrast)
         x0 = x0.clamp(-clip, clip) if clip else x0
         x0 = blend(aligned, x0 if share is None else torch.lerp(clean, x0, share), background)
         eps = (state - schedule.signal(t, state) * x0) / schedule.noise(t, state)

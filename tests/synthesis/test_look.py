@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.codec import PixelCodec
-from anomalib_stage.synthesis.look import LOOK_COLUMNS, LookBank, measure_looks, place_of, unpack_looks
+from anomalib_stage.synthesis.look import LOOK_COLUMNS, LookBank, held_to_look, measure_looks, place_of, unpack_looks
 from anomalib_stage.synthesis.surround import surround_fill
 
 CODEC = PixelCodec(2)
@@ -62,6 +62,21 @@ def test_a_sample_is_measured_alike_alone_and_in_a_batch() -> None:
     together = _measured(images, masks)
     alone = torch.cat([_measured(images[i : i + 1], masks[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+
+
+@given(seed=st.integers(0, 999), wanted=st.floats(0.0, 0.5), tone=st.floats(-0.5, 0.5))
+def test_an_estimate_held_to_a_look_has_its_tone_and_no_more_contrast(seed: int, wanted: float, tone: float) -> None:
+    stream = torch.Generator().manual_seed(seed)
+    estimate, clean = (torch.rand(2, 12, 16, 16, generator=stream) * 2 - 1 for _ in range(2))
+    mask = (torch.rand(2, 1, 16, 16, generator=stream) > 0.5).float().expand(-1, 12, -1, -1)
+    surround = surround_fill(clean, mask)
+    expected, contrast = surround + mask * tone, torch.full((2,), wanted)
+    held = held_to_look(estimate, mask, expected, contrast)
+    looks = measure_looks(held, mask, surround)
+    torch.testing.assert_close(looks[:, :3], torch.full((2, 3), tone), atol=1e-4, rtol=0)
+    assert bool((looks[:, 3] <= wanted + 1e-4).all())
+    assert torch.equal(torch.where(mask > 0, estimate, held), estimate)
+    torch.testing.assert_close(held_to_look(held, mask, expected, contrast), held, atol=1e-4, rtol=0)
 
 
 def _row(level: float, tone: float, size: float = 6.0) -> list[float]:
