@@ -135,7 +135,7 @@ class SegmentationNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, *, score_pixels: int) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self.score_pixels = score_pixels
 
     def logits(self, images: Tensor) -> Tensor:

@@ -24,7 +24,6 @@ from anomalib_stage.plugin.networks import SegmentationLoss, SegmentationNetwork
 from anomalib_stage.settings import Settings, checked
 
 if TYPE_CHECKING:
-    from anomalib.data import Batch
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
 __all__ = ["Segmenter"]
@@ -89,6 +88,8 @@ class Segmenter(AnomalibModule):
         >>> # Engine(callbacks=[StageAugment()], max_epochs=20).fit(model, datamodule=datamodule)
     """
 
+    model: SegmentationNetwork
+
     def __init__(
         self,
         architecture: Architecture = "unet",
@@ -134,7 +135,7 @@ class Segmenter(AnomalibModule):
         """None: the trainer is the user's."""
         return {}
 
-    def training_step(self, batch: Batch) -> Tensor:
+    def training_step(self, batch: Any) -> Tensor:  # noqa: ANN401 - anomalib's ImageBatch
         """Return the loss of a batch with images ``(B, 3, H, W)`` and masks ``(B, H, W)``.
 
         Raises:
@@ -148,7 +149,7 @@ class Segmenter(AnomalibModule):
         self.log("train_loss", loss.detach(), on_epoch=True, prog_bar=True, logger=True, batch_size=len(images))
         return loss
 
-    def validation_step(self, batch: Batch) -> Batch:
+    def validation_step(self, batch: Any) -> Any:  # noqa: ANN401 - anomalib's ImageBatch
         """Return the batch with anomaly maps and scores."""
         return batch.update(**self.model(batch.image)._asdict())
 
@@ -195,7 +196,7 @@ def _rate(step: int, *, warmup: int, last: int | None) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (step - warmup) / max(1, last - warmup)))
 
 
-def _masks(batch: Batch) -> Tensor:
+def _masks(batch: Any) -> Tensor:  # noqa: ANN401 - anomalib's ImageBatch
     """Return the masks ``(B, H, W)`` bool of a batch; images of a good batch without masks are good all over."""
     _, masks = check_known_anomalies(batch, reader="Segmenter")
     if masks is not None:
