@@ -37,7 +37,7 @@ SMALL_UNET: dict[str, Any] = {
     "stem_width": 8,
     "decoder_channels": (96, 64, 32, 24, 16),
 }
-"""Small U-Net for training from scratch on a CPU: 1 M parameters, under a third of the time of a U-Net with ResNet-18."""
+"""Small U-Net that learns from scratch on a CPU: 1 M parameters, under a third of the time of one with ResNet-18."""
 
 
 def load_smp() -> ModuleType:
