@@ -33,11 +33,11 @@ SMALL_UNET: dict[str, Any] = {
     "encoder_name": "tu-resnet18",  # with one block a stage, and a quarter to half of its widths
     "layers": (1, 1, 1, 1),
     "channels": (32, 64, 96, 128),
-    "stem_type": "deep",  # 3x3 convolutions: a 7x7 one costs more than a whole stage
+    "stem_type": "deep",  # three narrow 3x3 convolutions in place of a wide 7x7 one
     "stem_width": 8,
     "decoder_channels": (96, 64, 32, 24, 16),
 }
-"""Small U-Net for training from scratch on a CPU: 1 M parameters, a fifth of the time of a U-Net with ResNet-18."""
+"""Small U-Net that learns from scratch on a CPU: 1 M parameters, under a third of the time of one with ResNet-18."""
 
 
 def load_smp() -> ModuleType:

@@ -135,7 +135,7 @@ class Segmenter(AnomalibModule):
         """None: the trainer is the user's."""
         return {}
 
-    def training_step(self, batch: Any) -> Tensor:  # noqa: ANN401 - anomalib's batches are untyped
+    def training_step(self, batch: Any) -> Tensor:  # noqa: ANN401 - anomalib's ImageBatch
         """Return the loss of a batch with images ``(B, 3, H, W)`` and masks ``(B, H, W)``.
 
         Raises:
@@ -149,7 +149,7 @@ class Segmenter(AnomalibModule):
         self.log("train_loss", loss.detach(), on_epoch=True, prog_bar=True, logger=True, batch_size=len(images))
         return loss
 
-    def validation_step(self, batch: Any) -> Any:  # noqa: ANN401
+    def validation_step(self, batch: Any) -> Any:  # noqa: ANN401 - anomalib's ImageBatch
         """Return the batch with anomaly maps and scores."""
         return batch.update(**self.model(batch.image)._asdict())
 
@@ -196,7 +196,7 @@ def _rate(step: int, *, warmup: int, last: int | None) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (step - warmup) / max(1, last - warmup)))
 
 
-def _masks(batch: Any) -> Tensor:  # noqa: ANN401
+def _masks(batch: Any) -> Tensor:  # noqa: ANN401 - anomalib's ImageBatch
     """Return the masks ``(B, H, W)`` bool of a batch; images of a good batch without masks are good all over."""
     _, masks = check_known_anomalies(batch, reader="Segmenter")
     if masks is not None:

@@ -23,6 +23,7 @@ from tests.plugin.conftest import Batch, good_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 ENCODERS = {"small_unet": None, "unet": "resnet18", "segformer": "mit_b0", "upernet": "resnet18"}
 
@@ -103,6 +104,20 @@ def test_the_score_is_the_mean_of_the_highest_pixels(pixels: int, score: float) 
 
 def test_the_small_network_is_small() -> None:
     assert sum(parameter.numel() for parameter in segmenter().parameters()) < 1.1e6
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the exporter, in plenty
+def test_onnx_finds_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    reference = pytest.importorskip("onnx.reference")
+    model, images = segmenter(pre_processor=False).eval(), torch.randn(1, 3, 24, 40)
+    run = reference.ReferenceEvaluator(str(model.to_onnx(tmp_path, input_size=(24, 40))))
+    score, _, anomaly_map, _ = run.run(None, {"input": images.numpy()})
+    with torch.no_grad():
+        own = model(images)
+    assert torch.allclose(torch.from_numpy(anomaly_map), own.anomaly_map, atol=1e-5)
+    assert torch.allclose(torch.from_numpy(score), own.pred_score, atol=1e-5)
 
 
 # -- loss and training ------------------------------------------------------------------------------------------------
