@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.bank import bounding_box, edge_points
 
 if TYPE_CHECKING:
@@ -52,7 +53,16 @@ def draw_from_bank(
 
     Returns:
         NDArray[np.bool_]: ``(H, W)``, not empty, on the object.
+
+    Raises:
+        InputError: If there is no mask to draw from, or the object is empty or of another size than the image.
     """
+    if not masks:
+        msg = "the bank has no mask of this kind; give at least one, or draw a shape"
+        raise InputError(msg)
+    if foreground is not None and (foreground.shape != tuple(size) or not foreground.any()):
+        msg = f"the foreground has shape {foreground.shape} and {int(foreground.sum())} pixels; it must be of shape "
+        raise InputError(msg + f"{tuple(size)}, the size of the image, with at least one pixel")
     allowed = np.ones(size, dtype=np.bool_) if foreground is None else foreground
     entry = masks[int(rng.integers(len(masks)))]
     box = bounding_box(allowed)
