@@ -48,7 +48,7 @@ class Set:
     records: list[PairRecord]
 
     def pairs(self) -> Iterator[tuple[PairRecord, np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield record, source, synthetic image ``(H, W, 3)`` and mask ``(H, W)`` of every pair, read from the files."""
+        """Yield record, source, synthetic image ``(H, W, 3)`` and mask ``(H, W)`` of every pair, as filed."""
         for record in self.records:
             if record.image is not None:
                 before, after = _pixels(self.good / record.source), _pixels(self.out / record.image)
