@@ -164,10 +164,10 @@ def _varied(cells: Bools, *, length: float, turn: float, flip: bool, rng: np.ran
     scale = length / max(cells.shape)
     side = math.ceil(math.hypot(*cells.shape) * scale) + 5
     picture = np.pad((cells[:, ::-1] if flip else cells).astype(np.float32), 1)
-    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32) - (side - 1) / 2
+    steps = np.arange(side, dtype=np.float32) - (side - 1) / 2
     bend = cv2.resize(rng.standard_normal((4, 4, 2)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     for amount in (0.04 * length, 0.0):
-        y, x = rows + amount * bend[..., 0], columns + amount * bend[..., 1]
+        y, x = steps[:, None] + amount * bend[..., 0], steps + amount * bend[..., 1]
         back_x = (math.cos(turn) * x + math.sin(turn) * y) / scale + (picture.shape[1] - 1) / 2
         back_y = (-math.sin(turn) * x + math.cos(turn) * y) / scale + (picture.shape[0] - 1) / 2
         if scale < 1.0:
