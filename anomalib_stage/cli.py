@@ -92,6 +92,7 @@ def preview(
     *,
     data: Path,
     out: Path,
+    html: Path | None = None,
     weights: str = "default",
     defects: list[str] | None = None,
     count: int = 8,
@@ -102,14 +103,15 @@ def preview(
     device: str = "auto",
     size: int | None = None,
 ) -> None:
-    """Write a PNG grid of what a bundle paints: clean, mask, synthetic, difference x4, zoom.
+    """Show what a bundle paints, as a PNG grid and a page: clean, mask, synthetic, difference x4, zoom.
 
     Args:
         data: Folder of good images (searched recursively), or a data set root with train/good.
-        out: PNG to write.
+        out: PNG grid to write.
+        html: Page to write too, one file: flip between clean and synthetic, filter by kind, histograms, settings.
         weights: "default" or a bundle file.
         defects: Kinds to paint in turn, one or more ("good" too); all kinds of the bundle if not given.
-        count: Rows of the grid.
+        count: Images to paint, spread over the folder.
         seed: Base seed.
         steps: Sampling steps, 4 to 1000.
         strength: Weakest and strongest anomaly, each in (0, 1].
@@ -123,6 +125,7 @@ def preview(
         run(
             data=data,
             out=out,
+            html=html,
             weights=weights,
             defects=defects,
             count=count,
@@ -134,6 +137,8 @@ def preview(
             size=size,
         )
     )
+    if html is not None:
+        print(html)
 
 
 def fit(

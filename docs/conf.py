@@ -8,4 +8,5 @@ project = "anomalib-stage"
 author = "The anomalib-stage authors"
 release = __version__
 extensions = ["myst_parser"]
+myst_heading_anchors = 2
 exclude_patterns = ["_build"]

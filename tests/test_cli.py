@@ -231,6 +231,24 @@ def test_preview_prints_the_path_of_the_grid(
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
+def test_preview_writes_a_page_beside_the_grid(
+    good_folder: Path, tiny_bundle_path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out, html = tmp_path / "grid.png", tmp_path / "pages" / "page.html"
+    options = ["--data", good_folder, "--out", out, "--html", html, "--weights", tiny_bundle_path, "--count=1"]
+    assert main(["preview", *map(str, options), "--steps=4"]) == 0
+    assert capfd.readouterr().out == f"{out}\n{html}\n"
+    assert html.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_preview_refuses_a_page_of_another_kind(
+    good_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--data", good_folder, "--out", tmp_path / "grid.png", "--html", tmp_path / "page.pdf"]
+    assert main(["preview", *map(str, options)]) == 2
+    assert "page.pdf must be a .html file" in sentence(capsys.readouterr())
+
+
 def test_inspect_prints_the_manifest_as_rows(
     tiny_bundle_path: Path, tiny_bundle: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

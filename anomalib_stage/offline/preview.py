@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""``anomalib-stage preview``: a picture grid of what a bundle paints into given images."""
+"""``anomalib-stage preview``: what a bundle paints into given images, as a picture grid and as a page."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
-import torch
 
+from anomalib_stage import __version__
 from anomalib_stage.errors import InputError
 from anomalib_stage.images import encode_png, find_images, read_image, write_file
+from anomalib_stage.offline.page import preview_page
 from anomalib_stage.offline.plan import images_root, load_good
+from anomalib_stage.offline.rows import PreviewRow, paint_rows
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, checked
 from anomalib_stage.sheets import GOOD_COLOUR, RED, difference, outlined, sheet
-from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE, Region, crop, region_around
+from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 from anomalib_stage.synthesizer import StageSynthesizer
 
 if TYPE_CHECKING:
@@ -29,12 +31,14 @@ __all__ = ["preview", "preview_grid"]
 
 TITLES = ("clean", "mask", "synthetic", "difference x4", "zoom")
 CELL = 256
+PAGE_SUFFIXES = (".html", ".htm")
 
 
 def preview(
     *,
     data: Path,
     out: Path,
+    html: Path | None = None,
     weights: str = "default",
     defects: Sequence[str] | None = None,
     count: int = 8,
@@ -45,14 +49,19 @@ def preview(
     device: str = "auto",
     size: int | None = None,
 ) -> Path:
-    """Paint anomalies into some good images and write a PNG grid: clean, mask, synthetic, difference x4, zoom.
+    """Paint anomalies into some good images and show them: clean, mask, synthetic, difference x4, zoom.
+
+    The grid and the page show the same pairs, which are painted once. The same arguments, weights and versions give the
+    same files, byte for byte.
 
     Args:
         data (Path): Folder of good images (searched recursively), or a data set root with ``train/good``.
-        out (Path): PNG to write.
+        out (Path): PNG grid to write.
+        html (Path | None): Page to write too: one self-contained file with the pairs, histograms of mask size and
+            visibility, the settings and the bundle card.
         weights (str): ``default`` or a bundle file.
         defects (Sequence[str] | None): Kinds to paint in turn (also ``good``); None: every kind of the bundle in turn.
-        count (int): Rows of the grid.
+        count (int): Images to paint, spread over the folder.
         seed (int): Base seed.
         steps (int): Sampling steps, 4 to 1000.
         strength (tuple[float, float]): Weakest and strongest anomaly, in (0, 1].
@@ -61,12 +70,12 @@ def preview(
         size (int | None): Resize images to this side in pixels first; None: as they are.
 
     Returns:
-        Path: The PNG.
+        Path: The PNG grid.
 
     Raises:
         StageError: If an argument, image or bundle cannot be used; the message says which.
     """
-    _check_arguments(out, count=count, size=size)
+    _check_arguments(out, html=html, count=count, size=size)
     settings = checked(
         SynthesisSettings,
         sampler=checked(SamplerSettings, steps=steps),
@@ -80,18 +89,44 @@ def preview(
     images = [_resized(read_image(path), size) if size else load_good(path)[0] for path in chosen]
     synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
     kinds = list(defects) if defects else list(synthesizer.kinds)
-    seeds = [derive_seed(seed, path.relative_to(root).as_posix(), i) for i, path in enumerate(chosen)]
-    grid = preview_grid(synthesizer, images, defects=[kinds[i % len(kinds)] for i in range(count)], seeds=seeds)
-    write_file(out, encode_png(grid))
+    names = [path.relative_to(root).as_posix() for path in chosen]
+    rows = paint_rows(
+        synthesizer,
+        images,
+        defects=[kinds[i % len(kinds)] for i in range(count)],
+        seeds=[derive_seed(seed, name, i) for i, name in enumerate(names)],
+    )
+    page = ""
+    if html is not None:
+        page = preview_page(
+            rows,
+            names=names,
+            settings={
+                "data": data,
+                "seed": seed,
+                "size": f"{size} px" if size else "as it is",
+                "device": synthesizer.device,
+                **settings.model_dump(),
+                "anomalib-stage": __version__,
+            },
+            card=synthesizer.bundle.describe(),
+            min_visibility=settings.gate.min_visibility,
+        )
+    write_file(out, encode_png(_grid(rows)))
+    if html is not None:
+        write_file(html, page.encode())
     return out
 
 
-def _check_arguments(out: Path, *, count: int, size: int | None) -> None:
+def _check_arguments(out: Path, *, html: Path | None, count: int, size: int | None) -> None:
     if count < 1 or (size is not None and size < MIN_IMAGE_SIDE):
         msg = f"--count is {count} and --size {size}; count must be at least 1, size at least {MIN_IMAGE_SIDE} px"
         raise InputError(msg)
     if out.suffix.lower() != ".png":
         msg = f"--out {out} must be a .png file"
+        raise InputError(msg)
+    if html is not None and html.suffix.lower() not in PAGE_SUFFIXES:
+        msg = f"--html {html} must be a .html file"
         raise InputError(msg)
 
 
@@ -117,28 +152,24 @@ def preview_grid(
     Returns:
         NDArray[np.uint8]: RGB picture, one row for each image.
     """
-    rows = [
-        _row(synthesizer, image, kind=kind, seed=seed) for image, kind, seed in zip(images, defects, seeds, strict=True)
-    ]
-    return sheet(rows, titles=TITLES)
+    return _grid(paint_rows(synthesizer, images, defects=defects, seeds=seeds))
 
 
-def _row(synthesizer: StageSynthesizer, image: NDArray[np.uint8], *, kind: str, seed: int) -> list[NDArray[np.uint8]]:
-    batch = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255.0
-    pair = synthesizer(batch, defects=kind, seeds=[seed])
-    after = (pair.image[0] * 255.0).round().byte()
-    touched = pair.painted[0, 0].numpy()
-    region = region_around(touched, margin=8) if touched.any() else Region(0, 0, *touched.shape)
-    zoom = crop(after, region).permute(1, 2, 0).numpy()
-    painted = after.permute(1, 2, 0).numpy()
-    colour = RED if bool(pair.label[0]) else GOOD_COLOUR
-    name = f"{kind}: nothing visible" if bool(pair.rejected[0]) else kind
-    cells = [_fitted(cell) for cell in (image, painted, difference(image, painted), zoom)]
-    large = cv2.resize(touched.astype(np.uint8), cells[0].shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
-    masked = outlined(cells[0], large, colour=colour)
+def _grid(rows: Sequence[PreviewRow]) -> NDArray[np.uint8]:
+    return sheet([_cells(row) for row in rows], titles=TITLES)
+
+
+def _cells(row: PreviewRow) -> list[NDArray[np.uint8]]:
+    clean, synthetic, changed, zoom = (
+        _fitted(cell) for cell in (row.before, row.after, difference(row.before, row.after), row.closer[1])
+    )
+    colour = GOOD_COLOUR if row.outcome == "good" or row.rejected else RED
+    name = f"{row.kind}: nothing visible" if row.rejected else row.kind
+    large = cv2.resize(row.painted.astype(np.uint8), clean.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+    masked = outlined(clean, large, colour=colour)
     masked[:22, : 12 + 9 * len(name)] = 0  # the name must be readable on any surface
     cv2.putText(masked, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
-    return [_squared(cell) for cell in (cells[0], masked, cells[1], cells[2], cells[3])]
+    return [_squared(cell) for cell in (clean, masked, synthetic, changed, zoom)]
 
 
 def _fitted(cell: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -41,10 +41,13 @@ MAX_ROUGHNESS = 2.5
 
 CONTRAST = (1.5, 3.0)
 """Least distance of the object's median from the ground, in units of the threshold between them; and the distance below
-which its outline must be sharp."""
+which its ground must be even and its outline sharp."""
 
 MIN_SHARPNESS = 0.6
 """Least median step across the outline within 5 cells, as a share of that distance: shading and patina are softer."""
+
+MAX_CUT = 0.04
+"""Largest share of the border strip that the object covers: what the frame cuts is a piece of a pattern."""
 
 MIN_SOLID = 0.6
 """Least share of the object that is left when everything thinner than 5 % of the picture is taken away."""
@@ -58,7 +61,8 @@ def estimate_foreground(image: NDArray[np.uint8] | Floats) -> Bools:
 
     The ground is a quadratic surface in CIE Lab, fitted robustly to a strip along the border; the object is what lies
     away from it. The picture counts as a texture, all object, if the strip is rough or is not one ground, or if what
-    stands out is faint, is thin everywhere (conductors, fibres), or leaves no ground that reaches the border.
+    stands out is faint, is thin everywhere (fibres), is cut by the frame (conductors), or leaves no ground that reaches
+    the border.
 
     Args:
         image (NDArray): ``(H, W, 3)`` RGB, uint8 or float32 in [0, 1].
@@ -112,9 +116,10 @@ def _object(lab: Floats) -> Bools | None:
     threshold = max(NOTICEABLE, 4.0 * roughness)
     found = _cleaned(distance > threshold, distance=distance, threshold=threshold)
     share = float(found.mean())
-    if not AREA[0] <= share <= AREA[1] or not _stands_out(found, distance=distance, threshold=threshold):
+    if not AREA[0] <= share <= AREA[1] or float(found[ring].mean()) > MAX_CUT:
         return None
-    return found if _is_solid(found) and _one_ground(~found, ring) else None
+    stands_out = _stands_out(found, distance=distance, threshold=threshold)
+    return found if stands_out and _is_solid(found) and _one_ground(~found, ring) else None
 
 
 def _fit_ground(lab: Floats, ring: Bools) -> tuple[Floats, float, float]:
@@ -189,7 +194,7 @@ def _small_holes(solid: Bools, *, distance: Floats, threshold: float) -> Bools:
 
 
 def _stands_out(found: Bools, *, distance: Floats, threshold: float) -> bool:
-    """Say whether the object differs from the ground enough, or a little less and with a sharp outline."""
+    """Say whether the object differs enough from the ground; from an even one by less, if its outline is sharp."""
     contrast = float(np.median(distance[found]))
     if contrast < CONTRAST[0] * threshold:
         return False
@@ -197,7 +202,7 @@ def _stands_out(found: Bools, *, distance: Floats, threshold: float) -> bool:
     step = cv2.dilate(distance, square) - cv2.erode(distance, square)
     outline = found & (cv2.erode(found.astype(np.uint8), np.ones((3, 3), dtype=np.uint8), borderValue=1) == 0)
     sharp = bool(outline.any()) and float(np.median(step[outline])) >= MIN_SHARPNESS * contrast
-    return sharp or contrast >= CONTRAST[1] * threshold
+    return (sharp and threshold == NOTICEABLE) or contrast >= CONTRAST[1] * threshold
 
 
 def _is_solid(found: Bools) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.bank import bounding_box, edge_points
 
 if TYPE_CHECKING:
@@ -52,7 +53,16 @@ def draw_from_bank(
 
     Returns:
         NDArray[np.bool_]: ``(H, W)``, not empty, on the object.
+
+    Raises:
+        InputError: If there is no mask to draw from, or the object is empty or of another size than the image.
     """
+    if not masks:
+        msg = "the bank has no mask of this kind; give at least one, or draw a shape"
+        raise InputError(msg)
+    if foreground is not None and (foreground.shape != tuple(size) or not foreground.any()):
+        msg = f"the foreground has shape {foreground.shape} and {int(foreground.sum())} pixels; it must be of shape "
+        raise InputError(msg + f"{tuple(size)}, the size of the image, with at least one pixel")
     allowed = np.ones(size, dtype=np.bool_) if foreground is None else foreground
     entry = masks[int(rng.integers(len(masks)))]
     box = bounding_box(allowed)
@@ -154,10 +164,10 @@ def _varied(cells: Bools, *, length: float, turn: float, flip: bool, rng: np.ran
     scale = length / max(cells.shape)
     side = math.ceil(math.hypot(*cells.shape) * scale) + 5
     picture = np.pad((cells[:, ::-1] if flip else cells).astype(np.float32), 1)
-    rows, columns = np.mgrid[0:side, 0:side].astype(np.float32) - (side - 1) / 2
+    steps = np.arange(side, dtype=np.float32) - (side - 1) / 2
     bend = cv2.resize(rng.standard_normal((4, 4, 2)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     for amount in (0.04 * length, 0.0):
-        y, x = rows + amount * bend[..., 0], columns + amount * bend[..., 1]
+        y, x = steps[:, None] + amount * bend[..., 0], steps + amount * bend[..., 1]
         back_x = (math.cos(turn) * x + math.sin(turn) * y) / scale + (picture.shape[1] - 1) / 2
         back_y = (-math.sin(turn) * x + math.cos(turn) * y) / scale + (picture.shape[0] - 1) / 2
         if scale < 1.0:

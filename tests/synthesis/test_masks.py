@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.masks import SHAPES, draw_extent, draw_mask
 
 shapes = st.sampled_from(sorted(SHAPES))
-sides = st.integers(32, 600)
+sides = st.integers(32, 300) | st.integers(300, 2048)
 seeds = st.integers(0, 2**32 - 1)
 examples = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -43,6 +44,31 @@ def test_mask_is_a_non_empty_bool_array_of_the_images_size(
     assert mask.shape == (height, width)
     assert mask.dtype == np.bool_
     assert mask.any()
+
+
+@examples
+@given(shape=shapes, height=sides, width=sides, extent=st.floats(1.0, 800.0), seed=seeds, parts=st.integers(1, 4))
+def test_mask_stays_on_objects_in_images_of_any_size(
+    shape: str, height: int, width: int, extent: float, seed: int, parts: int
+) -> None:
+    rng = stream(seed)
+    objects = np.zeros((height, width), np.uint8)
+    for _ in range(parts):
+        centre = (int(rng.integers(width)), int(rng.integers(height)))
+        axes = (int(rng.integers(1, width)), int(rng.integers(1, height)))
+        cv2.ellipse(objects, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1, int(rng.choice([-1, 2])))
+    allowed = objects > 0
+    allowed[centre[1], centre[0]] = True
+
+    first, second = (
+        draw_mask(shape, (height, width), extent=extent, rng=stream(seed), allowed=allowed) for _ in range(2)
+    )
+
+    assert first.dtype == np.bool_
+    assert first.shape == (height, width)
+    assert first.any()
+    assert not (first & ~allowed).any()
+    assert np.array_equal(first, second)
 
 
 @examples

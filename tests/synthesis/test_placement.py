@@ -54,7 +54,7 @@ def chips() -> list[BankMask]:
     return bites
 
 
-@settings(max_examples=60)
+@settings(max_examples=40, deadline=None)
 @given(
     name=st.sampled_from(sorted(BANKS)),
     seed=st.integers(0, 10_000),
@@ -76,6 +76,74 @@ def test_a_drawn_mask_is_on_the_object_whole_and_repeatable(
     assert np.array_equal(first, again)
     assert foreground is None or not (first & ~foreground).any()
     assert parts(first) <= max(parts(mask.cells) for mask in BANKS[name])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(sorted(BANKS)),
+    seed=st.integers(0, 10_000),
+    height=st.integers(32, 128) | st.integers(128, 2048),
+    width=st.integers(32, 128) | st.integers(128, 2048),
+    kind=st.sampled_from(["everywhere", "pixel", "line", "frame", "specks"]),
+)
+def test_masks_stay_whole_on_objects_of_any_form_and_size(
+    name: str, seed: int, height: int, width: int, kind: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    foreground = np.zeros((height, width), np.bool_)
+    if kind == "everywhere":
+        foreground[:] = True
+    elif kind == "line":
+        foreground[int(rng.integers(height))] = True
+    elif kind == "frame":
+        foreground[[0, -1]] = foreground[:, [0, -1]] = True
+    elif kind == "specks":
+        foreground.flat[rng.choice(foreground.size, 40, replace=False)] = True
+    else:
+        foreground[int(rng.integers(height)), int(rng.integers(width))] = True
+    first, again = (
+        draw_from_bank(BANKS[name], (height, width), foreground=foreground, rng=np.random.default_rng(seed))
+        for _ in range(2)
+    )
+    assert first.dtype == np.bool_
+    assert first.shape == (height, width)
+    assert first.any()
+    assert not (first & ~foreground).any()
+    assert parts(first) <= max(parts(mask.cells) for mask in BANKS[name])
+    assert np.array_equal(first, again)
+
+
+cells_of = st.integers(1, 24).flatmap(
+    lambda rows: st.integers(1, 24).flatmap(
+        lambda columns: st.lists(st.booleans(), min_size=rows * columns, max_size=rows * columns).map(
+            lambda bits: np.array(bits).reshape(rows, columns)
+        )
+    )
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells=cells_of.filter(lambda cells: bool(cells.any())), seed=st.integers(0, 10_000), side=st.integers(32, 400))
+def test_no_mask_whatever_its_cells_comes_out_empty_or_in_more_parts(cells: np.ndarray, seed: int, side: int) -> None:
+    mask = np.zeros(SIZE, np.bool_)
+    mask[30 : 30 + cells.shape[0], 40 : 40 + cells.shape[1]] = cells
+    entry = measure_mask(mask, EVERYWHERE)
+    drawn = draw_from_bank([entry], (side, side), foreground=None, rng=np.random.default_rng(seed))
+    assert drawn.any()
+    assert parts(drawn) <= parts(cells)
+
+
+@pytest.mark.parametrize(
+    ("masks", "foreground", "words"),
+    [
+        ([], None, "has no mask"),
+        (BLOBS, np.zeros(SIZE, np.bool_), "0 pixels"),
+        (BLOBS, np.ones((8, 8), np.bool_), "the size of the image"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(masks: list[BankMask], foreground: np.ndarray, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        draw_from_bank(masks, SIZE, foreground=foreground, rng=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("side", [700, 2048])
