@@ -44,6 +44,8 @@ class Job:
         seed (int): Seed of the noise.
         strength (float): How far it leaves the clean surface, in (0, 1].
         attempt (int): 0, or the number of the fresh noise after a picture that could not be used.
+        foreground (Tensor | None): Where the object is, ``(1, H, W)`` bool on the CPU: the anomaly is laid on its
+            surface, not on what lies beside it; None: everywhere.
     """
 
     image: Tensor
@@ -52,6 +54,7 @@ class Job:
     seed: int
     strength: float = 1.0
     attempt: int = 0
+    foreground: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,9 @@ class RegionPainter:
         pixels = pixels.as_subclass(torch.Tensor)
         inside = torch.stack([crop(job.mask, region) for job, region in cuts]).to(self.device)
         clean, hole = self._codec.encode(pixels), self._codec.encode_mask(inside)
-        painted = self._codec.decode(self._sample(self._guidance(clean, hole, jobs), jobs))
+        unknown = torch.stack([_unknown(job, region) for job, region in cuts]).to(self.device)
+        surround = torch.where(hole > 0, surround_fill(clean, self._codec.encode_mask(unknown)), clean)
+        painted = self._codec.decode(self._sample(self._guidance(clean, hole, surround, jobs), jobs))
         # a grey camera makes grey defects: three equal channels stay equal
         grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
         painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
@@ -122,9 +127,8 @@ class RegionPainter:
         numbers = torch.stack([seen.score, seen.agreement]).tolist()
         return [Patch(*row) for row in zip(regions, painted, *numbers, seen.seen, strict=True)]
 
-    def _guidance(self, clean: Tensor, hole: Tensor, jobs: Sequence[Job]) -> Guidance:
+    def _guidance(self, clean: Tensor, hole: Tensor, surround: Tensor, jobs: Sequence[Job]) -> Guidance:
         """Say what to paint: kinds, and a look that suits the surface, drawn from each job's seed."""
-        surround = surround_fill(clean, hole)
         places = place_of(surround, hole).cpu().numpy()
         looks = np.stack(
             [
@@ -134,7 +138,7 @@ class RegionPainter:
         )
         wanted = torch.from_numpy(looks).to(clean.device)
         conditions = self._network.condition([job.kind for job in jobs])
-        surround = surround + hole * spread(wanted[:, :3], like=clean)
+        surround = (surround + hole * spread(wanted[:, :3], like=clean)).clamp(-1.0, 1.0)
         return Guidance(clean, hole, conditions, surround=surround, contrast=wanted[:, 3])
 
     def _sample(self, guidance: Guidance, jobs: Sequence[Job]) -> Tensor:
@@ -162,6 +166,15 @@ class RegionPainter:
                 normal=lambda wanted: standard_normal(wanted[1:], streams).to(self.device),
                 windows=sampler.windows,
             )
+
+
+def _unknown(job: Job, region: Region) -> Tensor:
+    """Pixels of a region that say nothing about the surface under the mask: the mask, and what is not the object."""
+    inside = crop(job.mask, region)
+    if job.foreground is None:
+        return inside
+    beside = inside | ~crop(job.foreground, region)
+    return inside if bool(beside.all()) else beside
 
 
 def load_looks(bundle: StageBundle) -> LookBank:

@@ -149,7 +149,7 @@ class StageSynthesizer:
                 i: self._draw(kinds[i], per_sample[i], images, allowed[i], attempt // 2) if given is None else given[i]
                 for i in waiting
             }
-            jobs = [self._job(images[i], drawn[i], kinds[i], per_sample[i], attempt) for i in waiting]
+            jobs = [self._job(images[i], drawn[i], kinds[i], per_sample[i], attempt, allowed[i]) for i in waiting]
             waiting = [
                 i
                 for i, job, patch in zip(waiting, jobs, self._painter.paint(jobs), strict=True)
@@ -195,10 +195,14 @@ class StageSynthesizer:
     def _draw(self, kind: str, seed: int, images: Tensor, allowed: NDArray[np.bool_] | None, turn: int) -> Tensor:
         return self._drawer.draw(kind, seed, size=(images.shape[2], images.shape[3]), allowed=allowed, turn=turn)
 
-    def _job(self, image: Tensor, mask: Tensor, kind: str, seed: int, attempt: int) -> Job:
+    def _job(
+        self, image: Tensor, mask: Tensor, kind: str, seed: int, attempt: int, allowed: NDArray[np.bool_] | None
+    ) -> Job:
         weakest, strongest = self.settings.strength
         strength = float(numpy_generator(seed, "strength").uniform(weakest, strongest))
-        return Job(image, mask, kind, seed, strength=1.0 if kind == GOOD else strength, attempt=attempt)
+        foreground = None if allowed is None else torch.from_numpy(allowed)[None]
+        strength = 1.0 if kind == GOOD else strength
+        return Job(image, mask, kind, seed, strength=strength, attempt=attempt, foreground=foreground)
 
     def _accept(self, work: _Work, i: int, job: Job, patch: Patch) -> bool:
         """Take over a picture, unless it is an anomaly that nobody would see."""

@@ -17,7 +17,7 @@ from anomalib_stage.weights.manifest import KindSpec
 
 TINY_KINDS = {"scratch": ("scratch",), "hole": ("blob", "spots"), "stain": ("perlin", "edge_chip"), "good": ("blob",)}
 TINY_CONFIG = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
-TINY_LOOKS = [[0.0, 0.0, 0.0, 6.0, -0.8, -0.8, -0.8, 0.1], [0.0, 0.0, 0.0, 6.0, 0.7, 0.6, 0.5, 0.2]]
+TINY_LOOKS = [[0.0, 0.0, 0.0, 6.0, -2.0, -0.8, -0.8, -0.8, 0.1], [0.0, 0.0, 0.0, 6.0, -2.0, 0.7, 0.6, 0.5, 0.2]]
 
 
 def make_tiny_bundle() -> StageBundle:

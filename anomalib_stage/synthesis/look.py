@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from anomalib_stage.errors import InputError
 
@@ -27,36 +28,44 @@ if TYPE_CHECKING:
 
 __all__ = ["LOOK_COLUMNS", "LookBank", "held_to_look", "measure_looks", "place_of", "spread", "unpack_looks"]
 
-LOOK_COLUMNS = ("level_r", "level_g", "level_b", "size", "tone_r", "tone_g", "tone_b", "contrast")
-"""Columns of the tensor ``look.<kind>``: where the anomaly was (the surface's level in [-1, 1], the binary logarithm of
-the mask's pixels), and how it looked (mean change of each colour, deviation around it; both in latent units, where the
-full range of a pixel is 2)."""
+LOOK_COLUMNS = ("level_r", "level_g", "level_b", "size", "unrest", "tone_r", "tone_g", "tone_b", "contrast")
+"""Columns of the tensor ``look.<kind>``: where the anomaly was (the surface's level in [-1, 1], binary logarithms of
+the mask's pixels and of the surface's unrest), and how it looked (mean change of each colour, deviation around it; both
+in latent units, where the full range of a pixel is 2)."""
 
-PLACE = 4
+PLACE = 5
 """How many columns describe the place."""
 
-NEAR = np.array([0.12, 0.12, 0.12, 1.0], dtype=np.float32)
+NEAR = np.array([0.12, 0.12, 0.12, 1.0, 0.5], dtype=np.float32)
 """Deviation within which places count as alike."""
 
 JITTER = (0.12, 0.02)
 """Relative and absolute deviation of a drawn look from the measured one."""
 
 COLOURS = 3
+SMOOTH = 5
+"""Side in cells of the window that the surface's unrest is measured against."""
+FAINTEST = 0.01
+"""Unrest below this does not count."""
 
 
 def place_of(surround: Tensor, mask: Tensor) -> Tensor:
-    """Describe where an anomaly lies, ``(B, 4)``: the surface's level in each colour, and the mask's size.
+    """Describe where an anomaly lies: the surface's level in each colour, the mask's size, and the surface's unrest.
 
     Args:
-        surround (Tensor): Latents whose hole is filled (:func:`~anomalib_stage.synthesis.noise.surround_fill`),
+        surround (Tensor): Latents whose hole is filled (:func:`~anomalib_stage.synthesis.surround.surround_fill`),
             ``(B, 3 * cells, h, w)``, all cells of a colour side by side.
         mask (Tensor): Anomaly mask, float in {0, 1}, same shape, not empty.
 
     Returns:
-        Tensor: float32, the first four of :data:`LOOK_COLUMNS`.
+        Tensor: ``(B, 5)`` float32, the first five of :data:`LOOK_COLUMNS`.
     """
     pixels = _pixels(mask)
-    return torch.cat([_mean(surround, mask, pixels), pixels.log2().view(-1, 1)], dim=1)
+    padded = F.pad(surround, (SMOOTH // 2,) * 4, mode="replicate")
+    outside = 1.0 - mask
+    fine = ((surround - F.avg_pool2d(padded, SMOOTH, stride=1)) * outside).square().flatten(1).sum(dim=1)
+    unrest = (fine / outside.flatten(1).sum(dim=1).clamp_min(1.0)).sqrt().clamp_min(FAINTEST)
+    return torch.cat([_mean(surround, mask, pixels), torch.stack([pixels, unrest], dim=1).log2()], dim=1)
 
 
 def measure_looks(latent: Tensor, mask: Tensor, surround: Tensor) -> Tensor:
@@ -83,7 +92,8 @@ def held_to_look(estimate: Tensor, mask: Tensor, surround: Tensor, contrast: Ten
 
     A small network follows the noise that it sees, and its errors stay in the picture as clouds. What it may not decide
     is put right in closed form: inside the mask the mean of each colour becomes that of ``surround``, and the deviation
-    around it is scaled down to ``contrast`` where it is larger.
+    from ``surround`` is scaled down where it is larger than ``contrast`` and the surround's own deviation allow: where
+    a mask lies on two materials, the surround runs from one to the other, and what is painted need not.
 
     Args:
         estimate (Tensor): Clean latents as the network estimates them, ``(B, 3 * cells, h, w)``.
@@ -96,7 +106,9 @@ def held_to_look(estimate: Tensor, mask: Tensor, surround: Tensor, contrast: Ten
     """
     found = measure_looks(estimate, mask, surround)
     around = estimate - surround - spread(found[:, :COLOURS], like=estimate)
-    share = (contrast / found[:, COLOURS].clamp_min(1e-6)).clamp_max(1.0).view(-1, 1, 1, 1)
+    uneven = measure_looks(surround, mask, torch.zeros_like(surround))[:, COLOURS]
+    allowed = (contrast.square() + uneven.square()).sqrt()
+    share = (allowed / found[:, COLOURS].clamp_min(1e-6)).clamp_max(1.0).view(-1, 1, 1, 1)
     return torch.where(mask > 0, surround + share * around, estimate)
 
 
@@ -119,7 +131,7 @@ class LookBank:
     """Looks measured in training, to draw from.
 
     Args:
-        rows (Mapping[str, NDArray[np.float32]]): For each kind ``(n, 8)`` rows of :data:`LOOK_COLUMNS`. A kind
+        rows (Mapping[str, NDArray[np.float32]]): For each kind ``(n, 9)`` rows of :data:`LOOK_COLUMNS`. A kind
             without rows takes those of all kinds.
 
     Raises:
@@ -138,7 +150,7 @@ class LookBank:
 
         Args:
             kind (str): Defect kind.
-            place (NDArray[Any]): Where it will lie, ``(4,)``, see :func:`place_of`.
+            place (NDArray[Any]): Where it will lie, ``(5,)``, see :func:`place_of`.
             rng (np.random.Generator): Stream that every draw comes from.
 
         Returns:

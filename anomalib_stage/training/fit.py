@@ -261,6 +261,8 @@ def _run(
     """Train; an interruption leaves as KeyboardInterrupt (Lightning turns it into an exit of the process)."""
     try:
         trainer.fit(module, loader, held_out, ckpt_path=checkpoint)
+        if not trainer.interrupted:
+            trainer.validate(module, held_out, verbose=False)  # the weights that are kept
     except SystemExit as stop:
         if not trainer.interrupted:
             raise

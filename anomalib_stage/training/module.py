@@ -73,7 +73,7 @@ class GradedDiffusion(LightningModule):
         return Guidance(latent, mask, conditions[batch["kind"]], surround=surround, contrast=looks[:, 3])
 
     def looks(self, batch: dict[str, Tensor]) -> Tensor:
-        """Places and looks of a batch's anomalies, ``(B, 8)``: rows of a :class:`LookBank`."""
+        """Places and looks of a batch's anomalies, ``(B, 9)`` (:data:`~anomalib_stage.synthesis.look.LOOK_COLUMNS`)."""
         latent, mask, surround = self._encoded(batch)
         return torch.cat([place_of(surround, mask), measure_looks(latent, mask, surround)], dim=1)
 

@@ -52,8 +52,8 @@ def test_contrast_is_the_deviation_inside_the_body() -> None:
     image = torch.full((1, 3, 64, 64), 0.5)
     image[..., 16:48, 16:32], image[..., 16:48, 32:48] = 0.25, 0.75
     row = _measured(image, mask)[0]
-    assert row[4:7].abs().max() < 1e-4
-    assert row[7].item() == pytest.approx(0.5, abs=1e-3)
+    assert row[5:8].abs().max() < 1e-4
+    assert row[8].item() == pytest.approx(0.5, abs=1e-3)
 
 
 def test_a_sample_is_measured_alike_alone_and_in_a_batch() -> None:
@@ -69,18 +69,19 @@ def test_an_estimate_held_to_a_look_has_its_tone_and_no_more_contrast(seed: int,
     stream = torch.Generator().manual_seed(seed)
     estimate, clean = (torch.rand(2, 12, 16, 16, generator=stream) * 2 - 1 for _ in range(2))
     mask = (torch.rand(2, 1, 16, 16, generator=stream) > 0.5).float().expand(-1, 12, -1, -1)
-    surround = surround_fill(clean, mask)
+    surround = surround_fill(0.1 * clean, mask)
     expected, contrast = surround + mask * tone, torch.full((2,), wanted)
     held = held_to_look(estimate, mask, expected, contrast)
     looks = measure_looks(held, mask, surround)
     torch.testing.assert_close(looks[:, :3], torch.full((2, 3), tone), atol=1e-4, rtol=0)
-    assert bool((looks[:, 3] <= wanted + 1e-4).all())
+    uneven = measure_looks(expected, mask, torch.zeros_like(expected))[:, 3]
+    assert bool((looks[:, 3] <= (uneven.square() + wanted**2).sqrt() + 1e-4).all())
     assert torch.equal(torch.where(mask > 0, estimate, held), estimate)
     torch.testing.assert_close(held_to_look(held, mask, expected, contrast), held, atol=1e-4, rtol=0)
 
 
-def _row(level: float, tone: float, size: float = 6.0) -> list[float]:
-    return [level, level, level, size, tone, tone, tone, 0.1]
+def _row(level: float, tone: float, size: float = 6.0, unrest: float = -4.0) -> list[float]:
+    return [level, level, level, size, unrest, tone, tone, tone, 0.1]
 
 
 @given(level=st.floats(-1, 1), size=st.floats(0, 14), seed=st.integers(0, 99), tone=st.floats(-2, 2))
@@ -88,7 +89,7 @@ def test_the_level_of_a_drawn_anomaly_is_one_that_pixels_have(
     level: float, size: float, seed: int, tone: float
 ) -> None:
     bank = LookBank({"hole": np.array([_row(0.3, tone)], dtype=np.float32)})
-    place = np.array([level, level, level, size], dtype=np.float32)
+    place = np.array([level, level, level, size, -4.0], dtype=np.float32)
     look = bank.draw("hole", place, rng=np.random.default_rng(seed))
     assert look.shape == (4,)
     assert bool((np.abs(place[:3] + look[:3]) <= 1.0 + 1e-6).all())
@@ -96,34 +97,37 @@ def test_the_level_of_a_drawn_anomaly_is_one_that_pixels_have(
     assert np.array_equal(look, bank.draw("hole", place, rng=np.random.default_rng(seed)))
 
 
-def test_looks_come_from_surfaces_of_that_brightness_and_masks_of_that_size() -> None:
-    rows = np.array([_row(-0.6, 0.5), _row(0.6, -0.9), _row(0.6, 0.2, size=12.0)], dtype=np.float32)
+def test_looks_come_from_surfaces_and_masks_like_these() -> None:
+    rows = np.array(
+        [_row(-0.6, 0.5), _row(0.6, -0.9), _row(0.6, 0.2, size=12.0), _row(0.6, -0.3, unrest=-1.0)], dtype=np.float32
+    )
     bank = LookBank({"hole": rows})
 
     def drawn(*place: float) -> set[int]:
         where = np.array(place, dtype=np.float32)
         looks = [bank.draw("hole", where, rng=np.random.default_rng(seed))[0] for seed in range(40)]
-        return {int(np.abs(rows[:, 4] - look).argmin()) for look in looks}
+        return {int(np.abs(rows[:, 5] - look).argmin()) for look in looks}
 
-    assert drawn(-0.6, -0.6, -0.6, 6.0) == {0}
-    assert drawn(0.55, 0.6, 0.6, 6.5) == {1}
-    assert drawn(0.6, 0.6, 0.6, 12.0) == {2}
+    assert drawn(-0.6, -0.6, -0.6, 6.0, -4.0) == {0}
+    assert drawn(0.55, 0.6, 0.6, 6.5, -4.2) == {1}
+    assert drawn(0.6, 0.6, 0.6, 12.0, -4.0) == {2}
+    assert drawn(0.6, 0.6, 0.6, 6.0, -1.0) == {3}
 
 
 def test_a_kind_without_looks_takes_those_of_the_others() -> None:
     bank = LookBank({"hole": np.array([_row(0.0, -0.9)], dtype=np.float32)})
-    look = bank.draw("rust", np.zeros(4, dtype=np.float32), rng=np.random.default_rng(0))
+    look = bank.draw("rust", np.zeros(5, dtype=np.float32), rng=np.random.default_rng(0))
     assert look[0] < -0.5
 
 
 def test_tables_are_read_and_other_arrays_are_not() -> None:
-    rows = np.random.default_rng(0).random((5, 8), dtype=np.float32)
+    rows = np.random.default_rng(0).random((5, 9), dtype=np.float32)
     bank = unpack_looks({"look.a": rows[:3], "look.b": rows[3:], "prior.a": np.zeros(1)})
     assert {kind: len(part) for kind, part in bank.rows.items()} == {"a": 3, "b": 2}
     assert np.array_equal(bank.rows["b"], rows[3:])
 
 
-@pytest.mark.parametrize("shape", [(8,), (2, 7), (0, 8)])
+@pytest.mark.parametrize("shape", [(9,), (2, 8), (0, 9)])
 def test_a_malformed_table_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"look\.hole has shape"):
         unpack_looks({"look.hole": np.zeros(shape, dtype=np.float32)})
