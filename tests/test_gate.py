@@ -120,7 +120,7 @@ def test_trim_takes_out_only_what_did_not_change_visibly(tiny_bundle_path: Path)
                 sampler=QUICK,
                 masks=MaskSettings(extent=(0.5, 0.5)),
                 gate=GateSettings(min_visibility=0.1, min_agreement=0.0, trim=trim),
-                strength=(0.05, 0.2),
+                strength=(0.04, 0.08),
             ),
         )(clean, seeds=2)
         for trim in (False, True)
