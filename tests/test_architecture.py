@@ -32,12 +32,12 @@ LAYERS = {
     "painting": 4,
     "synthesizer": 5,
     "training": 6,
-    "plugin": 7,
     "offline": 7,
     "parser": 7,
-    "cli": 8,
-    "__main__": 9,
-    "__init__": 9,
+    "plugin": 8,
+    "cli": 9,
+    "__main__": 10,
+    "__init__": 10,
 }
 """Module or sub-package to layer; imports go to a lower layer or stay inside."""
 
