@@ -14,7 +14,10 @@ from anomalib_stage.errors import BundleError, DataError, DeviceError, InputErro
 
 if TYPE_CHECKING:
     from anomalib_stage.plugin.augment import StageAugment
+    from anomalib_stage.plugin.collate import stage_collate
+    from anomalib_stage.plugin.datamodule import StageFolder
     from anomalib_stage.plugin.demo import StageDemo
+    from anomalib_stage.plugin.transform import StageTransform
     from anomalib_stage.synthesizer import Pair, StageSynthesizer
     from anomalib_stage.weights.bundle import StageBundle
 
@@ -30,9 +33,12 @@ __all__ = [
     "StageBundle",
     "StageDemo",
     "StageError",
+    "StageFolder",
     "StageSynthesizer",
+    "StageTransform",
     "UnsupportedModelError",
     "__version__",
+    "stage_collate",
 ]
 
 _HOMES = {
@@ -40,7 +46,10 @@ _HOMES = {
     "StageAugment": "anomalib_stage.plugin.augment",
     "StageBundle": "anomalib_stage.weights.bundle",
     "StageDemo": "anomalib_stage.plugin.demo",
+    "StageFolder": "anomalib_stage.plugin.datamodule",
     "StageSynthesizer": "anomalib_stage.synthesizer",
+    "StageTransform": "anomalib_stage.plugin.transform",
+    "stage_collate": "anomalib_stage.plugin.collate",
 }
 
 
