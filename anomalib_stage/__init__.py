@@ -22,8 +22,11 @@ from anomalib_stage.errors import (
 
 if TYPE_CHECKING:
     from anomalib_stage.plugin.augment import StageAugment
+    from anomalib_stage.plugin.collate import stage_collate
+    from anomalib_stage.plugin.datamodule import StageFolder
     from anomalib_stage.plugin.demo import StageDemo
     from anomalib_stage.plugin.segmenter import Segmenter
+    from anomalib_stage.plugin.transform import StageTransform
     from anomalib_stage.synthesizer import Pair, StageSynthesizer
     from anomalib_stage.weights.bundle import StageBundle
 
@@ -41,9 +44,12 @@ __all__ = [
     "StageBundle",
     "StageDemo",
     "StageError",
+    "StageFolder",
     "StageSynthesizer",
+    "StageTransform",
     "UnsupportedModelError",
     "__version__",
+    "stage_collate",
 ]
 
 _HOMES = {
@@ -52,7 +58,10 @@ _HOMES = {
     "StageAugment": "anomalib_stage.plugin.augment",
     "StageBundle": "anomalib_stage.weights.bundle",
     "StageDemo": "anomalib_stage.plugin.demo",
+    "StageFolder": "anomalib_stage.plugin.datamodule",
     "StageSynthesizer": "anomalib_stage.synthesizer",
+    "StageTransform": "anomalib_stage.plugin.transform",
+    "stage_collate": "anomalib_stage.plugin.collate",
 }
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -56,3 +58,29 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data at hand (set ANOMALIB_STAGE_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write six good pictures of 96 px, and for tests two good and two defective ones with masks."""
+    root, rng = tmp_path_factory.mktemp("parts"), np.random.default_rng(0)
+    for folder, count in (("good", 6), ("spare", 2), ("bad", 2), ("mask", 2)):
+        (root / folder).mkdir()
+        for i in range(count):
+            picture = cv2.GaussianBlur(rng.integers(40, 220, (96, 96, 3), dtype=np.uint8), (7, 7), 0)
+            mask = np.zeros((96, 96, 3), np.uint8)
+            mask[20:40, 20:40] = 255
+            cv2.imwrite(str(root / folder / f"{i:03d}.png"), mask if folder == "mask" else picture)
+    return root
+
+
+@pytest.fixture(scope="session")
+def bank(parts: Path, tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pregenerate twelve pairs, two in each good picture."""
+    from anomalib_stage.offline.pregenerate import pregenerate
+
+    out = tmp_path_factory.mktemp("bank") / "pairs"
+    pregenerate(
+        data=parts / "good", out=out, count=12, weights=str(tiny_bundle_path), steps=4, min_visibility=0.0, seed=3
+    )
+    return out

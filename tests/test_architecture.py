@@ -32,13 +32,13 @@ LAYERS = {
     "painting": 4,
     "synthesizer": 5,
     "training": 6,
-    "plugin": 7,
     "offline": 7,
     "parser": 7,
-    "benchmark": 8,
-    "cli": 9,
-    "__main__": 10,
-    "__init__": 10,
+    "plugin": 8,
+    "benchmark": 9,
+    "cli": 10,
+    "__main__": 11,
+    "__init__": 11,
 }
 """Module or sub-package to layer; imports go to a lower layer or stay inside."""
 

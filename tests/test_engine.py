@@ -17,8 +17,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from anomalib.deploy import TorchInferencer
@@ -52,20 +50,6 @@ from tests.plugin.real_models import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@pytest.fixture(scope="session")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write six good pictures of 96 px, and for tests two good and two defective ones with masks."""
-    root, rng = tmp_path_factory.mktemp("parts"), np.random.default_rng(0)
-    for folder, count in (("good", 6), ("spare", 2), ("bad", 2), ("mask", 2)):
-        (root / folder).mkdir()
-        for i in range(count):
-            picture = cv2.GaussianBlur(rng.integers(40, 220, (96, 96, 3), dtype=np.uint8), (7, 7), 0)
-            mask = np.zeros((96, 96, 3), np.uint8)
-            mask[20:40, 20:40] = 255
-            cv2.imwrite(str(root / folder / f"{i:03d}.png"), mask if folder == "mask" else picture)
-    return root
 
 
 @pytest.fixture
@@ -215,7 +199,7 @@ def test_a_crash_in_training_puts_the_generator_back(
     with pytest.raises(RuntimeError, match="boom"):
         engine_for(tmp_path, augment).fit(model, datamodule=data_module(parts))
     assert model.model.augmentor is own
-    assert augment._painter is None
+    assert augment._session is None
 
 
 # -- batch mode -------------------------------------------------------------------------------------------------------

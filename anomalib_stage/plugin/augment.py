@@ -9,30 +9,31 @@ callback for every sub-command, also for those that never train.
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lightning.pytorch import Callback
-from torchvision import tv_tensors
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.plugin.checks import check_arguments, check_known_anomalies, check_range
-from anomalib_stage.plugin.foregrounds import built_in, check_foreground, given_foregrounds
-from anomalib_stage.plugin.seams import known_reason, resolve_seam, seen_by_model, visibility
-from anomalib_stage.plugin.step import COUNTERS, Step
+from anomalib_stage.plugin.checks import check_defects, check_fraction, check_override, check_refresh, check_seed
+from anomalib_stage.plugin.foregrounds import built_in, check_foreground
+from anomalib_stage.plugin.options import synthesis_settings
+from anomalib_stage.plugin.seams import known_reason, resolve_seam, visibility
+from anomalib_stage.plugin.session import Session
+from anomalib_stage.plugin.step import COUNTERS, summary
 from anomalib_stage.plugin.swapping import swap
-from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from lightning.pytorch import LightningModule, Trainer
     from torch import Tensor
 
     from anomalib_stage.plugin.painter import Painter
+    from anomalib_stage.plugin.placing import Placer
     from anomalib_stage.plugin.seams import Seam
-    from anomalib_stage.plugin.swapping import Painting
+
+    Visible = Callable[[Tensor, Tensor], Tensor]
 
 __all__ = ["StageAugment"]
 
@@ -49,6 +50,11 @@ class StageAugment(Callback):
 
     Args:
         weights (str): Bundle to paint with: ``default`` or the path of a bundle file. Defaults to ``"default"``.
+        bank (str | Path | None): Folder of ``anomalib-stage pregenerate``: take pairs from it in place of painting, and
+            load no network. Draem and its like also need the good images of these pairs, among those they train on.
+            Defaults to ``None``.
+        refresh (float): With a bank, share of the anomalies that the network paints all the same, in [0, 1]. A bank has
+            no negatives; they are painted as soon as this is not 0. Defaults to ``0.0``.
         probability (float | None): Share of training images that get an anomaly, in [0, 1]. ``None`` takes what suits
             the model: 1.0 for Glass and FoundAD, 0.5 for the others. Defaults to ``None``.
         negatives (float): Share of the remaining images in which good surface is painted over with good surface, label
@@ -91,6 +97,8 @@ class StageAugment(Callback):
         self,
         weights: str = "default",
         *,
+        bank: str | Path | None = None,
+        refresh: float = 0.0,
         probability: float | None = None,
         negatives: float = 0.25,
         defects: list[str] | None = None,
@@ -106,28 +114,29 @@ class StageAugment(Callback):
         target: str | None = None,
         preview: bool = True,
     ) -> None:
-        check_arguments(
-            probability=probability, negatives=negatives, defects=defects, seed=seed, mode=mode, target=target
-        )
+        check_fraction("probability", 0.0 if probability is None else probability)
+        check_fraction("negatives", negatives)
+        check_refresh(refresh, bank=bank)
+        check_defects(defects)
+        check_override(mode, target)
+        check_seed(seed)
         check_foreground(foreground)
-        self.settings = checked(
-            SynthesisSettings,
-            sampler=checked(SamplerSettings, steps=steps),
-            masks=checked(MaskSettings, foreground=built_in(foreground), **_stated({"extent": extent})),
-            gate=checked(GateSettings, trim=trim, **_stated({"min_visibility": min_visibility})),
-            **_stated({"strength": strength}),
+        self.settings = synthesis_settings(
+            steps=steps,
+            foreground=built_in(foreground),
+            extent=extent,
+            strength=strength,
+            min_visibility=min_visibility,
+            trim=trim,
         )
         self.foreground = foreground
         self.weights, self.device, self.defects, self.seed = weights, device, defects, seed
-        self.probability, self.negatives = probability, negatives
+        self.probability, self.negatives, self.bank, self.refresh = probability, negatives, bank, refresh
         self.mode, self.target, self.preview = mode, target, preview
         self.counts = dict.fromkeys(COUNTERS, 0)
         self._seam: Seam | None = None
-        self._painter: Painter | None = None
+        self._session: Session | None = None
         self._restores: list[Callable[[], None]] = []
-        self._step: Step | None = None
-        self._preview_path: Path | None = None
-        self._seconds = [0.0, 0.0]  # painting, whole steps
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the model's seam, or refuse the model, before anything is loaded."""
@@ -150,35 +159,32 @@ class StageAugment(Callback):
             logger.warning("StageAugment paints nothing: probability and negatives are 0")
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Load the synthesizer where the model is, and replace the model's generators in ``swap`` mode."""
+        """Load the synthesizer or open the bank, and replace the model's generators in ``swap`` mode."""
         self._release()
         if self._seam is None:
             return
-        from anomalib_stage.plugin.painter import Painter  # loads diffusers
-        from anomalib_stage.synthesizer import StageSynthesizer  # loads diffusers
-
-        device = pl_module.device if self.device == "auto" else self.device
-        synthesizer = StageSynthesizer.from_pretrained(self.weights, device=device, settings=self.settings)
-        self._painter = Painter(
-            synthesizer,
-            probability=self._probability,
-            negatives=self.negatives,
-            defects=self.defects,
-            visible=visibility(self._seam, pl_module) if self._seam.mode == "batch" else None,
+        visible = visibility(self._seam, pl_module) if self._seam.mode == "batch" else None
+        draws = self.preview and trainer.is_global_zero
+        self._session = Session(
+            pl_module,
+            self._seam,
+            seed=self.seed,
+            foreground=self.foreground,
+            placer=self._open_placer(trainer, pl_module, visible) if self.bank is not None else None,
+            painter=self._load_painter(pl_module, visible) if self.bank is None or self.refresh else None,
+            preview=Path(trainer.default_root_dir) / "stage_preview.png" if draws else None,
         )
-        self._seconds = [0.0, 0.0]
-        if self.preview and trainer.is_global_zero:
-            self._preview_path = Path(trainer.default_root_dir) / "stage_preview.png"
         for slot in self._seam.slots:
-            self._restores.append(swap(pl_module, slot, paint=self._paint_step))
+            self._restores.append(swap(pl_module, slot, paint=self._session.answer))
         where = ", ".join(slot.path for slot in self._seam.slots) or "its batches"
         logger.info("StageAugment: synthetic anomalies for %s, in %s", type(pl_module).__name__, where)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the model's own generators back and say in one line what was painted."""
         del trainer, pl_module  # Unused
-        if self._painter is not None:
-            logger.info("StageAugment: %s", self._summary())
+        if self._session is not None:
+            painting, steps = self._session.painting, self._session.steps
+            logger.info("StageAugment: %s", summary(self.counts, painting=painting, steps=steps))
         self._release()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -201,16 +207,9 @@ class StageAugment(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
         """Paint into the batch in ``batch`` mode; in ``swap`` mode only remember which step this is."""
-        if self._seam is None or self._painter is None:
-            return
-        check_range(batch.image)
-        self._step = Step((trainer.global_rank, trainer.current_epoch, batch_idx))
-        given = given_foregrounds(self.foreground, batch.image, paths=getattr(batch, "image_path", None))
-        if given is not None and self._seam.mode == "swap":  # the generator sees what the pre-processor makes of it
-            given = seen_by_model(pl_module, batch.image, masks=given)
-        self._step.foregrounds = given
-        if self._seam.mode == "batch":
-            self._edit(batch)
+        del pl_module  # Unused
+        if self._session is not None:
+            self._session.begin(batch, key=(trainer.global_rank, trainer.current_epoch, batch_idx))
 
     def on_train_batch_end(
         self,
@@ -222,79 +221,52 @@ class StageAugment(Callback):
     ) -> None:
         """Log the shares of anomalies, negatives and synthesis time of this step."""
         del trainer, outputs, batch_idx  # Unused
-        step, self._step = self._step, None
-        if step is None:
+        ended = None if self._session is None else self._session.end()
+        if ended is None:
             return
-        elapsed = time.perf_counter() - step.start
-        self._seconds = [self._seconds[0] + step.seconds, self._seconds[1] + elapsed]
+        step, elapsed = ended
         for name, count in step.counts.items():
             self.counts[name] += count
-        images = max(step.counts["images"], 1)
-        shares = {
-            "stage/anomalous_fraction": step.counts["anomalies"] / images,
-            "stage/negative_fraction": step.counts["negatives"] / images,
-            "stage/time_share": step.seconds / elapsed,
-        }
-        for name, share in shares.items():
+        for name, share in step.shares(elapsed).items():
             pl_module.log(name, share, batch_size=len(batch.image))
 
-    def _edit(self, batch: Any) -> None:  # noqa: ANN401
-        """Paint into a batch; images that are anomalous already keep their pixels, masks and labels."""
-        clean = batch.image
-        taken, known = check_known_anomalies(batch)
-        painting = self._paint(clean, skip=taken)
-        batch.image = tv_tensors.Image(painting.image)
-        mask = painting.mask[:, 0]
-        batch.gt_mask = tv_tensors.Mask(mask if known is None else mask | known)
-        batch.gt_label = painting.anomalous | taken
+    def _load_painter(self, model: LightningModule, visible: Visible | None) -> Painter:
+        from anomalib_stage.plugin.painter import Painter  # loads diffusers
+        from anomalib_stage.synthesizer import StageSynthesizer  # loads diffusers
 
-    def _paint_step(self, images: Tensor, *, pixels: bool = True) -> Painting | None:
-        """Answer for the model's own generator; None outside a training step."""
-        return None if self._step is None else self._paint(images, pixels=pixels)
+        device = model.device if self.device == "auto" else self.device
+        return Painter(
+            StageSynthesizer.from_pretrained(self.weights, device=device, settings=self.settings),
+            probability=self._probability,
+            negatives=self.negatives,
+            defects=self.defects,
+            visible=visible,
+        )
 
-    def _paint(self, images: Tensor, *, skip: Tensor | None = None, pixels: bool = True) -> Painting:
-        """Paint for the current step, keep the books, and draw the preview the first time."""
-        assert self._step is not None  # both callers checked
-        assert self._painter is not None
-        start = time.perf_counter()
-        seeds, where = self._step.seeds(self.seed, len(images)), self._step.foregrounds
-        painting = self._painter(images, seeds=seeds, skip=skip, pixels=pixels, foregrounds=where)
-        self._step.record(painting, seconds=time.perf_counter() - start)
-        if self._preview_path is not None and bool(painting.painted.any()):
-            shown = painting if pixels else self._painter(images, seeds=seeds, skip=skip, foregrounds=where)
-            self._write_preview(self._preview_path, images, shown)
-        return painting
+    def _open_placer(self, trainer: Trainer, model: LightningModule, visible: Visible | None) -> Placer:
+        from anomalib_stage.plugin.placing import open_placer  # loads anomalib
+
+        assert self.bank is not None  # the caller checked
+        if self.negatives and not self.refresh:
+            logger.warning(
+                "StageAugment: a bank has no negatives, which keep the model from learning to recognise the painter; "
+                "set refresh above 0 to have the network paint them, or negatives to 0"
+            )
+        return open_placer(
+            self.bank,
+            trainer=trainer,
+            model=model,
+            defects=self.defects,
+            probability=self._probability,
+            refresh=self.refresh,
+            visible=visible,
+        )
 
     @property
     def _probability(self) -> float:
         return self._seam.probability if self.probability is None and self._seam else float(self.probability or 0.0)
 
-    def _summary(self) -> str:
-        counts, (painting, steps) = self.counts, self._seconds
-        return (
-            f"{counts['anomalies']} anomalies and {counts['negatives']} negatives in {counts['images']} images, "
-            f"{counts['rejected']} left good because no picture was visible enough, "
-            f"{counts['put_back']} put back because the model would not have seen them, "
-            f"{100 * painting / max(steps, 1e-9):.0f}% of the time of a training step"
-        )
-
-    def _write_preview(self, path: Path, images: Tensor, painting: Painting) -> None:
-        from anomalib_stage.plugin.preview import write_preview  # loads OpenCV
-
-        self._preview_path = None
-        try:
-            write_preview(path, images, painting=painting)
-        except OSError as error:
-            logger.warning("StageAugment: no preview, %s cannot be written: %s", path, error)
-        else:
-            logger.info("StageAugment: first painted batch is drawn in %s", path)
-
     def _release(self) -> None:
         while self._restores:
             self._restores.pop()()
-        self._painter = self._step = self._preview_path = None
-
-
-def _stated(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that were given; the settings have the defaults of the others."""
-    return {name: value for name, value in values.items() if value is not None}
+        self._session = None

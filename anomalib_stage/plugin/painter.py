@@ -57,10 +57,10 @@ class Painter:
         unknown = sorted(set(defects or ()) - set(synthesizer.kinds))
         if unknown:
             known = ", ".join(synthesizer.kinds)
-            msg = f"StageAugment: this bundle does not paint {', '.join(unknown)}; it paints {known}"
+            msg = f"this bundle does not paint {', '.join(unknown)}; it paints {known}"
             raise InputError(msg)
         if negatives and GOOD not in synthesizer.bundle.kinds:
-            logger.warning("StageAugment: this bundle cannot paint good surface, so there will be no negatives")
+            logger.warning("this bundle cannot paint good surface, so there will be no negatives")
             negatives = 0.0
         self.synthesizer, self.visible = synthesizer, visible
         self.probability, self.negatives, self.defects = probability, negatives, defects
@@ -90,10 +90,10 @@ class Painter:
         """
         plain = images.as_subclass(torch.Tensor)
         kinds = self._choose(seeds, [False] * len(plain) if skip is None else skip.tolist(), good=pixels)
-        image, mask = plain.clone(), torch.zeros_like(plain[:, :1], dtype=torch.bool)
-        painted = mask.clone()
+        painting = Painting.untouched(plain)
         if not kinds:
-            return Painting(image, mask, painted)
+            return painting
+        image, mask, painted = painting.image, painting.mask, painting.painted
         chosen, wanted = list(kinds), list(kinds.values())
         allowed = None if foregrounds is None else foregrounds[chosen]
         final = self._visible_seeds(plain[chosen], wanted, [seeds[i] for i in chosen], allowed)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import cv2
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
     from anomalib_stage.plugin.swapping import Painting
 
-__all__ = ["preview_grid", "write_preview"]
+__all__ = ["draw_preview", "preview_grid", "write_preview"]
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = ("clean", "mask", "synthetic", "difference x4")
 ANOMALY, NEGATIVE = (255, 48, 48), (64, 160, 255)  # RGB outlines
@@ -53,6 +56,16 @@ def write_preview(path: Path, clean: Tensor, *, painting: Painting) -> None:
     _, data = cv2.imencode(".png", picture)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data.tobytes())
+
+
+def draw_preview(path: Path, clean: Tensor, *, painting: Painting) -> None:
+    """Write :func:`preview_grid` and say where; a folder that cannot be written costs the picture alone."""
+    try:
+        write_preview(path, clean, painting=painting)
+    except OSError as error:
+        logger.warning("StageAugment: no preview, %s cannot be written: %s", path, error)
+    else:
+        logger.info("StageAugment: first painted batch is drawn in %s", path)
 
 
 def _row(clean: Tensor, painting: Painting, i: int) -> np.ndarray:

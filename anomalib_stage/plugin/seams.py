@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
     from torch import Tensor
 
-__all__ = ["REASONS", "SEAMS", "Seam", "Slot", "known_reason", "locate", "resolve_seam", "seen_by_model"]
+__all__ = [
+    "REASONS",
+    "SEAMS",
+    "Seam",
+    "Slot",
+    "known_reason",
+    "known_seam",
+    "locate",
+    "pre_processed",
+    "resolve_seam",
+    "seen_by_model",
+    "visibility",
+]
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,11 @@ def known_reason(model: object) -> str | None:
     return next((REASONS[name] for name in _names(model) if name in REASONS), None)
 
 
+def known_seam(model: object) -> Seam | None:
+    """Return how a model takes anomalies, None if it is not in the table."""
+    return next((SEAMS[name] for name in _names(model) if name in SEAMS), None)
+
+
 def resolve_seam(model: LightningModule, *, mode: str = "auto", target: str | None = None) -> Seam:
     """Find the seam of a model.
 
@@ -144,7 +161,7 @@ def resolve_seam(model: LightningModule, *, mode: str = "auto", target: str | No
         InputError: If the override does not fit the model.
     """
     name = type(model).__name__
-    known = next((SEAMS[base] for base in _names(model) if base in SEAMS), None)
+    known = known_seam(model)
     if target is not None:
         locate(model, target)
         return Seam("swap", probability=known.probability if known else 0.5, slots=(Slot(target),))
@@ -163,16 +180,20 @@ def resolve_seam(model: LightningModule, *, mode: str = "auto", target: str | No
     return known or Seam("batch")
 
 
-def seen_by_model(model: LightningModule, images: Tensor, *, masks: Tensor) -> Tensor:
-    """Return masks ``(B, 1, H, W)`` bool as the model will get them, after the resize and crop of its pre-processor."""
+def pre_processed(model: LightningModule, images: Tensor, *, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return images and masks ``(B, 1, H, W)`` bool as the model will get them from its pre-processor."""
     transform = getattr(getattr(model, "pre_processor", None), "transform", None)
     if transform is None:
-        return masks
+        return images, masks
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices):  # a user's random transform must not move the training's stream
-        _, seen = transform(tv_tensors.Image(images), tv_tensors.Mask(masks))
-    plain: Tensor = seen.as_subclass(torch.Tensor).bool()
-    return plain
+        shown, seen = transform(tv_tensors.Image(images), tv_tensors.Mask(masks))
+    return shown.as_subclass(torch.Tensor), seen.as_subclass(torch.Tensor).bool()
+
+
+def seen_by_model(model: LightningModule, images: Tensor, *, masks: Tensor) -> Tensor:
+    """Return masks ``(B, 1, H, W)`` bool as the model will get them, after the resize and crop of its pre-processor."""
+    return pre_processed(model, images, masks=masks)[1]
 
 
 def visibility(seam: Seam, model: LightningModule) -> Callable[[Tensor, Tensor], Tensor]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.plugin.seams import Slot
 
-__all__ = ["Paint", "Painting", "swap"]
+__all__ = ["Paint", "Painting", "normalisation", "swap"]
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -44,6 +44,13 @@ class Painting:
     painted: Tensor
     put_back: int = 0
     rejected: int = 0
+
+    @classmethod
+    def untouched(cls, images: Tensor) -> Painting:
+        """Begin with a copy of good images in which nothing is painted yet."""
+        plain = images.as_subclass(torch.Tensor).clone()
+        mask = torch.zeros_like(plain[:, :1], dtype=torch.bool)
+        return cls(plain, mask, mask.clone())
 
     @property
     def anomalous(self) -> Tensor:
@@ -79,7 +86,7 @@ def swap(model: LightningModule, slot: Slot, *, paint: Paint) -> Callable[[], No
     """
     parent, leaf = locate(model, slot.path)
     original = getattr(parent, leaf)
-    answer = partial(_ANSWERS[slot.protocol], original, paint, _normalisation(model))
+    answer = partial(_ANSWERS[slot.protocol], original, paint, normalisation(model))
     # A generator that is no module must be replaced by one that is none: a module would be registered as a child, and
     # the original could not be put back.
     stand_in = (_ModuleStandIn if isinstance(original, nn.Module) else _CallableStandIn)(original, answer)
@@ -93,7 +100,7 @@ def swap(model: LightningModule, slot: Slot, *, paint: Paint) -> Callable[[], No
     return restore
 
 
-def _normalisation(model: LightningModule) -> Statistics:
+def normalisation(model: LightningModule) -> Statistics:
     """Mean and standard deviation of the pre-processor's ``Normalize``; (0, 1) if it has none."""
     from anomalib.data.transforms.utils import extract_transforms_by_type  # keeps ours light
     from torchvision.transforms.v2 import Normalize

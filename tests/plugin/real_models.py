@@ -46,6 +46,14 @@ def draem(tmp_path: Path) -> Any:
     return image_models.Draem(dtd_dir=tmp_path / "dtd", pre_processor=pre_processor(32, normalise=False), **QUIET)
 
 
+class OfflineSupersimplenet(image_models.Supersimplenet):
+    """Supersimplenet at 128 px with random weights, to be named in a configuration file."""
+
+    def __init__(self, supervised: bool = True) -> None:
+        options = {"pre_processor": pre_processor(128, normalise=True), "visualizer": False}
+        super().__init__(backbone=torchvision.models.resnet18(weights=None), supervised=supervised, **options)
+
+
 def supersimplenet(size: int = 128) -> Any:
     backbone = torchvision.models.resnet18(weights=None)
     return image_models.Supersimplenet(backbone=backbone, pre_processor=pre_processor(size, normalise=True), **QUIET)

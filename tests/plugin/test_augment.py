@@ -134,7 +134,7 @@ def test_generators_are_put_back_and_the_synthesizer_dropped(
     getattr(augment, end)(trainer, model, *more)
     assert model.perlin_generator is not swapped
     assert type(model.quantized_anomaly_generator).__name__ == "MaskGenerator"
-    assert augment._painter is None
+    assert augment._session is None
 
 
 def test_a_second_fit_starts_from_the_models_own_generator(started: Started, trainer: SimpleNamespace) -> None:
