@@ -8,8 +8,6 @@ learns from pools of one size.
 
 from __future__ import annotations
 
-import random
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import cv2
@@ -22,7 +20,7 @@ from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.synthesizer import GOOD, StageSynthesizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -124,7 +122,8 @@ def perlin(data: BenchmarkData, *, count: int, size: int, seed: int, textures: P
     from anomalib.data.utils.generators.perlin import PerlinAnomalyGenerator
 
     made: list[tuple[Image, NDArray[np.bool_]]] = []
-    with _global_streams(derive_seed(seed, "perlin")):
+    with torch.random.fork_rng():  # it draws from torch's global stream
+        torch.manual_seed(derive_seed(seed, "perlin"))
         generator = PerlinAnomalyGenerator(anomaly_source_path=textures, probability=1.0)
         rng = numpy_generator(seed, "perlin")
         while len(made) < count:
@@ -134,21 +133,6 @@ def perlin(data: BenchmarkData, *, count: int, size: int, seed: int, textures: P
                 pixels = (painted.clamp(0, 1) * 255.0).round().byte().permute(1, 2, 0).cpu().numpy()
                 made.append((pixels, np.asarray(mask[0].cpu().numpy() > 0)))
     return _pictures(made)
-
-
-@contextmanager
-def _global_streams(seed: int) -> Iterator[None]:
-    """Seed the global streams of torch, numpy and Python for code that has no seed of its own; restore them after."""
-    state, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - anomalib's generator draws from it
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(state)
-            np.random.set_state(legacy)  # noqa: NPY002
 
 
 BUILT_IN: dict[str, Callable[..., Pictures]] = {
