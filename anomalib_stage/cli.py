@@ -2,90 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ``anomalib-stage`` command.
 
-Results go to stdout, progress and messages to stderr. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
-torch is imported when a command runs, not for ``--help``.
+Results go to stdout, progress and messages to stderr. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted,
+143 terminated. torch is imported when a command runs, not for ``--help``.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from anomalib_stage import __version__
+from anomalib_stage.commands import pregenerate, verify
 from anomalib_stage.errors import StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["main"]
-
-
-def pregenerate(
-    *,
-    data: Path,
-    out: Path,
-    count: int,
-    weights: str = "default",
-    defects: list[str] | None = None,
-    masks: Path | None = None,
-    seed: int = 0,
-    steps: int = 20,
-    strength: tuple[float, float] = (1.0, 1.0),
-    foreground: Literal["auto", "none"] = "auto",
-    min_visibility: float | None = None,
-    trim: bool = False,
-    batch_size: int = 8,
-    device: str = "auto",
-    layout: Literal["folder", "mvtec"] = "folder",
-    on_unreadable: Literal["fail", "skip"] = "fail",
-) -> None:
-    """Write synthetic image and mask pairs to a folder.
-
-    Args:
-        data: Folder of good images (searched recursively), or a data set root with train/good.
-        out: Folder to write; must be absent or empty, and outside the good images.
-        count: Number of pairs.
-        weights: "default" or a bundle file.
-        defects: Kinds to paint, one or more; all kinds of the bundle if not given.
-        masks: Folder of masks to use in turn, each of its image's size; drawn if not given.
-        seed: Base seed; the same arguments give the same files.
-        steps: Sampling steps, 4 to 1000.
-        strength: Weakest and strongest anomaly, each in (0, 1]: how far a picture leaves the clean surface.
-        foreground: "auto" keeps drawn masks on the object, "none" lets them lie anywhere.
-        min_visibility: Least change inside a mask, 1 = that of repainted good surface; 0: any; 1.2 if not given.
-        trim: Take pixels without visible change out of the masks.
-        batch_size: Pairs painted together.
-        device: auto, cpu, cuda or cuda:N.
-        layout: "folder" (image/<kind>, mask/<kind>) or "mvtec" (a category that anomalib's MVTecAD reads).
-        on_unreadable: What to do with an image that cannot be used.
-    """
-    from anomalib_stage.offline.pregenerate import pregenerate as run
-
-    with _Progress("painting", count) as progress:
-        result = run(
-            data=data,
-            out=out,
-            count=count,
-            weights=weights,
-            defects=defects,
-            masks=masks,
-            seed=seed,
-            steps=steps,
-            strength=strength,
-            foreground=foreground,
-            min_visibility=min_visibility,
-            trim=trim,
-            batch_size=batch_size,
-            device=device,
-            layout=layout,
-            on_unreadable=on_unreadable,
-            progress=progress,
-        )
-    print(json.dumps(result))
 
 
 def preview(
@@ -222,8 +161,9 @@ def inspect(file: str) -> None:
         print(f"{name:<{width}}  {value}")
 
 
-COMMANDS: dict[str, Callable[..., None]] = {
+COMMANDS: dict[str, Callable[..., Iterator[str] | None]] = {
     "pregenerate": pregenerate,
+    "verify": verify,
     "preview": preview,
     "fit": fit,
     "inspect": inspect,
@@ -231,31 +171,30 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 INTERRUPTED = {
     "fit": "run the same command with --resume to go on",
-    "pregenerate": "the pairs written so far are whole, but there is no manifest; remove the folder to start again",
+    "pregenerate": "the pairs finished so far are kept, run the same command again to go on",
 }
 """What to do after Ctrl-C."""
 
 
-class _Progress:
-    """A rich progress bar on stderr where that is a terminal; otherwise nothing."""
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it: an interruption with its own exit status."""
 
-    def __init__(self, what: str, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
 
-        self.console = Console(stderr=True)
-        self.bar = Progress(console=self.console, disable=not sys.stderr.isatty())
-        self.task = self.bar.add_task(what, total=max(total, 1))
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM interrupt like Ctrl-C, so that everything is put away."""
 
-    def __enter__(self) -> _Progress:
-        self.bar.start()
-        return self
+    def stop(*_: object) -> None:
+        raise _Terminated
 
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def __call__(self, done: int, total: int) -> None:
-        self.bar.update(self.task, completed=done, total=total)
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -265,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv (Sequence[str] | None): Arguments without the program's name; None for the process's own.
 
     Returns:
-        int: Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+        int: Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated.
     """
     from jsonargparse import CLI
 
@@ -273,17 +212,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = dashed(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
-    logging.getLogger("anomalib_stage").setLevel(logging.INFO)
+    first = os.environ.get("LOCAL_RANK", "0") == "0"  # of several processes on a machine
+    logging.getLogger("anomalib_stage").setLevel(logging.INFO if first else logging.ERROR)
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # it reports unreadable files in its own words; so do we
     try:
-        CLI(COMMANDS, as_positional=False, args=arguments, parser_class=Parser, prog=PROGRAM, version=__version__)
+        with _terminable():
+            lines = CLI(
+                COMMANDS, as_positional=False, args=arguments, parser_class=Parser, prog=PROGRAM, version=__version__
+            )
+            for line in lines or ():
+                print(line)
     except StageError as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         hint = INTERRUPTED.get(arguments[0], "nothing was written")
         print(f"{PROGRAM}: interrupted; {hint}", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stopped, _Terminated) else 130
     except SystemExit as stop:  # argparse: 0 for --help, 2 for wrong usage
         return stop.code if isinstance(stop.code, int) else 2
     return 0
