@@ -18,38 +18,12 @@ import torch
 from anomalib_stage.errors import BundleError, DataError, DeviceError, InputError
 from anomalib_stage.images import encode_png, read_image, write_file
 from anomalib_stage.offline.manifest import read_manifest
-from anomalib_stage.offline.pregenerate import pregenerate
 from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.synthesizer import StageSynthesizer
+from tests.offline.conftest import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-
-@pytest.fixture
-def run(good_folder: Path, tiny_bundle_path: Path) -> Callable[..., dict[str, Any]]:
-    """``pregenerate`` with a small bundle and few steps."""
-
-    def call(**changed: Any) -> dict[str, Any]:
-        arguments: dict[str, Any] = {
-            "data": good_folder,
-            "out": good_folder.parent / "out",
-            "count": 7,
-            "weights": str(tiny_bundle_path),
-            "steps": 4,
-            "batch_size": 2,
-            "device": "cpu",
-            "min_visibility": 0.0,  # the small network has not learned anything
-        }
-        return pregenerate(**arguments | changed)
-
-    return call
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 OWN = {"job.json", "manifest.jsonl", "samples.csv", "SHA256SUMS"}
@@ -236,6 +210,7 @@ def test_other_files_have_check_sums(run: Any, tmp_path: Path) -> None:
         assert hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() == digest
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools with numpy 2
 def test_coco_annotations_decode_to_the_masks(run: Any, tmp_path: Path) -> None:
     rle = pytest.importorskip("pycocotools.mask")
     run(count=5, coco=True)
