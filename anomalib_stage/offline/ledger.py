@@ -108,12 +108,19 @@ def shards(out: Path) -> list[Path]:
 
 
 def entries(out: Path) -> Iterator[Entry]:
-    """Yield every line that is whole, the manifest's last: a merge writes it before it removes the shards."""
+    """Yield every line that is whole, the manifest's last: a merge writes it before it removes the shards.
+
+    Raises:
+        DataError: If a file of lines cannot be read.
+    """
     for path in [*shards(out), out / MANIFEST_NAME]:
         try:
             stream = path.open("rb")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            msg = f"{path}: cannot be read ({error.strerror or error}); check its permissions"
+            raise DataError(msg) from error
         with stream:
             offset = 0
             for line in stream:

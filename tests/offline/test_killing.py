@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,6 @@ from tests.offline.killing import forkserver, is_finished, kill_after, start, st
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
-    from pathlib import Path
 
 KILLS = int(os.environ.get("ANOMALIB_STAGE_KILLS", "0"))
 
@@ -76,6 +76,50 @@ def test_what_a_killed_process_left_is_painted_by_the_next_run(
     assert problems == []
     assert start(context, options, 2).finish() == [0, 0]
     assert tree(options["out"]) == whole
+
+
+class Crash(BaseException):
+    """The end of a process, at a chosen step."""
+
+
+@pytest.mark.parametrize("layout", ["folder", "mvtec"])
+def test_a_crash_at_any_file_changes_nothing(
+    layout: str, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = {"count": 2, "batch_size": 2, "layout": layout}
+    run(out=tmp_path / "whole", **job)
+    left = 0
+    rename, remove = Path.replace, Path.unlink
+
+    def step() -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Crash
+
+    def replace(self: Path, target: Path) -> Path:
+        step()
+        return rename(self, target)
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        if self.suffix != ".part":  # what a dead process does not clear away
+            step()
+            remove(self, missing_ok)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    for steps in range(100):
+        left = steps
+        try:
+            run(out=tmp_path / f"out{steps}", **job)
+            break
+        except Crash:
+            left = 10**6
+            monkeypatch.setattr(Path, "unlink", remove)
+            run(out=tmp_path / f"out{steps}", **job)
+            monkeypatch.setattr(Path, "unlink", unlink)
+            assert tree(tmp_path / f"out{steps}") == tree(tmp_path / "whole"), steps
+    assert steps > 8  # job, two pairs of two files, manifest, shard, table, sums
 
 
 def test_kills_at_random_moments_change_nothing(context: ForkServerContext, options: dict[str, Any]) -> None:

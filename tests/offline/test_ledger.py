@@ -92,8 +92,9 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monk
 
     with Shard(tmp_path, "a") as shard:
         shard.append([record(0)])
-        with monkeypatch.context() as patch, pytest.raises(DataError, match=r"a.jsonl: .*No space left.*make space"):
+        with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", full)
-            shard.append([record(1)])
+            with pytest.raises(DataError, match=r"a.jsonl: .*No space left.*make space"):
+                shard.append([record(1)])
         shard.append([record(2)])
     assert indexes(tmp_path) == [0, 2]
