@@ -41,6 +41,9 @@ __all__ = [
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """File name endings that count as images, in lower case."""
 
+PNG_LEVEL = 1
+"""Compression of PNG files, 0 to 9. On rendered surfaces 6 saves 7 % of the bytes and takes four times as long."""
+
 PARTIAL = ".part"
 """Ending of the hidden names that files have while they are written."""
 
@@ -190,7 +193,7 @@ def _decoded(data: bytes, path: Path, flags: int) -> NDArray[Any]:
 def encode_png(pixels: Pixels) -> bytes:
     """Encode grey, RGB or RGBA of 8 or 16 bit as PNG; the same pixels give the same bytes."""
     ordered = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]] if pixels.ndim == 3 else pixels
-    return bytes(cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())
+    return bytes(cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])[1].tobytes())
 
 
 def write_file(path: Path, data: bytes) -> None:

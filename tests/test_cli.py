@@ -228,7 +228,11 @@ BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
     "strength 0": (lambda b: {"strength": "[0, 1]"}, 2, "strength"),
     "unknown defect": (lambda b: {"defects": "rust"}, 2, "'rust' is not a defect of this bundle; it paints scratch, h"),
     "weights missing": (lambda b: {"weights": "nope.safetensors"}, 1, "nope.safetensors: no such file"),
-    "weights damaged": (lambda b: {"weights": a_file(b.tmp / "w.safetensors")}, 1, "w.safetensors: only 4 bytes long; get the file"),
+    "weights damaged": (
+        lambda b: {"weights": a_file(b.tmp / "w.safetensors")},
+        1,
+        "w.safetensors: only 4 bytes long; get the file",
+    ),
     "weights NaN": (lambda b: nan_weights(b.tmp, b.bundle, b.patch), 1, "nan.safetensors: NaN or infinite values in"),
     "device unknown": (lambda b: {"device": "warp"}, 1, "'warp' is not a device name"),
     "devices 0": (lambda b: {"devices": 0}, 2, "--devices is 0 and --num-nodes 1; both must be at least 1"),
