@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pregenerate on a Ray cluster: Ray Data maps the missing batches of the plan, one painter on each GPU.
 
-``python recipes/cluster/ray_pregenerate.py GOOD OUT COUNT PAINTERS``, with folders that every machine sees. Run it again
-after a failure; ``anomalib-stage verify OUT`` tells whether a finished file was damaged since. Needs
+``python recipes/cluster/ray_pregenerate.py GOOD OUT COUNT PAINTERS``, with folders that every machine sees. After a
+failure run it again; ``anomalib-stage verify OUT`` tells whether a finished file was damaged since. Needs
 ``pip install "ray[data]"``. The tests of this package only compile it.
 """
 

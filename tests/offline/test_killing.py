@@ -136,7 +136,7 @@ def test_many_kills_over_a_job_of_400_pairs(context: ForkServerContext, options:
     options |= {"count": 400, "batch_size": 8}
     began = time.monotonic()
     whole = tree(uninterrupted(context, options, "whole"))
-    longest = (time.monotonic() - began) / 2
+    longest = (time.monotonic() - began) / 4
     folders = storm(context, options, kills=KILLS, longest=longest, seed=1)
     for folder in folders:
         assert [record.index for record in read_manifest(folder)] == list(range(400))
