@@ -18,6 +18,7 @@ import torch
 from anomalib_stage.errors import BundleError, DataError, DeviceError, InputError
 from anomalib_stage.images import encode_png, read_image, write_file
 from anomalib_stage.offline.manifest import read_manifest
+from anomalib_stage.offline.prepare import prepare
 from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.synthesizer import StageSynthesizer
 from tests.offline.conftest import tree
@@ -254,6 +255,35 @@ def test_progress_reaches_the_end(run: Any) -> None:
     run(progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (7, 7)
     assert seen == sorted(seen)
+
+
+def test_anyone_may_paint_batches_of_the_plan(
+    run: Any, good_folder: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    """What the recipe for Ray does."""
+    options = {"count": 7, "weights": str(tiny_bundle_path), "steps": 4, "batch_size": 2, "min_visibility": 0.0}
+    jobs = [prepare(data=good_folder, out=tmp_path / "shared", device="cpu", **options) for _ in range(3)]
+    jobs[0].start()
+    missing = jobs[0].missing()
+    for job, name, numbers in zip(jobs[1:], ("x", "y"), (missing[::2], missing[1::2]), strict=True):
+        assert jobs[0].finish()["remaining"]
+        job.work(numbers, shard=f"ray-{name}")
+    assert jobs[0].finish()["remaining"] == 0
+    run(out=tmp_path / "alone")
+    assert tree(tmp_path / "shared") == tree(tmp_path / "alone")
+
+
+def test_a_source_that_changes_meanwhile_is_named(run: Any, good_folder: Path, tmp_path: Path) -> None:
+    def change(done: int, total: int) -> None:
+        write_file(good_folder / "more" / "c.png", encode_png(np.zeros((56, 40, 3), np.uint8)))
+
+    before = (good_folder / "more" / "c.png").read_bytes()
+    with pytest.raises(DataError, match="c.png: changed while .*put the old file back.*what is finished is kept"):
+        run(progress=change)
+    with pytest.raises(InputError, match="holds another job.*sources.sha256"):
+        run()
+    write_file(good_folder / "more" / "c.png", before)
+    assert run()["remaining"] == 0
 
 
 def break_image(folder: Path) -> dict[str, Any]:
