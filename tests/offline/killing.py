@@ -9,7 +9,7 @@ import os
 import random
 import shutil
 import sys
-import threading
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,9 @@ from anomalib_stage.offline.verify import verify
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, ForkServerProcess
-    from multiprocessing.synchronize import Barrier
 
 LIMIT = 240.0
 """Seconds after which a process counts as hanging."""
-
-MEETING = 20.0
-"""Seconds that processes wait for each other; one that was killed before never comes."""
 
 LEFT_ALONE = 3
 """Exit code of a process that the others did not come to."""
@@ -46,17 +42,18 @@ def forkserver() -> ForkServerContext:
     return context
 
 
-def work(options: dict[str, Any], number: int, world: int, met: Barrier) -> None:
-    """Be one of several processes on a job."""
+def work(options: dict[str, Any], number: int, world: int, meeting: Path) -> None:
+    """Be one of several processes on a job; they meet in a folder, since a killed one could keep a lock."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     job = prepare(**options)
 
     def join() -> Rank:
-        try:
-            met.wait(MEETING)
-        except threading.BrokenBarrierError:
-            sys.exit(LEFT_ALONE)
+        (meeting / str(number)).touch()
+        while len(list(meeting.glob("[0-9]"))) < world:
+            if (meeting / "off").exists():
+                sys.exit(LEFT_ALONE)
+            time.sleep(0.002)
         return Rank(number, world, job.device, local=number)
 
     run_together(job, join)
@@ -64,10 +61,10 @@ def work(options: dict[str, Any], number: int, world: int, met: Barrier) -> None
 
 @dataclass
 class Team:
-    """The processes of one job, and what they meet at; it must outlive their start."""
+    """The processes of one job, and the folder that they meet in."""
 
     workers: list[ForkServerProcess]
-    met: Barrier
+    meeting: Path
 
     def finish(self) -> list[int | None]:
         """Wait for the processes and return their exit codes."""
@@ -78,11 +75,11 @@ class Team:
 
 def start(context: ForkServerContext, options: dict[str, Any], world: int) -> Team:
     """Start the processes of a job."""
-    met = context.Barrier(world)
-    workers = [context.Process(target=work, args=(options, number, world, met)) for number in range(world)]
+    meeting = Path(tempfile.mkdtemp())
+    workers = [context.Process(target=work, args=(options, number, world, meeting)) for number in range(world)]
     for worker in workers:
         worker.start()
-    return Team(workers, met)
+    return Team(workers, meeting)
 
 
 def kill_after(team: Team, seconds: float, *, victims: int) -> bool:
@@ -93,6 +90,7 @@ def kill_after(team: Team, seconds: float, *, victims: int) -> bool:
     alive = [worker for worker in team.workers[-victims:] if worker.is_alive()]
     for worker in alive:
         worker.kill()
+        (team.meeting / "off").touch()
     return bool(alive)
 
 
