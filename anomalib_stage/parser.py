@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["PROGRAM", "Parser", "dashed"]
 
 PROGRAM = "anomalib-stage"
-POSITIONAL = "--file"
-"""The one parameter that is given without its name: ``anomalib-stage inspect FILE``."""
+POSITIONALS = {"--file": "FILE", "--folder": "OUT"}
+"""Parameters that are given without their name, and what help calls them: ``anomalib-stage inspect FILE``."""
 
 NAMED = r"(?:Parser k|K)ey \"(\w+)\":?|Option '(?:\w+\.)?(\w+)'"
 """How jsonargparse names a parameter in its complaints."""
@@ -45,9 +45,9 @@ class Parser(ArgumentParser):
         elif any(get_origin(option) is list for option in (hint, *get_args(hint))):
             del kwargs["action"]
             names, kwargs = names[:1], kwargs | {"type": str, "nargs": "+"}
-        elif names == [POSITIONAL]:
+        elif names[0] in POSITIONALS:
             del kwargs["required"]
-            names, kwargs["metavar"] = [POSITIONAL.lstrip("-")], "FILE"
+            names, kwargs["metavar"] = [names[0].lstrip("-")], POSITIONALS[names[0]]
         action: argparse.Action = super().add_argument(*names, **kwargs)
         return action
 
@@ -62,7 +62,7 @@ class Parser(ArgumentParser):
 
 def _option(found: re.Match[str]) -> str:
     option = "--" + (found[1] or found[2]).replace("_", "-")
-    return "FILE" if option == POSITIONAL else option
+    return POSITIONALS.get(option, option)
 
 
 def dashed(arguments: Sequence[str]) -> list[str]:

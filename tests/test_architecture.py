@@ -36,14 +36,18 @@ LAYERS = {
     "parser": 7,
     "plugin": 8,
     "benchmark": 9,
-    "cli": 10,
-    "__main__": 11,
-    "__init__": 11,
+    "commands": 10,
+    "cli": 11,
+    "__main__": 12,
+    "__init__": 12,
 }
 """Module or sub-package to layer; imports go to a lower layer or stay inside."""
 
 PURE = {"anomalib", "lightning", "logging", "os", "io", "pathlib", "tempfile", "shutil", "safetensors", "requests"}
 """What ``synthesis`` must not import: it touches no files, no environment and no host."""
+
+LIGHT = ("__init__", "__main__", "cli", "errors", "seeds", "settings")
+"""Modules that ``--help`` and ``import anomalib_stage`` load; the commands are others."""
 
 HEAVY = {"torch", "torchvision", "diffusers", "lightning", "anomalib", "cv2"}
 """What makes ``--help`` slow."""
@@ -108,7 +112,7 @@ def test_synthesis_is_pure(path: Path) -> None:
     assert "open" not in {_dotted(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
 
 
-@pytest.mark.parametrize("name", ["__init__", "__main__", "cli", "errors", "seeds", "settings"])
+@pytest.mark.parametrize("name", [*LIGHT, *(f"commands/{path.stem}" for path in (PACKAGE / "commands").glob("*.py"))])
 def test_light_modules_import_nothing_heavy(name: str) -> None:
     statements = _runs_at_import(_tree(PACKAGE / f"{name}.py"))
     top = [s for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]

@@ -2,24 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 
-from anomalib_stage import __version__, cli
+from anomalib_stage import __version__
 from anomalib_stage.cli import COMMANDS, main
+from anomalib_stage.commands.progress import Progress
 from anomalib_stage.images import encode_png, write_file
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from anomalib_stage.offline import coco
+from anomalib_stage.weights import bundle as weights_module
+from anomalib_stage.weights.bundle import StageBundle
+from tests.offline.conftest import tree
 
 ROOT = Path(__file__).parents[1]
 HELP = [["--help"], *([name, "--help"] for name in COMMANDS)]
@@ -35,7 +41,7 @@ def good_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pregenerate(good_folder: Path, tiny_bundle_path: Path) -> Callable[..., int]:
-    """Run the command on two images; a name with None leaves its option out."""
+    """Run the command on two images; None leaves an option out, "flag" gives it no value."""
 
     def call(**changed: Any) -> int:
         options: dict[str, Any] = {
@@ -46,8 +52,8 @@ def pregenerate(good_folder: Path, tiny_bundle_path: Path) -> Callable[..., int]
             "steps": 4,
             "device": "cpu",
         }
-        named = {name: value for name, value in (options | changed).items() if value is not None}
-        return main(["pregenerate", *(f"--{name.replace('_', '-')}={value}" for name, value in named.items())])
+        named = {name.replace("_", "-"): v for name, v in (options | changed).items() if v is not None}
+        return main(["pregenerate", *(f"--{n}" if v == "flag" else f"--{n}={v}" for n, v in named.items())])
 
     return call
 
@@ -90,7 +96,7 @@ def test_help_explains_every_option_with_dashes(name: str, capsys: pytest.Captur
     assert main([name, "--help"]) == 0
     text = capsys.readouterr().out
     for parameter in inspect.signature(COMMANDS[name]).parameters:
-        option = "FILE" if name == "inspect" else f"--{parameter.replace('_', '-')}"
+        option = {"inspect": "FILE", "verify": "OUT"}.get(name, f"--{parameter.replace('_', '-')}")
         assert option in text
     described = " ".join(text.split()).replace("- ", "-")
     for line in (inspect.getdoc(COMMANDS[name]) or "").split("Args:")[1].strip().splitlines():
@@ -99,14 +105,16 @@ def test_help_explains_every_option_with_dashes(name: str, capsys: pytest.Captur
 
 @pytest.mark.parametrize("name", ["pregenerate", "preview", "fit"])
 def test_command_and_function_have_the_same_options_and_defaults(name: str) -> None:
-    from anomalib_stage.offline.pregenerate import pregenerate
+    from anomalib_stage.offline.pregenerate import run
+    from anomalib_stage.offline.prepare import prepare
     from anomalib_stage.offline.preview import preview
     from anomalib_stage.training.fit import fit
 
-    behind = inspect.signature({"pregenerate": pregenerate, "preview": preview, "fit": fit}[name]).parameters
+    functions = {"pregenerate": (prepare, run), "preview": (preview,), "fit": (fit,)}[name]
+    behind = {key: value for function in functions for key, value in inspect.signature(function).parameters.items()}
     offered = inspect.signature(COMMANDS[name]).parameters
-    assert {key: value.default for key, value in offered.items()} == {
-        key: value.default for key, value in behind.items() if key != "progress"
+    assert {key: value.default for key, value in offered.items() if key != "dry_run"} == {
+        key: value.default for key, value in behind.items() if key not in {"progress", "job"}
     }
 
 
@@ -122,6 +130,7 @@ USAGE = {
     "unknown command": (["paint"], "'paint'"),
     "required option missing": (["pregenerate", "--data", "x", "--out", "y"], "--count"),
     "file missing": (["inspect"], "FILE"),
+    "folder missing": (["verify"], "OUT"),
     "unknown option": (["preview", "--data", "x", "--out", "y.png", "--sharp", "1"], "--sharp"),
     "not a number": (["pregenerate", "--data", "x", "--out", "y", "--count", "many"], "--count .*int.* many"),
     "not a choice": (
@@ -167,25 +176,133 @@ def test_options_can_come_from_a_file(pregenerate: Any, tmp_path: Path, capsys: 
     assert json.loads(capsys.readouterr().out)["kinds"] == {"hole": 1}
 
 
-BAD: dict[str, tuple[dict[str, Any], int, str]] = {
-    "folder missing": ({"data": "nope"}, 1, "nope: no such folder"),
-    "count 0": ({"count": 0}, 2, "--count is 0"),
-    "unknown defect": ({"defects": "rust"}, 2, "'rust' is not a defect of this bundle; it paints scratch, hole, stain"),
-    "weights missing": ({"weights": "nope.safetensors"}, 1, "nope.safetensors: no such file"),
-    "device unknown": ({"device": "warp"}, 1, "'warp' is not a device name"),
-    "masks missing": ({"masks": "nope"}, 1, "nope: no such folder"),
-    "steps 3": ({"steps": 3}, 2, "steps"),
+def nan_weights(folder: Path, bundle: StageBundle, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A bundle whose digest is right and whose weights are not numbers."""
+    tensors = {name: tensor.clone() for name, tensor in bundle.tensors.items()}
+    next(tensor for name, tensor in tensors.items() if name.startswith("denoiser."))[:] = float("nan")
+    with monkeypatch.context() as patch:
+        patch.setattr(weights_module, "_check_finite", lambda *_, **__: None)
+        StageBundle(bundle.manifest, tensors).save(folder / "nan.safetensors")
+    return {"weights": folder / "nan.safetensors"}
+
+
+def no_space(monkeypatch: pytest.MonkeyPatch, suffix: str) -> dict[str, Any]:
+    """A disk that is full when files with some ending are to be renamed into place."""
+    rename = Path.replace
+
+    def full(self: Path, target: Path) -> Path:
+        if target.suffix == suffix:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    return {}
+
+
+def a_file(path: Path) -> Path:
+    write_file(path, b"mine")
+    return path
+
+
+def empty_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def other_job(run: Any, out: Path) -> dict[str, Any]:
+    assert run(out=out) == 0
+    return {"out": out, "seed": 1}
+
+
+def no_pycocotools(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(coco, "find_spec", lambda _: None)
+    return {"coco": "flag"}
+
+
+BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
+    "folder missing": (lambda b: {"data": "nope"}, 1, "nope: no such folder; give a folder of images"),
+    "no images": (lambda b: {"data": empty_folder(b.tmp / "none")}, 1, "none: no image in it (looked recursively for"),
+    "image unreadable": (lambda b: {"data": a_file(b.tmp / "torn" / "a.png").parent}, 1, "a.png: not a readable image"),
+    "count 0": (lambda b: {"count": 0}, 2, "--count is 0 and --batch-size 32; both must be at least 1"),
+    "batch size 0": (lambda b: {"batch_size": 0}, 2, "--batch-size 0; both must be at least 1"),
+    "steps 3": (lambda b: {"steps": 3}, 2, "steps: Input should be greater than or equal to 4, got 3"),
+    "strength 0": (lambda b: {"strength": "[0, 1]"}, 2, "strength"),
+    "unknown defect": (lambda b: {"defects": "rust"}, 2, "'rust' is not a defect of this bundle; it paints scratch, h"),
+    "weights missing": (lambda b: {"weights": "nope.safetensors"}, 1, "nope.safetensors: no such file"),
+    "weights damaged": (
+        lambda b: {"weights": a_file(b.tmp / "w.safetensors")},
+        1,
+        "w.safetensors: only 4 bytes long; get the file",
+    ),
+    "weights NaN": (lambda b: nan_weights(b.tmp, b.bundle, b.patch), 1, "nan.safetensors: NaN or infinite values in"),
+    "device unknown": (lambda b: {"device": "warp"}, 1, "'warp' is not a device name"),
+    "devices 0": (lambda b: {"devices": 0}, 2, "--devices is 0 and --num-nodes 1; both must be at least 1"),
+    "device of several": (
+        lambda b: {"devices": 2, "device": "cpu:0"},
+        2,
+        "--device names one, cpu:0; give --device cpu",
+    ),
+    "masks missing": (lambda b: {"masks": "nope"}, 1, "nope: no such folder"),
+    "masks among images": (lambda b: {"masks": b.good}, 2, "lies inside the folder of good images"),
+    "out among images": (lambda b: {"out": b.good / "out"}, 2, "lies inside the folder of good images"),
+    "out of others": (
+        lambda b: {"out": a_file(b.tmp / "o" / "x").parent},
+        2,
+        "is not an empty folder and holds no job.j",
+    ),
+    "out a file": (lambda b: {"out": a_file(b.tmp / "o")}, 2, "is not an empty folder and holds no job.json"),
+    "other job": (lambda b: other_job(b.run, b.tmp / "o"), 2, "holds another job (there -> here): seed 0 -> 1; give"),
+    "unwritable": (lambda b: {"out": a_file(b.tmp / "o") / "out"}, 1, "job.json: cannot be written (Not a directory)"),
+    "no space for the job": (lambda b: no_space(b.patch, ".json"), 1, "job.json: cannot be written (No space left on"),
+    "no space for a pair": (
+        lambda b: no_space(b.patch, ".png"),
+        1,
+        "(No space left on device); choose a folder with s",
+    ),
+    "no space to end": (lambda b: no_space(b.patch, ".jsonl"), 1, "what is finished is kept, and the same command goe"),
+    "no pycocotools": (lambda b: no_pycocotools(b.patch), 2, "pip install 'anomalib-stage[coco]'"),
 }
+
+
+@dataclass(frozen=True)
+class Bad:
+    """What a bad input can be made of."""
+
+    tmp: Path
+    good: Path
+    bundle: StageBundle
+    run: Callable[..., int]
+    patch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_one_sentence_with_its_exit_code(
-    name: str, pregenerate: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    name: str,
+    pregenerate: Any,
+    tmp_path: Path,
+    good_folder: Path,
+    tiny_bundle: StageBundle,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    changed, code, expected = BAD[name]
+    prepare, code, expected = BAD[name]
+    changed = prepare(Bad(tmp_path, good_folder, tiny_bundle, pregenerate, monkeypatch))
+    capfd.readouterr()
     assert pregenerate(**changed) == code
     assert expected in sentence(capfd.readouterr())
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "manifest.jsonl").exists()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jsonl"])
+def test_a_disk_that_was_full_costs_nothing(
+    suffix: str, pregenerate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pregenerate(out=tmp_path / "whole") == 0
+    with monkeypatch.context() as patch:
+        no_space(patch, suffix)
+        assert pregenerate() == 1
+    assert pregenerate() == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
 
 def test_unreadable_image_fails_by_name_or_is_skipped(
@@ -198,24 +315,85 @@ def test_unreadable_image_fails_by_name_or_is_skipped(
     assert json.loads(capfd.readouterr().out)["skipped"] == 1
 
 
-def test_second_run_into_the_same_folder_is_refused(pregenerate: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert pregenerate() == 0
-    capsys.readouterr()
-    assert pregenerate() == 2
-    assert "is not an empty folder" in sentence(capsys.readouterr())
+def test_second_run_finds_everything_finished(pregenerate: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pregenerate() == pregenerate() == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["painted"], second["painted"], second["remaining"]) == (3, 0, 0)
+    assert first["kinds"] == second["kinds"]
 
 
-def test_interruption_exits_with_130_and_says_what_is_left(
-    pregenerate: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_dry_run_prints_the_plan_and_writes_nothing(
+    pregenerate: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
+    assert pregenerate(dry_run="flag") == 0
+    planned = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert not (tmp_path / "out").exists()
+    assert pregenerate() == 0
+    lines = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
+    for row, record in zip(planned, map(json.loads, lines), strict=True):
+        same = ("index", "source", "given_mask", "kind", "seed")
+        assert {name: row[name] for name in same} == {name: record[name] for name in same}
+        assert record["image"] in {None, row["image"]}
+        assert row["finished"] is False
 
-    monkeypatch.setattr(cli._Progress, "__call__", interrupt)
-    assert pregenerate() == 130
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_exits_with_its_code_says_how_to_go_on_and_loses_nothing(
+    stop: signal.Signals,
+    code: int,
+    pregenerate: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert pregenerate(out=tmp_path / "whole", batch_size=1) == 0
+    capsys.readouterr()
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "__call__", lambda *_: signal.raise_signal(stop))
+        assert pregenerate(batch_size=1) == code
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("anomalib-stage: interrupted; ")
+    assert err.startswith("anomalib-stage: interrupted; the pairs finished so far are kept, run the same command again")
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert len(list((tmp_path / "out").glob("manifest.rank-*.jsonl"))) == 1
+    assert pregenerate(batch_size=1) == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_verify_says_what_is_damaged_and_exits_with_1(
+    pregenerate: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pregenerate(min_visibility=0) == 0
+    capsys.readouterr()
+    assert main(["verify", str(tmp_path / "out")]) == 0
+    assert json.loads(capsys.readouterr().out)["damaged"] == 0
+    damaged = next((tmp_path / "out" / "mask").rglob("*.png"))
+    damaged.write_bytes(b"")
+    assert main(["verify", str(tmp_path / "out")]) == 1
+    out, err = capsys.readouterr()
+    summary, problem = out.splitlines()
+    assert json.loads(summary)["damaged"] == 1
+    assert problem.startswith(f"{damaged.relative_to(tmp_path / 'out')}: damaged")
+    assert "1 files are damaged or missing, 0 pairs are not finished; run the same pregenerate command again" in err
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_writes(good_folder: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    options = ["--data", good_folder, "--count=6", "--batch-size=1", "--weights", tiny_bundle_path, "--steps=4"]
+    command = [sys.executable, "-m", "anomalib_stage", "pregenerate", "--device=cpu", *map(str, options)]
+    assert main([*command[3:], "--out", str(tmp_path / "one")]) == 0
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "two"), "--devices=2"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["remaining"] == 0
+    assert json.loads(done.stdout)["painted"] == 3  # the other process painted the other half
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
 # -- preview, inspect, fit -------------------------------------------------------------------------------------

@@ -117,6 +117,11 @@ def test_its_comments_show_btech_and_folders(recipe: Path) -> None:
     assert folder.normal_dir == "train/good"
 
 
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.name)
+def test_scripts_compile(path: Path) -> None:
+    compile(path.read_text(encoding="utf-8"), str(path), "exec")
+
+
 def test_readme_names_every_recipe() -> None:
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"\((stage_\w+\.yaml)\)", text)) == {recipe.name for recipe in RECIPES}

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, ValidationError
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.images import write_file
 from anomalib_stage.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["MANIFEST_NAME", "PairRecord", "read_manifest", "write_manifest"]
+__all__ = ["MANIFEST_NAME", "Digest", "PairRecord", "read_manifest"]
 
 MANIFEST_NAME = "manifest.jsonl"
 
@@ -32,6 +30,7 @@ class PairRecord(Settings):
             visible enough, and nothing was written for this place in the plan.
         mask: File of its mask, relative to the manifest's folder; None as for the image.
         source: Good image that it was painted into, relative to the folder of good images.
+        source_sha256: Digest of that file; None: not recorded.
         given_mask: Mask of the user that was painted, relative to their folder; None: drawn from the seed.
         kind: Defect kind.
         seed: Seed of the pair.
@@ -43,12 +42,14 @@ class PairRecord(Settings):
         mean_change: Mean over the mask of the largest change of a channel, in grey levels of 0 to 255.
         image_sha256: Digest of the image file.
         mask_sha256: Digest of the mask file.
+        versions: Packages that painted it; other versions may change the last bit of a pixel.
     """
 
     index: Annotated[int, Field(ge=0)]
     image: str | None
     mask: str | None
     source: str
+    source_sha256: Digest | None = None
     given_mask: str | None = None
     kind: str
     seed: int
@@ -60,18 +61,7 @@ class PairRecord(Settings):
     mean_change: Annotated[float, Field(ge=0.0, le=255.0)]
     image_sha256: Digest | None
     mask_sha256: Digest | None
-
-
-def write_manifest(folder: Path, records: Iterable[PairRecord]) -> Path:
-    """Write the records, sorted by index, to the folder's ``manifest.jsonl``.
-
-    Raises:
-        DataError: If the file cannot be written.
-    """
-    lines = [record.model_dump_json() + "\n" for record in sorted(records, key=lambda record: record.index)]
-    path = folder / MANIFEST_NAME
-    write_file(path, "".join(lines).encode())
-    return path
+    versions: dict[str, str] = Field(default_factory=dict)
 
 
 def read_manifest(folder: Path) -> list[PairRecord]:

@@ -4,35 +4,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.images import find_images, load_image, read_mask
+from anomalib_stage.images import find_images, load_image, read_bytes, read_mask, stored_pixels
+from anomalib_stage.offline.threads import in_order
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
-__all__ = [
-    "Item",
-    "Source",
-    "check_masks",
-    "check_outside",
-    "images_root",
-    "load_good",
-    "make_batches",
-    "make_plan",
-    "usable_sources",
-]
+__all__ = ["Item", "Plan", "Source", "check_masks", "check_outside", "images_root", "load_good", "usable_sources"]
 
 logger = logging.getLogger(__name__)
+
+BATCH_PIXELS = 32 * 512 * 512
+"""Most pixels in a batch: 32 images of 512 px a side, fewer of larger ones, so that these do not exhaust memory."""
+
+READERS = 2
+"""Threads that check sources."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,15 @@ class Source:
         path (Path): File.
         name (str): Path relative to the folder of good images, with forward slashes.
         size (tuple[int, int]): Height and width in pixels.
+        digest (str): SHA-256 of the file.
+        deep (bool): Its pixels have 16 bit.
     """
 
     path: Path
     name: str
     size: tuple[int, int]
+    digest: str
+    deep: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,15 @@ def load_good(path: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
         DataError: If it cannot be read or a side is shorter than 32 px.
     """
     pixels, conversions = load_image(path)
-    height, width = pixels.shape[:2]
+    _check_size(path, pixels.shape)
+    return pixels, conversions
+
+
+def _check_size(path: Path, shape: tuple[int, ...]) -> None:
+    height, width = shape[:2]
     if min(height, width) < MIN_IMAGE_SIDE:
         msg = f"{path}: {width}x{height} px; at least {MIN_IMAGE_SIDE} px a side are needed, remove it"
         raise DataError(msg)
-    return pixels, conversions
 
 
 def usable_sources(root: Path, *, limit: int, skip: bool) -> tuple[list[Source], int]:
@@ -118,27 +127,31 @@ def usable_sources(root: Path, *, limit: int, skip: bool) -> tuple[list[Source],
     """
     sources: list[Source] = []
     skipped = 0
-    converted: dict[str, int] = {}
-    for path in find_images(root):
+    for found in in_order(partial(_source, root=root), find_images(root), threads=READERS, ahead=2 * READERS):
+        if isinstance(found, Source):
+            sources.append(found)
+        elif skip:
+            skipped += 1
+            logger.warning("skipped: %s", found)
+        else:
+            raise found
         if len(sources) == limit:
             break
-        try:
-            name = _name_of(path, root)
-            pixels, conversions = load_good(path)
-        except DataError as error:
-            if not skip:
-                raise
-            skipped += 1
-            logger.warning("skipped: %s", error)
-            continue
-        sources.append(Source(path, name, (pixels.shape[0], pixels.shape[1])))
-        converted.update({text: converted.get(text, 0) + 1 for text in conversions})
     if not sources:
         msg = f"{root}: none of its {skipped} images can be used; the messages above say why"
         raise DataError(msg)
-    for text, count in converted.items():
-        logger.info("%s in %d of %d images", text, count, len(sources))
     return sources, skipped
+
+
+def _source(path: Path, *, root: Path) -> Source | DataError:
+    try:
+        name, data = _name_of(path, root), read_bytes(path)
+        pixels = stored_pixels(data, path)
+        _check_size(path, pixels.shape)
+    except DataError as error:
+        return error
+    size = (pixels.shape[0], pixels.shape[1])
+    return Source(path, name, size, hashlib.sha256(data).hexdigest(), deep=pixels.dtype == np.uint16)
 
 
 def _name_of(path: Path, root: Path) -> str:
@@ -151,51 +164,104 @@ def _name_of(path: Path, root: Path) -> str:
     return name
 
 
-def make_plan(
-    sources: Sequence[Source], *, count: int, kinds: Sequence[str], masks: Sequence[Path], seed: int
-) -> list[Item]:
-    """Make the plan: images in turn, the kind and everything else drawn from (seed, image name, draw number).
+@dataclass(frozen=True)
+class _Group:
+    """Pairs whose images have one size; they share batches."""
+
+    first: int
+    batch_size: int
+    pairs: int
+    positions: list[int]
+
+
+class Plan:
+    """The plan: images in turn, the kind and everything else drawn from (seed, image name, draw number).
+
+    Nothing is kept for a pair: pairs and batches are computed when they are asked for. A batch holds images of one
+    size, and who shares one is decided by the plan alone, never by who paints it or what is finished already.
 
     Args:
-        sources (Sequence[Source]): Good images.
-        count (int): Number of pairs.
+        sources (Sequence[Source]): Good images, at least one.
+        count (int): Number of pairs. A longer plan begins with the pairs of the shorter one.
         kinds (Sequence[str]): Kinds to draw from.
         masks (Sequence[Path]): Masks given by the user, used in turn; empty: masks are drawn.
         seed (int): Base seed.
-
-    Returns:
-        list[Item]: ``count`` items. A longer plan begins with the shorter one.
+        batch_size (int): Most pairs in a batch; of images larger than 512 px a side fewer.
     """
-    plan = []
-    for index in range(count):
-        source, draw = sources[index % len(sources)], index // len(sources)
-        own = derive_seed(seed, source.name, draw)
-        kind = str(numpy_generator(own, "kind").choice(list(kinds)))
-        mask = masks[index % len(masks)] if masks else None
-        plan.append(Item(index, source, mask, kind, own, f"{index:06d}_{source.path.stem}"))
-    return plan
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        count: int,
+        kinds: Sequence[str],
+        masks: Sequence[Path],
+        seed: int,
+        batch_size: int,
+    ) -> None:
+        self.sources, self.count, self.kinds, self.masks, self.seed = sources, count, list(kinds), masks, seed
+        self._groups: list[_Group] = []
+        self._places = [(0, 0)] * len(sources)  # of each source: its group, and the position in it
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for position, source in enumerate(sources):
+            by_size.setdefault(source.size, []).append(position)
+        first = 0
+        for number, ((height, width), positions) in enumerate(by_size.items()):
+            most = max(min(batch_size, BATCH_PIXELS // (height * width)), 1)
+            draws, rest = divmod(count, len(sources))
+            pairs = draws * len(positions) + sum(position < rest for position in positions)
+            self._groups.append(_Group(first, most, pairs, positions))
+            for i, position in enumerate(positions):
+                self._places[position] = (number, i)
+            first += -(-pairs // most)
+        self.batch_count = first
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self.item, range(self.count))
+
+    def source_of(self, index: int) -> Source:
+        """Return the good image of a pair."""
+        return self.sources[index % len(self.sources)]
+
+    def mask_of(self, index: int) -> Path | None:
+        """Return the given mask of a pair; None: it is drawn."""
+        return self.masks[index % len(self.masks)] if self.masks else None
+
+    def item(self, index: int) -> Item:
+        """Return a pair by its position in the plan."""
+        source = self.source_of(index)
+        own = derive_seed(self.seed, source.name, index // len(self.sources))
+        kind = str(numpy_generator(own, "kind").choice(self.kinds))
+        return Item(index, source, self.mask_of(index), kind, own, f"{index:06d}_{source.path.stem}")
+
+    def batch_of(self, index: int) -> int:
+        """Return the number of the batch that a pair is painted in."""
+        draw, position = divmod(index, len(self.sources))
+        number, i = self._places[position]
+        group = self._groups[number]
+        return group.first + (draw * len(group.positions) + i) // group.batch_size
+
+    def batch(self, number: int) -> list[Item]:
+        """Return the pairs of a batch."""
+        group = self._groups[bisect_right([group.first for group in self._groups], number) - 1]
+        start = (number - group.first) * group.batch_size
+        members = range(start, min(start + group.batch_size, group.pairs))
+        places = [divmod(member, len(group.positions)) for member in members]
+        return [self.item(draw * len(self.sources) + group.positions[i]) for draw, i in places]
 
 
-def check_masks(plan: Sequence[Item]) -> None:
+def check_masks(plan: Plan) -> None:
     """Read every mask that the plan uses against the size of its image.
 
     Raises:
         DataError: If a mask cannot be read, is empty or has another size than its image.
     """
     seen = set()
-    for item in plan:
-        if item.mask is not None and (item.mask, item.source.size) not in seen:
-            read_mask(item.mask, size=item.source.size, image=item.source.path)
-            seen.add((item.mask, item.source.size))
-
-
-def make_batches(plan: Sequence[Item], batch_size: int) -> list[list[Item]]:
-    """Cut the plan into batches of images of one size; who shares a batch is decided by the plan alone."""
-    by_size: dict[tuple[int, int], list[Item]] = {}
-    for item in plan:
-        by_size.setdefault(item.source.size, []).append(item)
-    return [
-        members[start : start + batch_size]
-        for members in by_size.values()
-        for start in range(0, len(members), batch_size)
-    ]
+    for index in range(len(plan) if plan.masks else 0):
+        source, mask = plan.source_of(index), plan.mask_of(index)
+        if mask is not None and (mask, source.size) not in seen:
+            read_mask(mask, size=source.size, image=source.path)
+            seen.add((mask, source.size))

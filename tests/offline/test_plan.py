@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from pathlib import Path
@@ -15,22 +16,29 @@ from hypothesis import strategies as st
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.images import encode_png, write_file
 from anomalib_stage.offline.plan import (
-    Item,
+    Plan,
     Source,
     check_masks,
     check_outside,
     images_root,
-    make_batches,
-    make_plan,
     usable_sources,
 )
 
-SOURCES = [Source(Path(f"/good/{name}"), name, size) for name, size in [("a.png", (48, 64)), ("b/a.png", (56, 40))]]
+SOURCES = [
+    Source(Path(f"/good/{name}"), name, size, "a" * 64) for name, size in [("a.png", (48, 64)), ("b/a.png", (56, 40))]
+]
 KINDS = ["scratch", "hole", "stain"]
 
 
-def plan(count: int, *, seed: int = 0, sources: list[Source] = SOURCES, masks: tuple[Path, ...] = ()) -> list[Item]:
-    return make_plan(sources, count=count, kinds=KINDS, masks=masks, seed=seed)
+def plan(
+    count: int,
+    *,
+    seed: int = 0,
+    sources: list[Source] = SOURCES,
+    masks: tuple[Path, ...] = (),
+    batch_size: int = 8,
+) -> Plan:
+    return Plan(sources, count=count, kinds=KINDS, masks=masks, seed=seed, batch_size=batch_size)
 
 
 def test_images_are_taken_in_turn() -> None:
@@ -38,11 +46,11 @@ def test_images_are_taken_in_turn() -> None:
 
 
 def test_a_longer_plan_begins_with_the_shorter_one() -> None:
-    assert plan(40)[:7] == plan(7)
+    assert list(plan(40))[:7] == list(plan(7))
 
 
 def test_every_pair_has_its_own_seed_and_file_name() -> None:
-    items = plan(200)
+    items = list(plan(200))
     assert len({item.seed for item in items}) == len({item.name for item in items}) == 200
     assert [item.name for item in items] == sorted(item.name for item in items)
 
@@ -53,7 +61,7 @@ def test_another_base_seed_gives_other_pairs() -> None:
 
 def test_seeds_depend_on_the_image_and_not_on_its_neighbours() -> None:
     alone = plan(3, sources=SOURCES[1:])
-    assert [item.seed for item in alone] == [item.seed for item in plan(6)[1::2]]
+    assert [item.seed for item in alone] == [item.seed for item in list(plan(6))[1::2]]
 
 
 def test_every_kind_is_drawn() -> None:
@@ -74,11 +82,24 @@ def test_masks_are_used_in_turn() -> None:
 def test_batches_hold_every_pair_once_and_images_of_one_size(
     sizes: list[tuple[int, int]], count: int, batch_size: int
 ) -> None:
-    sources = [Source(Path(f"{i}.png"), f"{i}.png", size) for i, size in enumerate(sizes)]
-    batches = make_batches(plan(count, sources=sources), batch_size)
+    sources = [Source(Path(f"{i}.png"), f"{i}.png", size, "a" * 64) for i, size in enumerate(sizes)]
+    whole = plan(count, sources=sources, batch_size=batch_size)
+    batches = [whole.batch(number) for number in range(whole.batch_count)]
     assert sorted(item.index for batch in batches for item in batch) == list(range(count))
     assert all(len({item.source.size for item in batch}) == 1 for batch in batches)
-    assert all(len(batch) <= batch_size for batch in batches)
+    assert all(1 <= len(batch) <= batch_size for batch in batches)
+    assert all(whole.batch_of(item.index) == i for i, batch in enumerate(batches) for item in batch)
+
+
+@pytest.mark.parametrize(("size", "most"), [((512, 512), 32), ((2048, 2048), 2), ((5000, 5000), 1), ((64, 64), 40)])
+def test_batches_of_large_images_are_small(size: tuple[int, int], most: int) -> None:
+    whole = plan(100, sources=[Source(Path("a.png"), "a.png", size, "a" * 64)], batch_size=40)
+    assert len(whole.batch(0)) == most
+
+
+def test_a_plan_of_a_billion_pairs_costs_nothing() -> None:
+    whole = plan(10**9)
+    assert whole.batch(whole.batch_count - 1)[-1].index == 10**9 - 1
 
 
 def test_train_good_of_a_data_set_root_is_preferred(good_folder: Path) -> None:
@@ -133,12 +154,11 @@ def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
         usable_sources(tmp_path, limit=3, skip=True)
 
 
-def test_conversions_are_said_once_with_their_count(good_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("a.png", "b.png"):
-        cv2.imwrite(str(good_folder / name), np.full((48, 64), 90, np.uint8))
-    with caplog.at_level(logging.INFO, logger="anomalib_stage"):
-        usable_sources(good_folder, limit=3, skip=False)
-    assert [record.getMessage() for record in caplog.records] == ["grey repeated in three channels in 2 of 3 images"]
+def test_sources_know_their_content_and_depth(good_folder: Path) -> None:
+    cv2.imwrite(str(good_folder / "b.png"), np.full((48, 64), 900, np.uint16))
+    sources, _ = usable_sources(good_folder, limit=3, skip=False)
+    assert [source.deep for source in sources] == [False, True, False]
+    assert sources[0].digest == hashlib.sha256((good_folder / "a.png").read_bytes()).hexdigest()
 
 
 def test_masks_are_checked_against_the_image_they_go_to(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import csv
 import hashlib
+import json
+import logging
 import random
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,38 +18,17 @@ import torch
 from anomalib_stage.errors import BundleError, DataError, DeviceError, InputError
 from anomalib_stage.images import encode_png, read_image, write_file
 from anomalib_stage.offline.manifest import read_manifest
-from anomalib_stage.offline.pregenerate import pregenerate
+from anomalib_stage.offline.prepare import prepare
 from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.synthesizer import StageSynthesizer
+from tests.offline.conftest import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
-@pytest.fixture
-def run(good_folder: Path, tiny_bundle_path: Path) -> Callable[..., dict[str, Any]]:
-    """``pregenerate`` with a small bundle and few steps."""
-
-    def call(**changed: Any) -> dict[str, Any]:
-        arguments: dict[str, Any] = {
-            "data": good_folder,
-            "out": good_folder.parent / "out",
-            "count": 7,
-            "weights": str(tiny_bundle_path),
-            "steps": 4,
-            "batch_size": 2,
-            "device": "cpu",
-            "min_visibility": 0.0,  # the small network has not learned anything
-        }
-        return pregenerate(**arguments | changed)
-
-    return call
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+OWN = {"job.json", "manifest.jsonl", "samples.csv", "SHA256SUMS"}
+"""Files beside the pairs."""
 
 
 def mask_of(path: Path) -> np.ndarray:
@@ -61,7 +43,7 @@ def test_folder_layout_holds_a_mask_for_every_image_and_nothing_else(run: Any, g
     out = good_folder.parent / "out"
     assert result["pairs"] == 7
     assert sum(result["kinds"].values()) == 7
-    files = set(tree(out)) - {"manifest.jsonl"}
+    files = set(tree(out)) - OWN
     images = {name for name in files if name.startswith("image/")}
     assert len(images) == 7
     assert files - images == {name.replace("image/", "mask/", 1) for name in images}
@@ -154,23 +136,111 @@ def test_given_masks_are_painted_as_they_are(run: Any, good_folder: Path, tmp_pa
         assert np.array_equal(mask_of(tmp_path / "out" / record.mask), mask > 0)
 
 
-def test_grey_stays_grey_outside_and_alpha_is_dropped(run: Any, good_folder: Path, tmp_path: Path) -> None:
-    grey = read_image(good_folder / "a.png")[..., 0]
-    cv2.imwrite(str(good_folder / "a.png"), grey)
-    cv2.imwrite(str(good_folder / "b.png"), np.dstack([grey] * 3 + [grey // 2]))
-    run(count=2)
-    for record in read_manifest(tmp_path / "out"):
-        after, mask = read_image(tmp_path / "out" / record.image), mask_of(tmp_path / "out" / record.mask)
-        assert np.array_equal(after[~mask], np.dstack([grey] * 3)[~mask])
+def stored(path: Path) -> np.ndarray:
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
-def test_sixteen_bit_source_is_reduced_to_eight(run: Any, good_folder: Path, tmp_path: Path) -> None:
-    pixels = read_image(good_folder / "a.png")
-    cv2.imwrite(str(good_folder / "a.png"), pixels[..., ::-1].astype(np.uint16) * 257)
+@pytest.mark.parametrize(
+    "source",
+    [
+        np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8),
+        np.random.default_rng(0).integers(0, 256, (48, 64, 4), np.uint8),
+        np.random.default_rng(0).integers(0, 65536, (48, 64), np.uint16),
+        np.random.default_rng(0).integers(0, 65536, (48, 64, 3), np.uint16),
+    ],
+    ids=["grey", "RGBA", "grey 16 bit", "RGB 16 bit"],
+)
+def test_depth_and_channels_of_the_source_are_kept(
+    source: np.ndarray, run: Any, good_folder: Path, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(good_folder / "a.png"), source)
     run(count=1)
     (record,) = read_manifest(tmp_path / "out")
-    after, mask = read_image(tmp_path / "out" / record.image), mask_of(tmp_path / "out" / record.mask)
+    after, mask = stored(tmp_path / "out" / record.image), mask_of(tmp_path / "out" / record.mask)
+    assert (after.dtype, after.shape) == (source.dtype, source.shape)
+    assert np.array_equal(after[~mask], source[~mask])
+    assert (after[mask] != source[mask]).any()
+    if source.ndim == 3 and source.shape[2] == 4:
+        assert np.array_equal(after[..., 3], source[..., 3])
+
+
+def test_the_mvtec_layout_holds_eight_bit_and_says_so_before_painting(
+    run: Any, good_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixels = read_image(good_folder / "a.png")[..., 0]
+    cv2.imwrite(str(good_folder / "a.png"), pixels.astype(np.uint16) * 257)
+    with caplog.at_level(logging.INFO, logger="anomalib_stage"):
+        run(count=3, layout="mvtec")
+    assert [record.getMessage() for record in caplog.records] == [
+        "16 bit reduced to 8 in 1 of 3 images: anomalib reads 16-bit grey as white"
+    ]
+    record = read_manifest(tmp_path / "out")[0]
+    after, mask = stored(tmp_path / "out" / record.image), mask_of(tmp_path / "out" / record.mask)
     assert np.array_equal(after[~mask], pixels[~mask])
+    assert np.array_equal(stored(tmp_path / "out" / "test" / "good" / "000000_a.png"), pixels)
+
+
+def test_samples_are_a_table(run: Any, tmp_path: Path) -> None:
+    run(count=3)
+    with (tmp_path / "out" / "samples.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    records = read_manifest(tmp_path / "out")
+    assert [(row["image"], row["mask"], row["kind"], row["label"], row["source"]) for row in rows] == [
+        (record.image, record.mask, record.kind, "1", record.source) for record in records
+    ]
+
+
+def test_the_table_of_the_mvtec_layout_holds_good_images(run: Any, tmp_path: Path) -> None:
+    run(count=3, layout="mvtec")
+    with (tmp_path / "out" / "samples.csv").open(newline="") as stream:
+        good = [row for row in csv.DictReader(stream) if row["label"] == "0"]
+    assert [(row["source"], row["mask"], row["kind"]) for row in good] == [
+        ("a.png", "", "good"),
+        ("b.png", "", "good"),
+        ("more/c.png", "", "good"),
+    ]
+    assert all((tmp_path / "out" / row["image"]).is_file() for row in good)
+
+
+def test_other_files_have_check_sums(run: Any, tmp_path: Path) -> None:
+    run(count=3, layout="mvtec")
+    lines = (tmp_path / "out" / "SHA256SUMS").read_text().splitlines()
+    named = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    assert {"job.json", "manifest.jsonl", "samples.csv", "test/good/000000_a.png"} <= named.keys()
+    for name, digest in named.items():
+        assert hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools with numpy 2
+def test_coco_annotations_decode_to_the_masks(run: Any, tmp_path: Path) -> None:
+    rle = pytest.importorskip("pycocotools.mask")
+    run(count=5, coco=True)
+    coco = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    records = read_manifest(tmp_path / "out")
+    names = {category["id"]: category["name"] for category in coco["categories"]}
+    assert [image["file_name"] for image in coco["images"]] == [record.image for record in records]
+    for record, image, annotation in zip(records, coco["images"], coco["annotations"], strict=True):
+        mask = mask_of(tmp_path / "out" / record.mask)
+        assert (image["height"], image["width"]) == mask.shape
+        assert annotation["image_id"] == image["id"]
+        assert names[annotation["category_id"]] == record.kind
+        assert np.array_equal(rle.decode(annotation["segmentation"]) > 0, mask)
+        assert annotation["area"] == mask.sum()
+        assert annotation["bbox"] == rle.toBbox(annotation["segmentation"]).tolist()
+
+
+def test_coco_annotations_can_be_added_later(run: Any, tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools")
+    run(count=3)
+    assert run(count=3, coco=True)["painted"] == 0
+    assert "annotations.json" in (tmp_path / "out" / "SHA256SUMS").read_text()
+
+
+def test_the_summary_says_how_busy_the_synthesizer_was(run: Any) -> None:
+    first, again = run(), run()
+    assert first["pairs_per_second"] > 0
+    assert 0 < first["busy"] <= 1
+    assert (first["painted"], again["painted"], again["pairs"]) == (7, 0, 7)
 
 
 def test_skipping_an_unreadable_image_still_writes_every_pair(run: Any, good_folder: Path, tmp_path: Path) -> None:
@@ -185,6 +255,35 @@ def test_progress_reaches_the_end(run: Any) -> None:
     run(progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (7, 7)
     assert seen == sorted(seen)
+
+
+def test_anyone_may_paint_batches_of_the_plan(
+    run: Any, good_folder: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    """What the recipe for Ray does."""
+    options = {"count": 7, "weights": str(tiny_bundle_path), "steps": 4, "batch_size": 2, "min_visibility": 0.0}
+    jobs = [prepare(data=good_folder, out=tmp_path / "shared", device="cpu", **options) for _ in range(3)]
+    jobs[0].start()
+    missing = jobs[0].missing()
+    for job, name, numbers in zip(jobs[1:], ("x", "y"), (missing[::2], missing[1::2]), strict=True):
+        assert jobs[0].finish()["remaining"]
+        job.work(numbers, shard=f"ray-{name}")
+    assert jobs[0].finish()["remaining"] == 0
+    run(out=tmp_path / "alone")
+    assert tree(tmp_path / "shared") == tree(tmp_path / "alone")
+
+
+def test_a_source_that_changes_meanwhile_is_named(run: Any, good_folder: Path, tmp_path: Path) -> None:
+    def change(done: int, total: int) -> None:
+        write_file(good_folder / "more" / "c.png", encode_png(np.zeros((56, 40, 3), np.uint8)))
+
+    before = (good_folder / "more" / "c.png").read_bytes()
+    with pytest.raises(DataError, match="c.png: changed while .*put the old file back.*what is finished is kept"):
+        run(progress=change)
+    with pytest.raises(InputError, match="holds another job.*sources.sha256"):
+        run()
+    write_file(good_folder / "more" / "c.png", before)
+    assert run()["remaining"] == 0
 
 
 def break_image(folder: Path) -> dict[str, Any]:
@@ -275,17 +374,6 @@ def test_an_empty_out_folder_is_used(run: Any, tmp_path: Path) -> None:
     assert run(count=1)["pairs"] == 1
 
 
-def test_interruption_leaves_whole_pairs_and_no_manifest(run: Any, tmp_path: Path) -> None:
-    def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(progress=stop)
-    files = tree(tmp_path / "out")
-    assert len(files) == 4  # a batch of two pairs
-    assert all(name.endswith(".png") for name in files)
-
-
 @pytest.mark.parametrize("images", [1, 2])
 def test_anomalib_reads_the_mvtec_layout(run: Any, good_folder: Path, tmp_path: Path, images: int) -> None:
     from anomalib.data import MVTecAD
@@ -313,7 +401,7 @@ def test_a_pair_in_which_nothing_would_be_seen_is_counted_and_not_written(run: A
     result = run(out=out, count=4, min_visibility=1e9)
     assert (result["pairs"], result["rejected"]) == (0, 4)
     assert [record.image for record in read_manifest(out)] == [None] * 4
-    assert [path.name for path in out.rglob("*") if path.is_file()] == ["manifest.jsonl"]
+    assert {path.name for path in out.rglob("*") if path.is_file()} == OWN
 
 
 def test_what_is_written_is_as_visible_as_asked_for(run: Any, tmp_path: Path) -> None:

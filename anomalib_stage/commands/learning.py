@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that train: bundles, and networks that say which bundle is good; and what a bundle is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anomalib_stage.commands.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["benchmark", "fit", "inspect"]
+
+
+def fit(
+    *,
+    out: Path,
+    normal: Path | None = None,
+    defects: Path | None = None,
+    masks: Path | None = None,
+    include: Path | None = None,
+    rename: dict[str, str] | None = None,
+    base: str = "default",
+    procedural: float = 0.25,
+    max_steps: int | None = None,
+    max_time: str | None = None,
+    batch_size: int = 16,
+    learning_rate: float = 4e-4,
+    seed: int = 0,
+    device: str = "auto",
+    workdir: Path | None = None,
+    sheet_minutes: float = 5.0,
+    no_bank: bool = False,
+    resume: bool = False,
+) -> Iterator[str]:
+    """Train a denoiser on good images, real defects and rendered ones, and write its bundle.
+
+    Args:
+        out: Bundle to write (.safetensors).
+        normal: Folder of good images, searched recursively.
+        defects: Folder with one sub-folder of defect images for each kind.
+        masks: Folder with the same sub-folders of masks, <stem>_mask.png or <stem>.png.
+        include: JSON file {kind: [stems]} or {kind: {"fit": [stems]}} of the defects to use.
+        rename: Names to learn folders under, {folder: kind}; two folders may share one.
+        base: Bundle to start from: "default", "none" (from scratch) or a file.
+        procedural: Share of rendered surfaces with rendered defects in training, 0 to 1.
+        max_steps: Steps in total; the learning rate then decays to 0 over them.
+        max_time: Wall-clock limit HH:MM:SS; 20 minutes if neither limit is given.
+        batch_size: Regions in a step.
+        learning_rate: Peak learning rate.
+        seed: Base seed.
+        device: auto, cpu, cuda or cuda:N.
+        workdir: Checkpoints, logs and sample sheets; <out without suffix>-fit by default.
+        sheet_minutes: Minutes between sample sheets and held-out losses.
+        no_bank: Do not keep the real masks and their places in the bundle.
+        resume: Go on from the last checkpoint in workdir.
+    """
+    from anomalib_stage.training.fit import fit as run
+
+    yield str(
+        run(
+            out=out,
+            normal=normal,
+            defects=defects,
+            masks=masks,
+            include=include,
+            rename=rename,
+            base=base,
+            procedural=procedural,
+            max_steps=max_steps,
+            max_time=max_time,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            device=device,
+            workdir=workdir,
+            sheet_minutes=sheet_minutes,
+            no_bank=no_bank,
+            resume=resume,
+        )
+    )
+
+
+def benchmark(
+    *,
+    data: Path,
+    out: Path,
+    sources: list[str] | None = None,
+    split: Path | None = None,
+    textures: Path | None = None,
+    seeds: list[str] | None = None,
+    steps: int = 400,
+    pairs: int = 1000,
+    size: int = 128,
+    batch_size: int = 16,
+    learning_rate: float = 2e-3,
+    sampling_steps: int = 20,
+    negatives: float = 0.25,
+    device: str = "auto",
+) -> Iterator[str]:
+    """Train the same small U-Net on anomalies from each source and score it on real defects.
+
+    Args:
+        data: Data set in MVTec layout: train/good, test/good, test/<kind>, ground_truth/<kind>.
+        out: Folder for pools, runs and results; running again does only what is missing.
+        sources: none, perlin, cutpaste, croppaste, real, default, bundle files, sums (default+real); all if not given.
+        split: JSON file {kind: {"fit": [stems], "eval": [stems]}}; few_shot.json in data if not given.
+        textures: Folder of texture images for perlin, such as DTD; noise colours if not given.
+        seeds: Seeds of the networks; 0 1 2 if not given.
+        steps: Training steps of each network.
+        pairs: Pictures that each source makes.
+        size: Side of the pictures in pixels.
+        batch_size: Pictures in a step, half of them good.
+        learning_rate: Peak learning rate.
+        sampling_steps: Denoising steps of bundles.
+        negatives: Share of the good pictures that are re-synthesized, for bundles.
+        device: auto, cpu, cuda or cuda:N.
+    """
+    from anomalib_stage.benchmark.run import SOURCES, whole_numbers
+    from anomalib_stage.benchmark.run import benchmark as run
+
+    with Progress("benchmark", 1) as progress:
+        table = run(
+            data=data,
+            out=out,
+            sources=sources or SOURCES,
+            split=split,
+            textures=textures,
+            seeds=whole_numbers(seeds) if seeds else (0, 1, 2),
+            steps=steps,
+            pairs=pairs,
+            size=size,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            sampling_steps=sampling_steps,
+            negatives=negatives,
+            device=device,
+            progress=progress.say,
+        )
+    yield table
+
+
+def inspect(file: str) -> Iterator[str]:
+    """Print what a bundle is: backbone, kinds, training, digest. Validates the whole file.
+
+    Args:
+        file: "default" or a bundle file.
+    """
+    from anomalib_stage.weights.bundle import StageBundle
+
+    rows = StageBundle.load(file).describe()
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        yield f"{name:<{width}}  {value}"
