@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Are the labels true? Pregenerate pairs on real sets, then judge the files alone, with measures written here.
 
-``ANOMALIB_STAGE_PAIRS`` sets the pairs for each set (24 if not given), ``ANOMALIB_STAGE_DATA`` the folder of sets::
+``ANOMALIB_STAGE_PAIRS`` sets the pairs for each set (24 if not given), ``ANOMALIB_STAGE_STEPS`` the denoising steps (20),
+``ANOMALIB_STAGE_DATA`` the folder of sets::
 
     ANOMALIB_STAGE_PAIRS=2000 python -m pytest -s tests/test_labels_on_real_data.py
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
 
 PAIRS = int(os.environ.get("ANOMALIB_STAGE_PAIRS", "24"))
+STEPS = int(os.environ.get("ANOMALIB_STAGE_STEPS", "20"))
 SETS = {"magnetic_tile": "magnetic_tile", "mpdd_jpg": "metal_plate", "deeppcb": "pcb"}
 TEXTURES = {"magnetic_tile", "deeppcb"}
 """Sets whose pictures are surface from border to border."""
@@ -68,7 +70,7 @@ def painted(request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory:
     if not good.is_dir():
         pytest.skip(f"{good} is not at hand")
     out = tmp_path_factory.mktemp("labels") / name
-    result = pregenerate(data=good, out=out, count=PAIRS, seed=4, batch_size=16)
+    result = pregenerate(data=good, out=out, count=PAIRS, seed=4, steps=STEPS)
     print(f"\n{name}: {result['pairs']} pairs, {result['rejected']} rejected")
     return Set(name, good, out, read_manifest(out))
 
