@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Are the labels true? Pregenerate pairs on real sets, then judge the files alone, with measures written here.
 
-``ANOMALIB_STAGE_PAIRS`` sets the pairs for each set (24 if not given), ``ANOMALIB_STAGE_STEPS`` the denoising steps (20),
-``ANOMALIB_STAGE_DATA`` the folder of sets::
+``ANOMALIB_STAGE_PAIRS`` sets the pairs for each set (24 if not given), ``ANOMALIB_STAGE_STEPS`` the denoising steps
+(20), ``ANOMALIB_STAGE_DATA`` the folder of sets::
 
     ANOMALIB_STAGE_PAIRS=2000 python -m pytest -s tests/test_labels_on_real_data.py
 """
