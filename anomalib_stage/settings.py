@@ -113,7 +113,7 @@ class SynthesisSettings(Settings):
     masks: MaskSettings = MaskSettings()
     gate: GateSettings = GateSettings()
     strength: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (1.0, 1.0)
-    margin: Annotated[int, Field(ge=4, le=256)] = 16
+    margin: Annotated[int, Field(ge=4, le=256)] = 8
     region_batch: Annotated[int, Field(ge=1)] = 64
 
     @model_validator(mode="after")

@@ -31,7 +31,7 @@ def pregenerate(
     foreground: Literal["auto", "none"] = "auto",
     min_visibility: float | None = None,
     trim: bool = False,
-    batch_size: int = 32,
+    batch_size: int = 64,
     device: str = "auto",
     layout: Literal["folder", "mvtec"] = "folder",
     on_unreadable: Literal["fail", "skip"] = "fail",
@@ -55,7 +55,7 @@ def pregenerate(
         foreground: "auto" keeps drawn masks on the object, "none" lets them lie anywhere.
         min_visibility: Least change inside a mask, 1 = that of repainted good surface; 0: any; 1.2 if not given.
         trim: Take pixels without visible change out of the masks.
-        batch_size: Most pairs painted together, fewer of images above 512 px.
+        batch_size: Most pairs painted together, fewer of images above 360 px.
         device: auto, cpu, cuda or cuda:N.
         layout: "folder" (image/<kind>, mask/<kind>) or "mvtec" (a category that anomalib's MVTecAD reads).
         on_unreadable: What to do with an image that cannot be used.

@@ -43,7 +43,7 @@ def prepare(
     foreground: Literal["auto", "none"] = "auto",
     min_visibility: float | None = None,
     trim: bool = False,
-    batch_size: int = 32,
+    batch_size: int = 64,
     device: str = "auto",
     layout: Layout = "folder",
     on_unreadable: Literal["fail", "skip"] = "fail",

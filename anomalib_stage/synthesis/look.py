@@ -42,6 +42,13 @@ NEAR = np.array([0.12, 0.12, 0.12, 1.0, 0.5], dtype=np.float32)
 JITTER = (0.12, 0.02)
 """Relative and absolute deviation of a drawn look from the measured one."""
 
+SEEN = (1.5, 0.04)
+"""A look shows on a surface from this multiple of its unrest on, and this much more."""
+
+HIDDEN = 9.0
+"""What it adds to the squared distance of places if a look would not show there: those that the gate would refuse are
+drawn only where there are no others."""
+
 COLOURS = 3
 SMOOTH = 5
 """Side in cells of the window that the surface's unrest is measured against."""
@@ -158,6 +165,7 @@ class LookBank:
         """
         table = self.rows.get(kind, self._all)
         distance = np.square((table[:, :PLACE] - place) / NEAR).sum(axis=1)
+        distance += np.where(_shows(table, place), 0.0, HIDDEN)
         weights = np.exp(-0.5 * (distance - distance.min()))
         look = table[int(rng.choice(len(table), p=weights / weights.sum())), PLACE:].copy()
         relative, absolute = JITTER
@@ -166,6 +174,15 @@ class LookBank:
         level = place[:COLOURS]
         look[:COLOURS] = np.clip(level + look[:COLOURS], -1.0, 1.0) - level
         return np.asarray(look, dtype=np.float32)
+
+
+def _shows(table: Rows, place: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which looks would be seen on a surface: those that change it by more than its own unrest."""
+    unrest = float(np.exp2(place[PLACE - 1]))
+    tone, contrast = table[:, PLACE : PLACE + COLOURS], table[:, PLACE + COLOURS]
+    change = np.square(tone).max(axis=1) + np.maximum(np.square(contrast) - unrest**2, 0.0)
+    seen: NDArray[np.bool_] = change >= np.square(SEEN[0] * unrest + SEEN[1])
+    return seen
 
 
 def unpack_looks(arrays: Mapping[str, NDArray[Any]]) -> LookBank:

@@ -21,7 +21,7 @@ __all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "region_around", "region_side", "
 MIN_IMAGE_SIDE = 32
 """Smallest image side in pixels that can be synthesized on."""
 
-LADDER = (48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)
+LADDER = (32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)
 """Sides of a region in pixels; beyond the last, multiples of 128. Few sizes, so that regions share a denoiser call."""
 
 

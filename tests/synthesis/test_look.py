@@ -114,6 +114,20 @@ def test_looks_come_from_surfaces_and_masks_like_these() -> None:
     assert drawn(0.6, 0.6, 0.6, 6.0, -1.0) == {3}
 
 
+def test_looks_that_would_not_show_are_left_to_calm_surfaces() -> None:
+    rows = np.array([_row(0.0, -0.15, unrest=-3.0), _row(0.0, -0.9, unrest=-3.0)], dtype=np.float32)
+    bank = LookBank({"stain": rows})
+    drawn = {
+        unrest: [
+            bank.draw("stain", np.array([0, 0, 0, 6.0, unrest], np.float32), rng=np.random.default_rng(seed))[0] > -0.5
+            for seed in range(40)
+        ]
+        for unrest in (-5.0, -2.0)
+    }
+    assert 10 <= sum(drawn[-5.0]) <= 30
+    assert sum(drawn[-2.0]) <= 4
+
+
 def test_a_kind_without_looks_takes_those_of_the_others() -> None:
     bank = LookBank({"hole": np.array([_row(0.0, -0.9)], dtype=np.float32)})
     look = bank.draw("rust", np.zeros(5, dtype=np.float32), rng=np.random.default_rng(0))
