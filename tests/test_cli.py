@@ -223,7 +223,7 @@ BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
     "folder missing": (lambda b: {"data": "nope"}, 1, "nope: no such folder; give a folder of images"),
     "no images": (lambda b: {"data": empty_folder(b.tmp / "none")}, 1, "none: no image in it (looked recursively for"),
     "image unreadable": (lambda b: {"data": a_file(b.tmp / "torn" / "a.png").parent}, 1, "a.png: not a readable image"),
-    "count 0": (lambda b: {"count": 0}, 2, "--count is 0 and --batch-size 32; both must be at least 1"),
+    "count 0": (lambda b: {"count": 0}, 2, "--count is 0 and --batch-size 64; both must be at least 1"),
     "batch size 0": (lambda b: {"batch_size": 0}, 2, "--batch-size 0; both must be at least 1"),
     "steps 3": (lambda b: {"steps": 3}, 2, "steps: Input should be greater than or equal to 4, got 3"),
     "strength 0": (lambda b: {"strength": "[0, 1]"}, 2, "strength"),

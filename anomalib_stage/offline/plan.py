@@ -186,7 +186,7 @@ class Plan:
         kinds (Sequence[str]): Kinds to draw from.
         masks (Sequence[Path]): Masks given by the user, used in turn; empty: masks are drawn.
         seed (int): Base seed.
-        batch_size (int): Most pairs in a batch; of images larger than 512 px a side fewer.
+        batch_size (int): Most pairs in a batch; fewer of large images, see :data:`BATCH_PIXELS`.
     """
 
     def __init__(
