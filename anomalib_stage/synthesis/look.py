@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.float32]
 
-__all__ = ["LOOK_COLUMNS", "LookBank", "held_to_look", "measure_looks", "place_of", "spread", "unpack_looks"]
+__all__ = [
+    "LOOK_COLUMNS",
+    "LookBank",
+    "allowed_contrast",
+    "held_to_look",
+    "measure_looks",
+    "place_of",
+    "spread",
+    "unpack_looks",
+]
 
 LOOK_COLUMNS = ("level_r", "level_g", "level_b", "size", "unrest", "tone_r", "tone_g", "tone_b", "contrast")
 """Columns of the tensor ``look.<kind>``: where the anomaly was (the surface's level in [-1, 1], binary logarithms of
@@ -94,27 +103,38 @@ def measure_looks(latent: Tensor, mask: Tensor, surround: Tensor) -> Tensor:
     return torch.cat([tone, contrast.view(-1, 1)], dim=1)
 
 
-def held_to_look(estimate: Tensor, mask: Tensor, surround: Tensor, contrast: Tensor) -> Tensor:
+def allowed_contrast(mask: Tensor, surround: Tensor, contrast: Tensor) -> Tensor:
+    """Return the most contrast ``(B,)`` that an estimate may have: the wanted one, and the surround's own deviation.
+
+    Where a mask lies on two materials, the surround runs from one to the other, and what is painted need not.
+
+    Args:
+        mask (Tensor): Anomaly mask, float in {0, 1}, ``(B, 3 * cells, h, w)``, not empty.
+        surround (Tensor): The surface around, in the mask changed by the wanted tone, same shape.
+        contrast (Tensor): Wanted contrast, ``(B,)``.
+    """
+    uneven = measure_looks(surround, mask, torch.zeros_like(surround))[:, COLOURS]
+    return (contrast.square() + uneven.square()).sqrt()
+
+
+def held_to_look(estimate: Tensor, mask: Tensor, surround: Tensor, allowed: Tensor) -> Tensor:
     """Take out of an estimate of clean latents what the wanted look forbids: another tone, and more contrast.
 
     A small network follows the noise that it sees, and its errors stay in the picture as clouds. What it may not decide
     is put right in closed form: inside the mask the mean of each colour becomes that of ``surround``, and the deviation
-    from ``surround`` is scaled down where it is larger than ``contrast`` and the surround's own deviation allow: where
-    a mask lies on two materials, the surround runs from one to the other, and what is painted need not.
+    from ``surround`` is scaled down where it is larger than allowed.
 
     Args:
         estimate (Tensor): Clean latents as the network estimates them, ``(B, 3 * cells, h, w)``.
         mask (Tensor): Anomaly mask, float in {0, 1}, same shape, not empty.
         surround (Tensor): The surface around, in the mask changed by the wanted tone, same shape.
-        contrast (Tensor): Wanted contrast, ``(B,)``.
+        allowed (Tensor): Most contrast, ``(B,)``, see :func:`allowed_contrast`.
 
     Returns:
         Tensor: The estimate, changed inside the mask.
     """
     found = measure_looks(estimate, mask, surround)
     around = estimate - surround - spread(found[:, :COLOURS], like=estimate)
-    uneven = measure_looks(surround, mask, torch.zeros_like(surround))[:, COLOURS]
-    allowed = (contrast.square() + uneven.square()).sqrt()
     share = (allowed / found[:, COLOURS].clamp_min(1e-6)).clamp_max(1.0).view(-1, 1, 1, 1)
     return torch.where(mask > 0, surround + share * around, estimate)
 

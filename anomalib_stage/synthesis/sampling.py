@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 
-from anomalib_stage.synthesis.look import held_to_look
+from anomalib_stage.synthesis.look import allowed_contrast, held_to_look
 from anomalib_stage.synthesis.schedule import Schedule, alignment, per_sample, window_steps
 
 if TYPE_CHECKING:
@@ -99,6 +99,9 @@ def sample_graded(
     x = schedule.noised(clean, _times(times[0], clean), noise)
     nothing = torch.zeros_like(clean)
     share = None if strength is None or bool((strength == 1).all()) else strength.view(-1, 1, 1, 1)
+    allowed = None
+    if guidance.surround is not None and guidance.contrast is not None:
+        allowed = allowed_contrast(mask, guidance.surround, guidance.contrast)
     for i, now in enumerate(times):
         t, t_next = _times(now, clean), _times(times[i + 1] if i + 1 < len(times) else -1, clean)
         # the branch of this step: its state, its mask and its background
@@ -109,8 +112,8 @@ def sample_graded(
         # AIF in x0 space, then the deterministic step
         output = denoiser(state, t, guidance=guidance, aligned=aligned, branch=branch)
         x0 = schedule.clean_estimate(output, state, t)
-        if guidance.surround is not None and guidance.contrast is not None:
-            x0 = held_to_look(x0, mask, guidance.surround, guidance.contrast)
+        if guidance.surround is not None and allowed is not None:
+            x0 = held_to_look(x0, mask, guidance.surround, allowed)
         x0 = x0.clamp(-clip, clip) if clip else x0
         x0 = blend(aligned, x0 if share is None else torch.lerp(clean, x0, share), background)
         eps = (state - schedule.signal(t, state) * x0) / schedule.noise(t, state)

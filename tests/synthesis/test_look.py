@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.codec import PixelCodec
-from anomalib_stage.synthesis.look import LOOK_COLUMNS, LookBank, held_to_look, measure_looks, place_of, unpack_looks
+from anomalib_stage.synthesis.look import (
+    LOOK_COLUMNS,
+    LookBank,
+    allowed_contrast,
+    held_to_look,
+    measure_looks,
+    place_of,
+    unpack_looks,
+)
 from anomalib_stage.synthesis.surround import surround_fill
 
 CODEC = PixelCodec(2)
@@ -70,14 +78,15 @@ def test_an_estimate_held_to_a_look_has_its_tone_and_no_more_contrast(seed: int,
     estimate, clean = (torch.rand(2, 12, 16, 16, generator=stream) * 2 - 1 for _ in range(2))
     mask = (torch.rand(2, 1, 16, 16, generator=stream) > 0.5).float().expand(-1, 12, -1, -1)
     surround = surround_fill(0.1 * clean, mask)
-    expected, contrast = surround + mask * tone, torch.full((2,), wanted)
-    held = held_to_look(estimate, mask, expected, contrast)
+    expected = surround + mask * tone
+    allowed = allowed_contrast(mask, expected, torch.full((2,), wanted))
+    held = held_to_look(estimate, mask, expected, allowed)
     looks = measure_looks(held, mask, surround)
     torch.testing.assert_close(looks[:, :3], torch.full((2, 3), tone), atol=1e-4, rtol=0)
     uneven = measure_looks(expected, mask, torch.zeros_like(expected))[:, 3]
     assert bool((looks[:, 3] <= (uneven.square() + wanted**2).sqrt() + 1e-4).all())
     assert torch.equal(torch.where(mask > 0, estimate, held), estimate)
-    torch.testing.assert_close(held_to_look(held, mask, expected, contrast), held, atol=1e-4, rtol=0)
+    torch.testing.assert_close(held_to_look(held, mask, expected, allowed), held, atol=1e-4, rtol=0)
 
 
 def _row(level: float, tone: float, size: float = 6.0, unrest: float = -4.0) -> list[float]:
