@@ -42,7 +42,7 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """File name endings that count as images, in lower case."""
 
 PNG_LEVEL = 1
-"""Compression of PNG files, 0 to 9; ``docs/measure/png_level.py`` compares: 6 saves a tenth and takes four times as long."""
+"""Compression of PNG files, 0 to 9; 6 saves a tenth and takes four times as long (``docs/measure/png_level.py``)."""
 
 PARTIAL = ".part"
 """Ending of the hidden names that files have while they are written."""
