@@ -20,6 +20,9 @@ JUST_VISIBLE = 4.0 / 255.0
 FINE, COARSE = 3, 9
 """Sides in pixels of the windows between whose means the surface's own texture is measured."""
 
+AROUND = 16
+"""The texture that can hide an anomaly lies within this many pixels of it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Visibility:
@@ -40,8 +43,8 @@ class Visibility:
 def measure_visibility(clean: Tensor, painted: Tensor, mask: Tensor) -> Visibility:
     """Compare a painted region with the clean one, as an eye does: means of 3 x 3 pixels, against the local texture.
 
-    The unit is ``sqrt(2) s + 4/255``, where ``s`` is the deviation of the clean region's texture between 3 and 9 px:
-    two independent pieces of the same surface differ by ``sqrt(2) s``.
+    The unit is ``sqrt(2) s + 4/255``, where ``s`` is the deviation of the clean surface's texture between 3 and 9 px,
+    within 16 px of the mask's box: two independent pieces of the same surface differ by ``sqrt(2) s``.
 
     Args:
         clean (Tensor): Clean regions ``(B, 3, H, W)``, float in [0, 1].
@@ -56,13 +59,28 @@ def measure_visibility(clean: Tensor, painted: Tensor, mask: Tensor) -> Visibili
     area = _mean(inside, FINE)
     change = _mean((painted - clean) * inside, FINE) / area.clamp_min(1e-6) * inside
     change = change.square().amax(dim=1, keepdim=True).sqrt()
-    texture = (_mean(clean, FINE) - _mean(clean, COARSE)).square().mean(dim=(2, 3)).amax(dim=1).sqrt()
+    near = _near(inside)
+    texture = (_mean(clean, FINE) - _mean(clean, COARSE)).square() * near
+    texture = (texture.sum(dim=(2, 3)) / near.sum(dim=(2, 3)).clamp_min(1.0)).amax(dim=1).sqrt()
     unit = 2.0**0.5 * texture + JUST_VISIBLE
     pixels = inside.flatten(1).sum(dim=1)
     score = (change.flatten(1).square().sum(dim=1) / pixels.clamp_min(1.0)).sqrt() / unit
     seen = (change >= unit.view(-1, 1, 1, 1)) & mask
     agreement = seen.flatten(1).sum(dim=1) / pixels.clamp_min(1.0)
     return Visibility(score, agreement, _closed(seen) & mask)
+
+
+def _near(inside: Tensor) -> Tensor:
+    """Boxes of masks ``(B, 1, H, W)``, wider by ``AROUND`` px on all sides, as 0 and 1."""
+    rows, columns = (
+        F.max_pool1d(_filled(inside.amax(dim=across)), 2 * AROUND + 1, stride=1, padding=AROUND) for across in (3, 2)
+    )
+    return rows.unsqueeze(3) * columns.unsqueeze(2)
+
+
+def _filled(line: Tensor) -> Tensor:
+    """Fill the gaps between the first and the last 1 of rows ``(B, 1, N)``."""
+    return line.cummax(dim=2).values * line.flip(2).cummax(dim=2).values.flip(2)
 
 
 def _mean(images: Tensor, side: int) -> Tensor:

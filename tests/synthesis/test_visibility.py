@@ -92,3 +92,21 @@ def test_what_is_seen_lies_in_the_mask_and_no_sample_depends_on_another(
         alone = measure_visibility(clean[i : i + 1], painted[i : i + 1], mask[i : i + 1])
         torch.testing.assert_close(alone.score[0], together.score[i])
         assert torch.equal(alone.seen[0], together.seen[i])
+
+
+def test_texture_near_the_mask_hides_and_texture_far_from_it_does_not() -> None:
+    half = torch.arange(96).expand(96, 96) < 48
+    clean = torch.where(half, surface_of(96, grain=0.0), surface_of(96, grain=0.1))
+    on_even, on_rough = torch.zeros((2, 1, 1, 96, 96), dtype=torch.bool)
+    on_even[..., 40:46, 8:14], on_rough[..., 40:46, 82:88] = True, True
+    even, rough = (
+        measure_visibility(clean, torch.where(mask, clean - 0.1, clean), mask).score.item()
+        for mask in (on_even, on_rough)
+    )
+    whole = measure_visibility(surface_of(96, grain=0.0), surface_of(96, grain=0.0) - 0.1 * on_even, on_even)
+    assert even == pytest.approx(whole.score.item(), rel=1e-5)
+    assert rough < 0.3 * even
+
+
+def surface_of(side: int, *, grain: float) -> torch.Tensor:
+    return (0.5 + grain * torch.randn((1, 3, side, side), generator=torch.Generator().manual_seed(5))).clamp(0.0, 1.0)
