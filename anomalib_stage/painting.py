@@ -19,7 +19,7 @@ from anomalib_stage.synthesis.regions import Region, crop, region_around
 from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
 from anomalib_stage.synthesis.schedule import Schedule
 from anomalib_stage.synthesis.surround import surround_fill
-from anomalib_stage.synthesis.visibility import measure_visibility
+from anomalib_stage.synthesis.visibility import AROUND, measure_visibility, texture_near
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,9 +123,15 @@ class RegionPainter:
         # a grey camera makes grey defects: three equal channels stay equal
         grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
         painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
-        seen = measure_visibility(pixels, painted, inside)
+        seen = measure_visibility(pixels, painted, inside, texture=self._texture(cuts))
         numbers = torch.stack([seen.score, seen.agreement]).tolist()
         return [Patch(*row) for row in zip(regions, painted, *numbers, seen.seen, strict=True)]
+
+    def _texture(self, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
+        """Measure the texture near each anomaly; it may lie beyond the region."""
+        wide = [(job, region.wider(AROUND)) for job, region in cuts]
+        clean = torch.stack([crop(job.image, region).float() for job, region in wide]).to(self.device)
+        return texture_near(clean, torch.stack([crop(job.mask, region) for job, region in wide]).to(self.device))
 
     def _guidance(self, clean: Tensor, hole: Tensor, surround: Tensor, jobs: Sequence[Job]) -> Guidance:
         """Say what to paint: kinds, and a look that suits the surface, drawn from each job's seed."""

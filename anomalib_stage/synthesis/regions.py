@@ -34,6 +34,10 @@ class Region:
     height: int
     width: int
 
+    def wider(self, by: int) -> Region:
+        """Return the region with ``by`` pixels more on all sides."""
+        return Region(self.top - by, self.left - by, self.height + 2 * by, self.width + 2 * by)
+
 
 def region_side(length: int, *, margin: int) -> int:
     """Return the smallest side of the ladder that holds ``length`` pixels and ``margin`` on both ends."""

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["JUST_VISIBLE", "Visibility", "measure_visibility"]
+__all__ = ["AROUND", "JUST_VISIBLE", "Visibility", "measure_visibility", "texture_near"]
 
 JUST_VISIBLE = 4.0 / 255.0
 """Smallest contrast that a person sees on an even surface, as a fraction of the full range."""
@@ -40,16 +40,32 @@ class Visibility:
     seen: Tensor
 
 
-def measure_visibility(clean: Tensor, painted: Tensor, mask: Tensor) -> Visibility:
-    """Compare a painted region with the clean one, as an eye does: means of 3 x 3 pixels, against the local texture.
+def texture_near(clean: Tensor, mask: Tensor) -> Tensor:
+    """Measure the texture that can hide an anomaly: its deviation between 3 and 9 px, within 16 px of the mask's box.
 
-    The unit is ``sqrt(2) s + 4/255``, where ``s`` is the deviation of the clean surface's texture between 3 and 9 px,
-    within 16 px of the mask's box: two independent pieces of the same surface differ by ``sqrt(2) s``.
+    Args:
+        clean (Tensor): Clean surface ``(B, 3, H, W)``, float in [0, 1], best 16 px wider than the masks' boxes.
+        mask (Tensor): Anomaly masks ``(B, 1, H, W)`` bool.
+
+    Returns:
+        Tensor: ``(B,)``, that of the channel where it is largest; 0 where the mask is empty.
+    """
+    near = _near(mask.to(clean.dtype))
+    texture = (_mean(clean, FINE) - _mean(clean, COARSE)).square() * near
+    return (texture.sum(dim=(2, 3)) / near.sum(dim=(2, 3)).clamp_min(1.0)).amax(dim=1).sqrt()
+
+
+def measure_visibility(clean: Tensor, painted: Tensor, mask: Tensor, *, texture: Tensor | None = None) -> Visibility:
+    """Compare a painted region with the clean one, as an eye does: means of 3 x 3 pixels, against the texture near it.
+
+    The unit is ``sqrt(2) s + 4/255`` with the texture ``s``: two independent pieces of one surface differ by
+    ``sqrt(2) s``.
 
     Args:
         clean (Tensor): Clean regions ``(B, 3, H, W)``, float in [0, 1].
         painted (Tensor): Painted regions, same shape.
         mask (Tensor): Anomaly masks ``(B, 1, H, W)`` bool.
+        texture (Tensor | None): ``(B,)``, :func:`texture_near` of a wider piece of the surface; None: of this one.
 
     Returns:
         Visibility: One score, agreement and map for each sample; no sample depends on another.
@@ -59,9 +75,7 @@ def measure_visibility(clean: Tensor, painted: Tensor, mask: Tensor) -> Visibili
     area = _mean(inside, FINE)
     change = _mean((painted - clean) * inside, FINE) / area.clamp_min(1e-6) * inside
     change = change.square().amax(dim=1, keepdim=True).sqrt()
-    near = _near(inside)
-    texture = (_mean(clean, FINE) - _mean(clean, COARSE)).square() * near
-    texture = (texture.sum(dim=(2, 3)) / near.sum(dim=(2, 3)).clamp_min(1.0)).amax(dim=1).sqrt()
+    texture = texture_near(clean, mask) if texture is None else texture
     unit = 2.0**0.5 * texture + JUST_VISIBLE
     pixels = inside.flatten(1).sum(dim=1)
     score = (change.flatten(1).square().sum(dim=1) / pixels.clamp_min(1.0)).sqrt() / unit

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalib_stage.synthesis.visibility import measure_visibility
+from anomalib_stage.synthesis.visibility import measure_visibility, texture_near
 
 
 def surface(seed: int, *, grain: float, count: int = 1) -> torch.Tensor:
@@ -106,6 +106,17 @@ def test_texture_near_the_mask_hides_and_texture_far_from_it_does_not() -> None:
     whole = measure_visibility(surface_of(96, grain=0.0), surface_of(96, grain=0.0) - 0.1 * on_even, on_even)
     assert even == pytest.approx(whole.score.item(), rel=1e-5)
     assert rough < 0.3 * even
+
+
+def test_texture_may_be_measured_on_a_wider_piece() -> None:
+    clean, mask = surface(6, grain=0.03), square(8)
+    painted = torch.where(mask, clean - 0.1, clean)
+    cut = (..., slice(12, 36), slice(12, 36))
+    whole = measure_visibility(clean, painted, mask).score
+    texture = texture_near(clean, mask)
+    part = measure_visibility(clean[cut], painted[cut], mask[cut], texture=texture).score
+    assert torch.allclose(whole, part, rtol=1e-5)
+    assert texture.item() == pytest.approx(0.03 * (1 / 9 - 1 / 81) ** 0.5, rel=0.25)
 
 
 def surface_of(side: int, *, grain: float) -> torch.Tensor:
