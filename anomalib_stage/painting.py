@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from anomalib_stage.synthesis.look import place_of, spread, unpack_looks
 from anomalib_stage.synthesis.regions import Region, crop, region_around
 from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
 from anomalib_stage.synthesis.schedule import Schedule
-from anomalib_stage.synthesis.surround import surround_fill
+from anomalib_stage.synthesis.surround import kept_share, stained, surround_fill
 from anomalib_stage.synthesis.visibility import AROUND, measure_visibility, texture_near
 
 if TYPE_CHECKING:
@@ -144,8 +144,12 @@ class RegionPainter:
         )
         wanted = torch.from_numpy(looks).to(clean.device)
         conditions = self._network.condition([job.kind for job in jobs])
-        surround = (surround + hole * spread(wanted[:, :3], like=clean)).clamp(-1.0, 1.0)
-        return Guidance(clean, hole, conditions, surround=surround, contrast=wanted[:, 3])
+        toned = (surround + hole * spread(wanted[:, :3], like=clean)).clamp(-1.0, 1.0)
+        guidance = Guidance(clean, hole, conditions, surround=toned, contrast=wanted[:, 3])
+        if not self.settings.keep_texture:
+            return guidance
+        kept = self.settings.keep_texture * kept_share(hole)
+        return replace(guidance, stained=stained(clean, surround, toned), kept=kept)
 
     def _sample(self, guidance: Guidance, jobs: Sequence[Job]) -> Tensor:
         sampler = self.settings.sampler

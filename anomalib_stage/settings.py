@@ -105,6 +105,8 @@ class SynthesisSettings(Settings):
         gate: Which anomalies are visible enough.
         strength: Range of the strength of an anomaly, drawn for each sample, in (0, 1]: 1 paints what the network
             thinks of, less keeps that share of the way from the clean surface.
+        keep_texture: How far the largest anomalies (from 2,400 pixels; none below 400) go on with the texture of the
+            surface under them, in the anomaly's tone: 0 paints all of it anew, 1 nothing but the tone.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
     """
@@ -113,6 +115,7 @@ class SynthesisSettings(Settings):
     masks: MaskSettings = MaskSettings()
     gate: GateSettings = GateSettings()
     strength: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (1.0, 1.0)
+    keep_texture: Fraction = 0.8
     margin: Annotated[int, Field(ge=4, le=256)] = 8
     region_batch: Annotated[int, Field(ge=1)] = 64
 

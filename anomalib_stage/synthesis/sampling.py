@@ -41,6 +41,9 @@ class Guidance:
             that look at it.
         contrast (Tensor | None): Wanted contrast inside each anomaly, ``(B,)``
             (:mod:`~anomalib_stage.synthesis.look`), for denoisers that look at it.
+        stained (Tensor | None): The clean latent in the anomaly's tone,
+            :func:`~anomalib_stage.synthesis.surround.stained`; the graded sampler mixes it into its estimates.
+        kept (Tensor | None): The share of ``stained`` in them, ``(B,)`` in [0, 1].
     """
 
     clean: Tensor
@@ -48,6 +51,8 @@ class Guidance:
     condition: Tensor
     surround: Tensor | None = None
     contrast: Tensor | None = None
+    stained: Tensor | None = None
+    kept: Tensor | None = None
 
 
 class Denoiser(Protocol):
@@ -114,6 +119,8 @@ def sample_graded(
         x0 = schedule.clean_estimate(output, state, t)
         if guidance.surround is not None and allowed is not None:
             x0 = held_to_look(x0, mask, guidance.surround, allowed)
+        if guidance.stained is not None and guidance.kept is not None:
+            x0 = torch.lerp(x0, guidance.stained, guidance.kept.view(-1, 1, 1, 1) * mask)
         x0 = x0.clamp(-clip, clip) if clip else x0
         x0 = blend(aligned, x0 if share is None else torch.lerp(clean, x0, share), background)
         eps = (state - schedule.signal(t, state) * x0) / schedule.noise(t, state)
