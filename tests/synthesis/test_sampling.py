@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from diffusers import DDIMScheduler
@@ -171,3 +173,19 @@ def test_a_bad_schedule_is_refused(config: dict, message: str) -> None:
 def test_too_many_steps_are_refused() -> None:
     with pytest.raises(InputError, match="1 to 1000"):
         Schedule(REFERENCE_SCHEDULE).timesteps(1001)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 1.0])
+def test_what_is_kept_of_the_surface_is_its_texture_in_the_anomalys_tone(kept: float) -> None:
+    guidance = _guidance(_square().expand(-1, 4, -1, -1))
+    stained = guidance.clean * 0.5 - 0.3
+    guidance = replace(guidance, stained=stained, kept=torch.full((2,), kept))
+    schedule, noise = Schedule(COMPACT_SCHEDULE), _noise(guidance)
+    painted = sample_graded(_wavy, guidance, schedule=schedule, noise=noise, windows=())
+    inside = guidance.mask > 0
+    assert torch.equal(painted[~inside], guidance.clean[~inside])
+    distance = (painted - stained)[inside].abs().mean().item()
+    free = sample_graded(_wavy, replace(guidance, kept=None), schedule=schedule, noise=noise, windows=())
+    away = (free - stained)[inside].abs().mean().item()
+    assert distance == pytest.approx((1.0 - kept) * away, abs=0.6 * away if 0 < kept < 1 else 1e-5)
+    assert distance <= away
