@@ -20,12 +20,12 @@ from anomalib_stage.benchmark.sources import BUILT_IN, paint_pool
 from anomalib_stage.errors import InputError
 from anomalib_stage.images import write_file
 from anomalib_stage.plugin.networks import SegmentationLoss, build_network
-from anomalib_stage.settings import SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.settings import SynthesisSettings, checked
 from anomalib_stage.synthesizer import StageSynthesizer, resolve_device
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import torch
 
@@ -55,6 +55,8 @@ def benchmark(
     learning_rate: float = 2e-3,
     sampling_steps: int = 20,
     negatives: float = 0.25,
+    defects: Sequence[str] | None = None,
+    synthesis: Mapping[str, Any] | None = None,
     device: str = "auto",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> str:
@@ -76,6 +78,9 @@ def benchmark(
         learning_rate (float): Peak learning rate.
         sampling_steps (int): Denoising steps of bundles.
         negatives (float): Share of the good pictures that are re-synthesized, for bundles.
+        defects (Sequence[str] | None): Kinds that bundles paint, in turn; None: drawn from all of each bundle's.
+        synthesis (Mapping[str, Any] | None): What differs from the default
+            :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"masks": {"extent": [0.03, 0.6]}}``.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         progress (Callable[[str, int, int], None] | None): Called with what is done, how much of it, and of how much.
 
@@ -101,14 +106,17 @@ def benchmark(
         "sampling_steps": sampling_steps,
         "negatives": negatives,
         "textures": textures is not None,
+        "defects": list(defects) if defects else None,
+        "synthesis": dict(synthesis) if synthesis else None,
     }
+    painting = _synthesis(synthesis or {}, steps=sampling_steps)
     _claim(out, settings)
     read = load_data(data, split=split or data / "few_shot.json", size=size)
     say = progress or (lambda *_: None)
     pools: dict[str, Pictures] = {}
     repainted: dict[str, np.ndarray[Any, np.dtype[np.uint8]]] = {}
     for part in parts:
-        made = _Pools(out, read, count=pairs, size=size, device=target, steps=sampling_steps, say=say)
+        made = _Pools(out, read, count=pairs, size=size, device=target, settings=painting, kinds=defects, say=say)
         if part in bundles:
             pools[part], repainted[part] = made.painted(part, bundles[part], negatives=negatives)
         else:
@@ -163,6 +171,14 @@ def _check(*, seeds: Sequence[int], steps: int, pairs: int, size: int, batch_siz
             raise InputError(complaint)
 
 
+def _synthesis(changes: Mapping[str, Any], *, steps: int) -> SynthesisSettings:
+    """Settings of painting, changed by what the user gives; the steps come from their own option."""
+    values = {"sampler": {"steps": steps}} | dict(changes)
+    if "sampler" in changes:
+        values["sampler"] = {"steps": steps} | dict(changes["sampler"])
+    return checked(SynthesisSettings, **values)
+
+
 def _claim(out: Path, settings: dict[str, Any]) -> None:
     """Write the settings into a new folder, or compare them with those of the benchmark that it holds."""
     file = out / "benchmark.json"
@@ -198,11 +214,12 @@ class _Pools:
         count: int,
         size: int,
         device: torch.device,
-        steps: int,
+        settings: SynthesisSettings,
+        kinds: Sequence[str] | None,
         say: Callable[[str, int, int], None],
     ) -> None:
         self.out, self.data, self.count, self.size, self.say = out, data, count, size, say
-        self.device, self.settings = device, checked(SynthesisSettings, sampler=checked(SamplerSettings, steps=steps))
+        self.device, self.settings, self.kinds = device, settings, kinds
 
     def painted(
         self, name: str, bundle: StageBundle, *, negatives: float
@@ -220,6 +237,7 @@ class _Pools:
                     size=self.size,
                     seed=0,
                     good=intact,
+                    kinds=self.kinds,
                     progress=lambda done, total: self.say(f"painting {name}", done, total),
                 )
                 for intact in (False, True)

@@ -20,7 +20,7 @@ from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.synthesizer import GOOD, StageSynthesizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -152,6 +152,7 @@ def paint_pool(
     size: int,
     seed: int,
     good: bool = False,
+    kinds: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pictures:
     """Paint anomalies, or good surface, into good images of twice the benchmark's size; then resize.
@@ -163,6 +164,7 @@ def paint_pool(
         size (int): Side in pixels to resize to.
         seed (int): Seed.
         good (bool): Paint intact surface; the masks are then empty.
+        kinds (Sequence[str] | None): Kinds of anomalies, in turn; None: drawn from all of the bundle's.
         progress (Callable[[int, int], None] | None): Called with pictures made and wanted.
 
     Returns:
@@ -177,7 +179,8 @@ def paint_pool(
         clean = [_good(data, size=SCALE * size, rng=numpy_generator(seed, "image", i)) for i in part]
         images = torch.from_numpy(np.stack(clean)).permute(0, 3, 1, 2).float() / 255.0
         seeds = [derive_seed(seed, "good" if good else "pool", i) for i in part]
-        pair = synthesizer(images, defects=GOOD if good else None, seeds=seeds)
+        wanted = None if kinds is None else [kinds[i % len(kinds)] for i in part]
+        pair = synthesizer(images, defects=GOOD if good else wanted, seeds=seeds)
         pixels = (pair.image * 255.0).round().byte().permute(0, 2, 3, 1).numpy()
         rows = zip(pixels, pair.mask[:, 0].numpy(), pair.label.tolist(), strict=True)
         made += [resized(picture, mask, size=size) for picture, mask, anomalous in rows if good or anomalous]

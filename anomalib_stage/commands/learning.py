@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.commands.progress import Progress
 
@@ -99,6 +99,8 @@ def benchmark(
     learning_rate: float = 2e-3,
     sampling_steps: int = 20,
     negatives: float = 0.25,
+    defects: list[str] | None = None,
+    synthesis: dict[str, Any] | None = None,
     device: str = "auto",
 ) -> Iterator[str]:
     """Train the same small U-Net on anomalies from each source and score it on real defects.
@@ -117,6 +119,8 @@ def benchmark(
         learning_rate: Peak learning rate.
         sampling_steps: Denoising steps of bundles.
         negatives: Share of the good pictures that are re-synthesized, for bundles.
+        defects: Kinds that bundles paint, in turn; drawn from all of each bundle's if not given.
+        synthesis: What differs from the default settings of painting, '{"masks": {"extent": [0.03, 0.6]}}' for example.
         device: auto, cpu, cuda or cuda:N.
     """
     from anomalib_stage.benchmark.run import SOURCES, whole_numbers
@@ -137,6 +141,8 @@ def benchmark(
             learning_rate=learning_rate,
             sampling_steps=sampling_steps,
             negatives=negatives,
+            defects=defects,
+            synthesis=synthesis,
             device=device,
             progress=progress.say,
         )

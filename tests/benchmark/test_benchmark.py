@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 import torch
 
-from anomalib_stage.benchmark.dataset import BenchmarkData, load_data, resized
+from anomalib_stage.benchmark.dataset import BenchmarkData, Pictures, load_data, resized
 from anomalib_stage.benchmark.learning import Lesson, map_anomalies, train
 from anomalib_stage.benchmark.report import markdown_table, paired_differences
 from anomalib_stage.benchmark.run import benchmark
 from anomalib_stage.benchmark.scores import SCORES, score_defects
-from anomalib_stage.benchmark.sources import BUILT_IN
+from anomalib_stage.benchmark.sources import BUILT_IN, paint_pool
 from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings
+from anomalib_stage.synthesizer import StageSynthesizer
 
 SIZE = 64
 
@@ -145,6 +147,7 @@ def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
         "size": SIZE,
         "batch_size": 4,
         "sampling_steps": 4,
+        "synthesis": {"gate": {"min_visibility": 0.0}},
         "device": "cpu",
     }
     table = benchmark(**options)
@@ -167,6 +170,25 @@ def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
     assert all(run.stat().st_mtime_ns == before[run] for run in runs[1:])
     with pytest.raises(InputError, match="steps: 2 there, 3 here"):
         benchmark(**{**options, "steps": 3})
+    with pytest.raises(InputError, match=r"synthesis: \{'gate': .* there, None here"):
+        benchmark(**{**options, "synthesis": None})
+
+
+def test_pools_are_painted_with_the_kinds_and_settings_asked_for(data: BenchmarkData, tiny_bundle_path: Path) -> None:
+    def pool(kinds: list[str], extent: tuple[float, float]) -> Pictures:
+        settings = SynthesisSettings(
+            sampler=SamplerSettings(steps=4),
+            masks=MaskSettings(extent=extent),
+            gate=GateSettings(min_visibility=0.0, min_agreement=0.0),
+        )
+        painter = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=settings)
+        assert set(kinds) <= set(painter.kinds)
+        return paint_pool(painter, data, count=6, size=SIZE, seed=0, kinds=kinds)
+
+    kinds = list(StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu").kinds)
+    small, large = (pool(kinds[:1], extent).masks.mean() for extent in ((0.1, 0.1), (0.5, 0.5)))
+    assert large > 4 * small > 0
+    assert not np.array_equal(pool(kinds[:1], (0.3, 0.3)).images, pool(kinds[1:], (0.3, 0.3)).images)
 
 
 def test_tables_show_spread_and_paired_differences() -> None:
@@ -186,6 +208,7 @@ def test_tables_show_spread_and_paired_differences() -> None:
         ({"pairs": 3}, "--pairs is 3"),
         ({"size": 100}, "--size is 100"),
         ({"batch_size": 1}, "--batch-size is 1"),
+        ({"synthesis": {"mask": {}}}, "mask: Extra inputs"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_written(
