@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -12,34 +14,31 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.seeds import derive_seed
-from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, CompactDenoiser
-from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE, Schedule
-from anomalib_stage.synthesizer import GOOD, load_denoiser, resolve_device
+from anomalib_stage.synthesis.schedule import Schedule
+from anomalib_stage.synthesizer import resolve_device
+from anomalib_stage.training.averaging import AveragedWeights
 from anomalib_stage.training.bank import bank_of
-from anomalib_stage.training.data import (
-    GoodSurfaces,
-    Mixture,
-    ProceduralDefects,
-    RealDefects,
-    RegionDataset,
-    StepBatches,
-)
-from anomalib_stage.training.defects import KIND_SHAPES, KINDS
-from anomalib_stage.training.examples import load_examples, load_images, read_include
+from anomalib_stage.training.data import ProceduralDefects, RegionDataset, StepBatches
 from anomalib_stage.training.export import REGION_SIDE, export_bundle
+from anomalib_stage.training.held_out import HeldOut, held_out_batches
 from anomalib_stage.training.looks import measured_looks
+from anomalib_stage.training.material import Rotate, load_material
+from anomalib_stage.training.mixing import mixture
 from anomalib_stage.training.module import GradedDiffusion
-from anomalib_stage.training.sheet import SampleSheet
+from anomalib_stage.training.network import kinds_of, network_of
+from anomalib_stage.training.report import judged_summary, learnt_summary, report_lines
+from anomalib_stage.training.sheet import SampleSheet, sheet_batches
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    from lightning.pytorch import Callback
 
 __all__ = ["fit"]
 
@@ -47,8 +46,8 @@ logger = logging.getLogger(__name__)
 
 EPOCH_STEPS = 100
 """Steps between checkpoints; an interrupted fit resumes at the last multiple."""
-HELD_OUT = 64
-AVERAGE_DECAY = 0.999
+WORKERS = 8
+"""Most processes that draw examples for a GPU; on the CPU one is ahead of the training."""
 
 
 def fit(
@@ -59,6 +58,9 @@ def fit(
     masks: Path | None = None,
     include: Path | None = None,
     rename: Mapping[str, str] | None = None,
+    groups: Path | None = None,
+    held_out: float = 0.15,
+    rotate: Rotate = "auto",
     base: str = "default",
     procedural: float = 0.25,
     max_steps: int | None = None,
@@ -68,6 +70,8 @@ def fit(
     seed: int = 0,
     device: str = "auto",
     workdir: Path | None = None,
+    check_steps: int = 100,
+    patience: int = 10,
     sheet_minutes: float = 5.0,
     no_bank: bool = False,
     resume: bool = False,
@@ -81,6 +85,12 @@ def fit(
         masks (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
         include (Path | None): JSON file ``{kind: [stems]}`` (or ``{kind: {"fit": [stems]}}``) of the defects to use.
         rename (Mapping[str, str] | None): Names to learn folders under, ``{folder: kind}``; two folders may share one.
+        groups (Path | None): JSON file ``{stem: group}`` or ``{"group_of": {stem: group}}`` of captures that show the
+            same piece; ``groups.json`` beside the defects if there is one.
+        held_out (float): Share of the real defects of each kind, by groups, that only judge, 0 to 0.5; at least one
+            where there are three, at most a third.
+        rotate (Rotate): ``always`` or ``never`` turn real regions by quarters; ``auto``: not where the good images are
+            grained in one direction, nor for kinds whose long masks lie in one direction. Flips are always made.
         base (str): Bundle to start from: ``default``, ``none`` (from scratch) or a file.
         procedural (float): Share of rendered surfaces with rendered defects in training, 0 to 1.
         max_steps (int | None): Steps in total; the learning rate then decays to 0 over them.
@@ -90,7 +100,9 @@ def fit(
         seed (int): Base seed; with ``max_steps`` and one machine it decides the bundle.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workdir (Path | None): Checkpoints, logs and sample sheets; ``<out without suffix>-fit`` by default.
-        sheet_minutes (float): Minutes between sample sheets and held-out losses.
+        check_steps (int): Steps between looks at the defects held out.
+        patience (int): Looks without a better loss after which training stops; 0: never. The best weights are kept.
+        sheet_minutes (float): Minutes between sample sheets.
         no_bank (bool): Do not keep the real masks and their places in the bundle; masks are then drawn from shapes.
         resume (bool): Go on from the last checkpoint in ``workdir``.
 
@@ -102,7 +114,15 @@ def fit(
         DataError: If a folder, image or mask is missing or unreadable, or there is nothing to train on.
         BundleError: If the base is not a usable bundle.
     """
-    _check_arguments(procedural=procedural, batch_size=batch_size, max_steps=max_steps, sheet_minutes=sheet_minutes)
+    _check_arguments(
+        procedural=procedural,
+        batch_size=batch_size,
+        max_steps=max_steps,
+        sheet_minutes=sheet_minutes,
+        held_out=held_out,
+        check_steps=check_steps,
+        patience=patience,
+    )
     target = resolve_device(device)
     limit = _duration(max_time or "00:20:00") if max_time or max_steps is None else None
     folder = workdir or out.with_suffix("").with_name(out.stem + "-fit")
@@ -112,66 +132,85 @@ def fit(
         raise DataError(msg)
 
     # what to learn
-    chosen = read_include(include) if include else None
-    real = RealDefects(load_examples(defects, masks, include=chosen, rename=rename or {})) if defects else None
-    good = GoodSurfaces(load_images(normal)) if normal else None
-    source = _mixture(real, good, procedural=procedural)
+    material = load_material(
+        normal=normal,
+        defects=defects,
+        masks=masks,
+        include=include,
+        rename=rename,
+        groups=groups,
+        share=held_out,
+        rotate=rotate,
+        seed=seed,
+    )
+    source = mixture(material.real, material.good, procedural=procedural, quarter=not material.directed)
     parent = None if base == "none" else StageBundle.load(base)
-    shapes = _kinds(parent, real, procedural=procedural)
-    kinds = list(shapes)
-    denoiser, schedule_config = _network(parent, kinds, seed=seed)
+    shapes = kinds_of(parent, material.real.kinds if material.real else (), procedural=procedural)
+    denoiser, schedule_config = network_of(parent, list(shapes), seed=seed)
     module = GradedDiffusion(
         denoiser,
         schedule=Schedule(schedule_config),
-        kinds=kinds,
+        kinds=list(shapes),
         learning_rate=learning_rate,
         max_steps=max_steps,
     )
+    summary = {"learnt": learnt_summary(material), "good_images": len(material.good)}
+    _say(summary)
 
     # train
-    dataset = RegionDataset(source, kinds=kinds, seed=seed)
-    held_out = RegionDataset(source, kinds=kinds, seed=derive_seed(seed, "held-out"))
+    dataset = RegionDataset(source, kinds=module.kinds, seed=seed)
     batches = StepBatches(batch_size, steps=EPOCH_STEPS, side=REGION_SIDE)
-    trainer = _trainer(folder, target, max_steps=max_steps, limit=limit, sheet_minutes=sheet_minutes)
-    loader = DataLoader(dataset, batch_sampler=batches, num_workers=1, persistent_workers=True, prefetch_factor=4)
-    looked_at = DataLoader(held_out, batch_sampler=[[(i, REGION_SIDE) for i in range(HELD_OUT)]])
-    _run(trainer, module, loader, looked_at, checkpoint=checkpoint if resume else None)
+    averaged = AveragedWeights(denoiser)
+    rendered = ProceduralDefects() if procedural > 0 else None
+    looked_at = held_out_batches(material.held_out, rendered, kinds=module.kinds, side=REGION_SIDE, seed=seed)
+    judge = HeldOut(looked_at, averaged, every=check_steps, patience=patience)
+    shown = sheet_batches(material.shown, source, kinds=module.kinds, side=REGION_SIDE, seed=seed)
+    sheet = SampleSheet(folder / "sheets", shown, averaged, minutes=sheet_minutes)
+    trainer = _trainer(folder, target, [averaged, judge, sheet], max_steps=max_steps, limit=limit)
+    _run(trainer, module, _loader(dataset, batches, target), checkpoint=checkpoint if resume else None)
 
     # write
-    summary = {
-        "steps": trainer.global_step,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "seed": seed,
-        "procedural": procedural,
-        "defects": {kind: len(examples) for kind, examples in real.by_kind.items()} if real else {},
-        "good_images": len(good.images) if good else 0,
-        "held_out_loss": round(float(trainer.callback_metrics.get("held_out/loss", torch.tensor(float("nan")))), 5),
-        "command": " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit"] else "fit()",
-    }
+    summary |= {"held_out": judged_summary(judge)}
+    _say({"held_out": summary["held_out"]})
+    settings = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "procedural": procedural}
     bundle = export_bundle(
         denoiser,
         shapes,
         schedule=schedule_config,
         looks=measured_looks(module, dataset, batches, steps=trainer.global_step),
-        bank=bank_of(real.by_kind, good.images if good else ()) if real and not no_bank else {},
+        bank={} if no_bank else bank_of(material.parts(), material.good),
         parent=parent,
-        summary=summary,
+        summary={"steps": trainer.global_step, **settings, **summary, "command": _command()},
     )
     bundle.save(out)
     return out
 
 
-def _check_arguments(*, procedural: float, batch_size: int, max_steps: int | None, sheet_minutes: float) -> None:
-    complaints = [
-        (0.0 <= procedural <= 1.0, f"--procedural is {procedural}; it must be in [0, 1]"),
-        (batch_size >= 1, f"--batch-size is {batch_size}; it must be at least 1"),
-        (max_steps is None or max_steps >= 1, f"--max-steps is {max_steps}; it must be at least 1"),
-        (sheet_minutes > 0, f"--sheet-minutes is {sheet_minutes}; it must be above 0"),
-    ]
-    for fine, complaint in complaints:
-        if not fine:
-            raise InputError(complaint)
+def _say(summary: Mapping[str, Any]) -> None:
+    for line in report_lines(summary):
+        logger.info("%s", line)
+
+
+def _command() -> str:
+    return " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit"] else "fit()"
+
+
+def _check_arguments(**values: Any) -> None:  # noqa: ANN401
+    """Refuse numbers out of range; the names are those of :func:`fit`."""
+    ranges = {
+        "procedural": (0.0, 1.0, "in [0, 1]"),
+        "held_out": (0.0, 0.5, "in [0, 0.5]"),
+        "batch_size": (1, math.inf, "at least 1"),
+        "max_steps": (1, math.inf, "at least 1"),
+        "check_steps": (1, math.inf, "at least 1"),
+        "patience": (0, math.inf, "at least 0"),
+        "sheet_minutes": (math.ulp(0.0), math.inf, "above 0"),
+    }
+    for name, value in values.items():
+        low, high, allowed = ranges[name]
+        if value is not None and not low <= value <= high:
+            msg = f"--{name.replace('_', '-')} is {value}; it must be {allowed}"
+            raise InputError(msg)
 
 
 def _duration(text: str) -> timedelta:
@@ -183,45 +222,13 @@ def _duration(text: str) -> timedelta:
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
-def _mixture(real: RealDefects | None, good: GoodSurfaces | None, *, procedural: float) -> Mixture:
-    """Rendered ones have their share; of the rest, real defects four parts and good surface one."""
-    weights: list[tuple[Any, float]] = [(ProceduralDefects(), procedural)]
-    rest = 1.0 - procedural
-    if real is not None:
-        weights.append((real, rest * (0.8 if good else 1.0)))
-    if good is not None:
-        weights.append((good, rest * (0.2 if real else 1.0)))
-    return Mixture(weights)
-
-
-def _kinds(parent: StageBundle | None, real: RealDefects | None, *, procedural: float) -> dict[str, tuple[str, ...]]:
-    """Kinds of the new bundle and the shapes to draw for each: the base's, the rendered ones', the user's, ``good``."""
-    shapes = {spec.name: spec.shapes for spec in parent.manifest.kinds} if parent else {}
-    if procedural > 0:
-        shapes = {kind: KIND_SHAPES[kind] for kind in KINDS} | shapes
-    for kind in real.kinds if real else ():
-        shapes.setdefault(kind, KIND_SHAPES.get(kind, KIND_SHAPES[GOOD]))
-    shapes.setdefault(GOOD, KIND_SHAPES[GOOD])
-    return shapes
-
-
-def _network(parent: StageBundle | None, kinds: Sequence[str], *, seed: int) -> tuple[CompactDenoiser, dict[str, Any]]:
-    """Build the network from scratch, or from the base with condition vectors for kinds that it does not know."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "weights"))
-        if parent is None:
-            return CompactDenoiser(kinds, config=COMPACT_CONFIG), dict(COMPACT_SCHEDULE)
-        known = load_denoiser(parent)
-        network = CompactDenoiser(kinds, config=parent.manifest.denoiser)
-    network.unet.load_state_dict(known.unet.state_dict())
-    average = torch.stack([vector.detach() for vector in known.conditions.values()]).mean(dim=0)
-    for kind, vector in network.conditions.items():
-        vector.data.copy_(known.conditions[kind].detach() if kind in known.conditions else average)
-    return network, dict(parent.manifest.schedule)
+def _loader(dataset: RegionDataset, batches: StepBatches, device: torch.device) -> DataLoader[dict[str, torch.Tensor]]:
+    workers = 1 if device.type == "cpu" else max(1, min(WORKERS, (os.cpu_count() or 2) - 1))
+    return DataLoader(dataset, batch_sampler=batches, num_workers=workers, persistent_workers=True, prefetch_factor=4)
 
 
 def _trainer(
-    folder: Path, device: torch.device, *, max_steps: int | None, limit: timedelta | None, sheet_minutes: float
+    folder: Path, device: torch.device, callbacks: list[Callback], *, max_steps: int | None, limit: timedelta | None
 ) -> Trainer:
     on_terminal = sys.stderr.isatty()
     return Trainer(
@@ -234,14 +241,10 @@ def _trainer(
         logger=CSVLogger(folder, name="logs"),  # a resumed run gets a file of its own
         gradient_clip_val=1.0,
         log_every_n_steps=min(20, EPOCH_STEPS),
-        num_sanity_val_steps=0,
-        check_val_every_n_epoch=None,
-        val_check_interval=timedelta(minutes=sheet_minutes),
         enable_model_summary=False,
         enable_progress_bar=on_terminal,
         callbacks=[
-            SampleSheet(folder / "sheets"),
-            EMAWeightAveraging(decay=AVERAGE_DECAY),
+            *callbacks,
             ModelCheckpoint(
                 folder, filename="last", every_n_train_steps=EPOCH_STEPS, enable_version_counter=False, save_top_k=1
             ),
@@ -254,15 +257,12 @@ def _run(
     trainer: Trainer,
     module: GradedDiffusion,
     loader: DataLoader[dict[str, torch.Tensor]],
-    held_out: DataLoader[dict[str, torch.Tensor]],
     *,
     checkpoint: Path | None,
 ) -> None:
     """Train; an interruption leaves as KeyboardInterrupt (Lightning turns it into an exit of the process)."""
     try:
-        trainer.fit(module, loader, held_out, ckpt_path=checkpoint)
-        if not trainer.interrupted:
-            trainer.validate(module, held_out, verbose=False)  # the weights that are kept
+        trainer.fit(module, loader, ckpt_path=checkpoint)
     except SystemExit as stop:
         if not trainer.interrupted:
             raise
