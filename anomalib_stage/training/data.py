@@ -111,8 +111,7 @@ class RealDefects:
         if self.plain:
             return Example(region, part, kind)
         if self.backgrounds is not None and rng.random() < SWAPPED_SHARE:
-            place = {"corner": (top, left), "size": example.mask.shape}
-            swapped = self.backgrounds.swapped(region, part, rng=rng, **place)
+            swapped = self.backgrounds.swapped(region, part, rng=rng)
             region = region if swapped is None else swapped
         region, part = rescaled(region, part, side)
         if not part.any():

@@ -30,7 +30,7 @@ SURFACE = 0.35
 ELONGATED = 0.6
 """Masks from this elongation on have a direction."""
 
-COUNT, AGREEMENT = 5, 0.8
+COUNT, AGREEMENT = 8, 0.85
 """A kind has a direction if at least so many of its masks have one, and their doubled angles agree by so much."""
 
 
@@ -56,7 +56,7 @@ def directed_surface(images: Sequence[NDArray[np.uint8]]) -> bool:
 
 
 def directed_kinds(by_kind: Mapping[str, Iterable[Example]]) -> set[str]:
-    """Return the kinds whose long masks lie in one direction, at least five of them.
+    """Return the kinds whose long masks lie in one direction, at least eight of them.
 
     Args:
         by_kind (Mapping[str, Iterable[Example]]): Examples with one defect each.
