@@ -63,7 +63,7 @@ def report_lines(training: Mapping[str, Any]) -> list[str]:
             f"masks of {low} to {high} px, median {middle}{turns}"
         )
     judged = training.get("held_out", {})
-    for name, (before, after) in judged.get("losses", {}).items():
+    for name, (before, after) in sorted(judged.get("losses", {}).items(), key=lambda item: item[0] == RENDERED):
         what = "rendered defects" if name == RENDERED else f"{name} (held out)"
         lines.append(f"{what}: loss {before:.4f} before, {after:.4f} at step {judged['step']}")
     return lines
