@@ -6,39 +6,29 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader
-
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.synthesis.schedule import Schedule
 from anomalib_stage.synthesizer import resolve_device
-from anomalib_stage.training.averaging import AveragedWeights
 from anomalib_stage.training.bank import bank_of
-from anomalib_stage.training.data import ProceduralDefects, RegionDataset, StepBatches
+from anomalib_stage.training.data import RegionDataset, StepBatches
 from anomalib_stage.training.export import REGION_SIDE, export_bundle
-from anomalib_stage.training.held_out import HeldOut, held_out_batches
 from anomalib_stage.training.looks import measured_looks
 from anomalib_stage.training.material import Rotate, load_material
 from anomalib_stage.training.mixing import mixture
 from anomalib_stage.training.module import GradedDiffusion
 from anomalib_stage.training.network import kinds_of, network_of
 from anomalib_stage.training.report import judged_summary, learnt_summary, report_lines
-from anomalib_stage.training.sheet import SampleSheet, sheet_batches
+from anomalib_stage.training.running import loader_of, run, trainer_of, watchers_of
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lightning.pytorch import Callback
 
 __all__ = ["fit"]
 
@@ -46,8 +36,6 @@ logger = logging.getLogger(__name__)
 
 EPOCH_STEPS = 100
 """Steps between checkpoints; an interrupted fit resumes at the last multiple."""
-WORKERS = 8
-"""Most processes that draw examples for a GPU; on the CPU one is ahead of the training."""
 
 
 def fit(
@@ -160,17 +148,22 @@ def fit(
     # train
     dataset = RegionDataset(source, kinds=module.kinds, seed=seed)
     batches = StepBatches(batch_size, steps=EPOCH_STEPS, side=REGION_SIDE)
-    averaged = AveragedWeights(denoiser)
-    rendered = ProceduralDefects() if procedural > 0 else None
-    looked_at = held_out_batches(material.held_out, rendered, kinds=module.kinds, side=REGION_SIDE, seed=seed)
-    judge = HeldOut(looked_at, averaged, every=check_steps, patience=patience)
-    shown = sheet_batches(material.shown, source, kinds=module.kinds, side=REGION_SIDE, seed=seed)
-    sheet = SampleSheet(folder / "sheets", shown, averaged, minutes=sheet_minutes)
-    trainer = _trainer(folder, target, [averaged, judge, sheet], max_steps=max_steps, limit=limit)
-    _run(trainer, module, _loader(dataset, batches, target), checkpoint=checkpoint if resume else None)
+    watchers = watchers_of(
+        material,
+        source,
+        module,
+        rendered=procedural > 0,
+        seed=seed,
+        check_steps=check_steps,
+        patience=patience,
+        sheets=folder / "sheets",
+        sheet_minutes=sheet_minutes,
+    )
+    trainer = trainer_of(folder, target, watchers, epoch_steps=EPOCH_STEPS, max_steps=max_steps, limit=limit)
+    run(trainer, module, loader_of(dataset, batches, target), checkpoint=checkpoint if resume else None)
 
     # write
-    summary |= {"held_out": judged_summary(judge)}
+    summary |= {"held_out": judged_summary(watchers.judge)}
     _say({"held_out": summary["held_out"]})
     settings = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "procedural": procedural}
     bundle = export_bundle(
@@ -220,52 +213,3 @@ def _duration(text: str) -> timedelta:
         raise InputError(msg)
     hours, minutes, seconds = map(int, parts)
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
-
-
-def _loader(dataset: RegionDataset, batches: StepBatches, device: torch.device) -> DataLoader[dict[str, torch.Tensor]]:
-    workers = 1 if device.type == "cpu" else max(1, min(WORKERS, (os.cpu_count() or 2) - 1))
-    return DataLoader(dataset, batch_sampler=batches, num_workers=workers, persistent_workers=True, prefetch_factor=4)
-
-
-def _trainer(
-    folder: Path, device: torch.device, callbacks: list[Callback], *, max_steps: int | None, limit: timedelta | None
-) -> Trainer:
-    on_terminal = sys.stderr.isatty()
-    return Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        max_steps=-1 if max_steps is None else max_steps,
-        max_epochs=-1,
-        max_time=limit,
-        default_root_dir=folder,
-        logger=CSVLogger(folder, name="logs"),  # a resumed run gets a file of its own
-        gradient_clip_val=1.0,
-        log_every_n_steps=min(20, EPOCH_STEPS),
-        enable_model_summary=False,
-        enable_progress_bar=on_terminal,
-        callbacks=[
-            *callbacks,
-            ModelCheckpoint(
-                folder, filename="last", every_n_train_steps=EPOCH_STEPS, enable_version_counter=False, save_top_k=1
-            ),
-            *([RichProgressBar()] if on_terminal else []),
-        ],
-    )
-
-
-def _run(
-    trainer: Trainer,
-    module: GradedDiffusion,
-    loader: DataLoader[dict[str, torch.Tensor]],
-    *,
-    checkpoint: Path | None,
-) -> None:
-    """Train; an interruption leaves as KeyboardInterrupt (Lightning turns it into an exit of the process)."""
-    try:
-        trainer.fit(module, loader, ckpt_path=checkpoint)
-    except SystemExit as stop:
-        if not trainer.interrupted:
-            raise
-        raise KeyboardInterrupt from stop
-    if trainer.interrupted:
-        raise KeyboardInterrupt
