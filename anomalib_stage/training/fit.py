@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.synthesis.schedule import Schedule
 from anomalib_stage.synthesizer import resolve_device
 from anomalib_stage.training.bank import bank_of
 from anomalib_stage.training.data import RegionDataset, StepBatches
@@ -20,8 +19,7 @@ from anomalib_stage.training.export import REGION_SIDE, export_bundle
 from anomalib_stage.training.looks import measured_looks
 from anomalib_stage.training.material import Rotate, load_material
 from anomalib_stage.training.mixing import mixture
-from anomalib_stage.training.module import GradedDiffusion
-from anomalib_stage.training.network import kinds_of, network_of
+from anomalib_stage.training.network import kinds_of, module_of
 from anomalib_stage.training.report import judged_summary, learnt_summary, report_lines
 from anomalib_stage.training.running import loader_of, run, trainer_of, watchers_of
 from anomalib_stage.weights.bundle import StageBundle
@@ -114,12 +112,8 @@ def fit(
     target = resolve_device(device)
     limit = _duration(max_time or "00:20:00") if max_time or max_steps is None else None
     folder = workdir or out.with_suffix("").with_name(out.stem + "-fit")
-    checkpoint = folder / "last.ckpt"
-    if resume and not checkpoint.is_file():
-        msg = f"--resume given, but there is no checkpoint {checkpoint}; leave the flag out to start anew"
-        raise DataError(msg)
+    checkpoint = _checkpoint(folder) if resume else None
 
-    # what to learn
     material = load_material(
         normal=normal,
         defects=defects,
@@ -134,18 +128,10 @@ def fit(
     source = mixture(material.real, material.good, procedural=procedural, quarter=not material.directed)
     parent = None if base == "none" else StageBundle.load(base)
     shapes = kinds_of(parent, material.real.kinds if material.real else (), procedural=procedural)
-    denoiser, schedule_config = network_of(parent, list(shapes), seed=seed)
-    module = GradedDiffusion(
-        denoiser,
-        schedule=Schedule(schedule_config),
-        kinds=list(shapes),
-        learning_rate=learning_rate,
-        max_steps=max_steps,
-    )
+    module = module_of(parent, list(shapes), learning_rate=learning_rate, max_steps=max_steps, seed=seed)
     summary = {"learnt": learnt_summary(material), "good_images": len(material.good)}
     _say(summary)
 
-    # train
     dataset = RegionDataset(source, kinds=module.kinds, seed=seed)
     batches = StepBatches(batch_size, steps=EPOCH_STEPS, side=REGION_SIDE)
     watchers = watchers_of(
@@ -160,23 +146,27 @@ def fit(
         sheet_minutes=sheet_minutes,
     )
     trainer = trainer_of(folder, target, watchers, epoch_steps=EPOCH_STEPS, max_steps=max_steps, limit=limit)
-    run(trainer, module, loader_of(dataset, batches, target), checkpoint=checkpoint if resume else None)
+    run(trainer, module, loader_of(dataset, batches, target), checkpoint=checkpoint)
 
-    # write
-    summary |= {"held_out": judged_summary(watchers.judge)}
-    _say({"held_out": summary["held_out"]})
+    _say(judged := {"held_out": judged_summary(watchers.judge)})
     settings = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "procedural": procedural}
     bundle = export_bundle(
-        denoiser,
+        module,
         shapes,
-        schedule=schedule_config,
         looks=measured_looks(module, dataset, batches, steps=trainer.global_step),
         bank={} if no_bank else bank_of(material.parts(), material.good),
         parent=parent,
-        summary={"steps": trainer.global_step, **settings, **summary, "command": _command()},
+        summary={"steps": trainer.global_step, **settings, **summary, **judged, "command": _command()},
     )
-    bundle.save(out)
-    return out
+    return bundle.save(out)
+
+
+def _checkpoint(folder: Path) -> Path:
+    checkpoint = folder / "last.ckpt"
+    if not checkpoint.is_file():
+        msg = f"--resume given, but there is no checkpoint {checkpoint}; leave the flag out to start anew"
+        raise DataError(msg)
+    return checkpoint
 
 
 def _say(summary: Mapping[str, Any]) -> None:
