@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from anomalib_stage.commands.progress import Progress
 
@@ -23,6 +23,9 @@ def fit(
     masks: Path | None = None,
     include: Path | None = None,
     rename: dict[str, str] | None = None,
+    groups: Path | None = None,
+    held_out: float = 0.15,
+    rotate: Literal["auto", "always", "never"] = "auto",
     base: str = "default",
     procedural: float = 0.25,
     max_steps: int | None = None,
@@ -32,6 +35,8 @@ def fit(
     seed: int = 0,
     device: str = "auto",
     workdir: Path | None = None,
+    check_steps: int = 100,
+    patience: int = 10,
     sheet_minutes: float = 5.0,
     no_bank: bool = False,
     resume: bool = False,
@@ -45,6 +50,9 @@ def fit(
         masks: Folder with the same sub-folders of masks, <stem>_mask.png or <stem>.png.
         include: JSON file {kind: [stems]} or {kind: {"fit": [stems]}} of the defects to use.
         rename: Names to learn folders under, {folder: kind}; two folders may share one.
+        groups: JSON file {stem: group} of captures that show the same piece; groups.json beside the defects if there.
+        held_out: Share of the real defects of each kind, by groups, that only judge, 0 to 0.5.
+        rotate: Turn real regions by quarters; auto: not where surface or masks lie in one direction.
         base: Bundle to start from: "default", "none" (from scratch) or a file.
         procedural: Share of rendered surfaces with rendered defects in training, 0 to 1.
         max_steps: Steps in total; the learning rate then decays to 0 over them.
@@ -54,34 +62,43 @@ def fit(
         seed: Base seed.
         device: auto, cpu, cuda or cuda:N.
         workdir: Checkpoints, logs and sample sheets; <out without suffix>-fit by default.
-        sheet_minutes: Minutes between sample sheets and held-out losses.
+        check_steps: Steps between looks at the defects held out.
+        patience: Looks without a better loss after which training stops, 0 never; the best weights are kept.
+        sheet_minutes: Minutes between sample sheets.
         no_bank: Do not keep the real masks and their places in the bundle.
         resume: Go on from the last checkpoint in workdir.
     """
     from anomalib_stage.training.fit import fit as run
+    from anomalib_stage.training.report import report_lines
+    from anomalib_stage.weights.bundle import StageBundle
 
-    yield str(
-        run(
-            out=out,
-            normal=normal,
-            defects=defects,
-            masks=masks,
-            include=include,
-            rename=rename,
-            base=base,
-            procedural=procedural,
-            max_steps=max_steps,
-            max_time=max_time,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
-            device=device,
-            workdir=workdir,
-            sheet_minutes=sheet_minutes,
-            no_bank=no_bank,
-            resume=resume,
-        )
+    written = run(
+        out=out,
+        normal=normal,
+        defects=defects,
+        masks=masks,
+        include=include,
+        rename=rename,
+        groups=groups,
+        held_out=held_out,
+        rotate=rotate,
+        base=base,
+        procedural=procedural,
+        max_steps=max_steps,
+        max_time=max_time,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+        workdir=workdir,
+        check_steps=check_steps,
+        patience=patience,
+        sheet_minutes=sheet_minutes,
+        no_bank=no_bank,
+        resume=resume,
     )
+    yield from report_lines(StageBundle.load(written).manifest.training)
+    yield str(written)
 
 
 def benchmark(

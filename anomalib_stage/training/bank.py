@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.training.data import Example
+    from anomalib_stage.training.example import Example
 
 __all__ = ["bank_of"]
 

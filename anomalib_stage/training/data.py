@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,90 +15,28 @@ from torch.utils.data import Dataset
 
 from anomalib_stage.errors import DataError
 from anomalib_stage.seeds import derive_seed, numpy_generator
-from anomalib_stage.synthesis.masks import draw_mask
-from anomalib_stage.training.defects import KIND_SHAPES, KINDS, paint_defect
-from anomalib_stage.training.surfaces import render_surface
+from anomalib_stage.training.changes import draw_zoom, rescaled, toned, turned
+from anomalib_stage.training.example import Example, Source, at_least, window_start
+from anomalib_stage.training.rendered import ProceduralDefects, drawn_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Example", "GoodSurfaces", "Mixture", "ProceduralDefects", "RealDefects", "RegionDataset", "StepBatches"]
+    from anomalib_stage.training.backgrounds import Backgrounds
 
-logger = logging.getLogger(__name__)
+__all__ = ["Example", "GoodSurfaces", "Mixture", "ProceduralDefects", "RealDefects", "RegionDataset", "StepBatches"]
 
 Key = tuple[int, int]
 """Sample index and region side in pixels."""
 
+SWAPPED_SHARE = 0.25
+"""Share of real defects that are tried on the surface of a good image."""
 
-@dataclass(frozen=True)
-class Example:
-    """One training region.
-
-    Args:
-        image (NDArray[np.uint8]): Region with the anomaly, ``(side, side, 3)`` RGB.
-        mask (NDArray[np.bool_]): Anomaly mask, ``(side, side)``, not empty.
-        kind (str): Defect kind, or ``good``.
-    """
-
-    image: NDArray[np.uint8]
-    mask: NDArray[np.bool_]
-    kind: str
-
-
-class Source(Protocol):
-    """Something that yields examples."""
-
-    def draw(self, side: int, *, rng: np.random.Generator) -> Example:
-        """Draw one example with the given region side in pixels."""
-        ...
-
-
-def _drawn_mask(kind: str, side: int, *, rng: np.random.Generator) -> NDArray[np.bool_]:
-    shape = str(rng.choice(KIND_SHAPES[kind]))
-    smallest = 3.0 if rng.random() < 0.6 else 12.0
-    extent = float(np.exp(rng.uniform(np.log(smallest), np.log(0.85 * side))))
-    # keep the defect off the region's border: at sampling time a region always has a margin
-    border = min(int(max((side - extent) / 2, 0)), 6)
-    canvas = np.zeros((side, side), dtype=np.bool_)
-    inner = side - 2 * border
-    edge = shape == "edge_chip"
-    canvas[border : side - border, border : side - border] = (
-        draw_mask(shape, (inner, inner), extent=extent, rng=rng) if not edge else _edge_mask(inner, extent, rng=rng)
-    )
-    return canvas
-
-
-def _edge_mask(side: int, extent: float, *, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Draw an edge chip that stands anywhere in the region, not only at its border."""
-    allowed = np.zeros((side, side), dtype=np.bool_)
-    cut = int(rng.integers(side // 4, side))
-    allowed[:cut] = True
-    turned = np.rot90(allowed, int(rng.integers(4)))
-    return draw_mask("edge_chip", (side, side), extent=min(extent, cut), rng=rng, allowed=np.ascontiguousarray(turned))
-
-
-GOOD_SHARE = 0.2
-"""Share of rendered examples that teach ``good``, intact surface: negatives must carry the same trace as defects."""
-
-
-class ProceduralDefects:
-    """Rendered surfaces with rendered defects, every kind equally often, and intact surface."""
-
-    def __init__(self) -> None:
-        self.kinds = tuple(kind for kind in KINDS if kind != "good")
-
-    def draw(self, side: int, *, rng: np.random.Generator) -> Example:
-        """Draw one example with the given region side in pixels."""
-        kind = "good" if rng.random() < GOOD_SHARE else str(rng.choice(self.kinds))
-        # a larger picture than the region: lighting, blur and borders then do not end with the region
-        canvas = side + 32
-        surface = render_surface((canvas, canvas), rng=rng)
-        mask = np.zeros((canvas, canvas), dtype=np.bool_)
-        mask[16:-16, 16:-16] = _drawn_mask(kind, side, rng=rng)
-        image = paint_defect(surface, mask, kind=kind, rng=rng)[16:-16, 16:-16]
-        return Example((image * 255.0 + 0.5).astype(np.uint8), mask[16:-16, 16:-16], kind)
+DAMPING = 0.5
+"""Kinds and captures of one piece are drawn with this power of their number: one example is not repeated as often as
+fifty, nor do fifty drown it."""
 
 
 class GoodSurfaces:
@@ -106,49 +44,80 @@ class GoodSurfaces:
 
     Args:
         images (Sequence[NDArray[np.uint8]]): Good images, ``(H, W, 3)`` RGB.
+        quarter (bool): Whether they may be turned by quarters.
     """
 
-    def __init__(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        self.images = list(images)
+    def __init__(self, images: Sequence[NDArray[np.uint8]], *, quarter: bool = True) -> None:
+        self.images, self.quarter = list(images), quarter
 
     def draw(self, side: int, *, rng: np.random.Generator) -> Example:
         """Draw one example with the given region side in pixels."""
-        image = _at_least(self.images[int(rng.integers(len(self.images)))], side)
+        image = at_least(self.images[int(rng.integers(len(self.images)))], side)
         top = int(rng.integers(image.shape[0] - side + 1))
         left = int(rng.integers(image.shape[1] - side + 1))
-        region = image[top : top + side, left : left + side]
-        example = Example(region, _drawn_mask("good", side, rng=rng), "good")
-        return _flipped(example, rng=rng)
+        region, mask = image[top : top + side, left : left + side], drawn_mask("good", side, rng=rng)
+        region, mask = turned(region, mask, quarter=self.quarter, rng=rng)
+        return Example(toned(region, rng=rng), mask, "good")
 
 
 class RealDefects:
-    """Regions around real defects.
+    """Regions around real defects, changed in ways that a defect survives.
 
     Args:
-        examples (Sequence[Example]): Whole images with masks and kinds; kinds are drawn equally often.
+        examples (Sequence[Example]): Whole images with masks, kinds and groups.
+        backgrounds (Backgrounds | None): Good images that a share of the defects is put into.
+        straight (Collection[str]): Kinds that are not turned by quarters.
+        plain (bool): Draw regions as they are, for measuring and not for training.
     """
 
-    def __init__(self, examples: Sequence[Example]) -> None:
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        *,
+        backgrounds: Backgrounds | None = None,
+        straight: Collection[str] = (),
+        plain: bool = False,
+    ) -> None:
+        self.backgrounds, self.straight, self.plain = backgrounds, frozenset(straight), plain
         self.by_kind: dict[str, list[Example]] = {}
         for example in examples:
             self.by_kind.setdefault(example.kind, []).extend(_components(example))
+        self._kinds = sorted(self.by_kind)
+        self._shares = {kind: _shares(pool) for kind, pool in self.by_kind.items()}
+        sizes = np.array([_pieces(self.by_kind[kind]) for kind in self._kinds], dtype=np.float64) ** DAMPING
+        self._kind_shares = sizes / max(sizes.sum(), 1e-9)
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds that have an example, sorted."""
-        return tuple(sorted(self.by_kind))
+        return tuple(self._kinds)
 
     def draw(self, side: int, *, rng: np.random.Generator) -> Example:
         """Draw one example with the given region side in pixels."""
-        kind = str(rng.choice(self.kinds))
+        return self.draw_kind(self._kinds[int(rng.choice(len(self._kinds), p=self._kind_shares))], side, rng=rng)
+
+    def draw_kind(self, kind: str, side: int, *, rng: np.random.Generator) -> Example:
+        """Draw one example of a kind."""
         pool = self.by_kind[kind]
-        example = pool[int(rng.integers(len(pool)))]
-        image, mask = _at_least(example.image, side), _at_least(example.mask.view(np.uint8), side)
-        top = _window(np.asarray(mask.any(axis=1)), side, rng=rng)
-        left = _window(np.asarray(mask.any(axis=0)), side, rng=rng)
-        window = (slice(top, top + side), slice(left, left + side))
-        cut = mask[window].astype(np.bool_)
-        return _flipped(Example(image[window], cut, kind), rng=rng) if cut.any() else self.draw(side, rng=rng)
+        example = pool[int(rng.choice(len(pool), p=self._shares[kind]))]
+        cut = side if self.plain else max(round(side / draw_zoom(rng)), 8)
+        image, mask = at_least(example.image, cut), at_least(example.mask.view(np.uint8), cut)
+        top = window_start(np.asarray(mask.any(axis=1)), cut, rng=rng)
+        left = window_start(np.asarray(mask.any(axis=0)), cut, rng=rng)
+        window = (slice(top, top + cut), slice(left, left + cut))
+        region, part = image[window], np.ascontiguousarray(mask[window]).astype(np.bool_)
+        if not part.any():  # between the arms of a long defect
+            return self.draw_kind(kind, side, rng=rng)
+        if self.plain:
+            return Example(region, part, kind)
+        if self.backgrounds is not None and rng.random() < SWAPPED_SHARE:
+            swapped = self.backgrounds.swapped(region, part, rng=rng)
+            region = region if swapped is None else swapped
+        region, part = rescaled(region, part, side)
+        if not part.any():
+            return self.draw_kind(kind, side, rng=rng)
+        region, part = turned(region, part, quarter=kind not in self.straight, rng=rng)
+        return Example(toned(region, rng=rng), part, kind)
 
 
 def _components(example: Example, *, reach: int = 24) -> list[Example]:
@@ -156,36 +125,19 @@ def _components(example: Example, *, reach: int = 24) -> list[Example]:
     kernel = np.ones((reach, reach), dtype=np.uint8)
     count, labels = cv2.connectedComponents(cv2.dilate(example.mask.view(np.uint8), kernel))
     parts = [example.mask & (labels == i) for i in range(1, count)]
-    return [Example(example.image, part, example.kind) for part in parts if part.any()]
+    return [replace(example, mask=part) for part in parts if part.any()]
 
 
-def _window(occupied: NDArray[np.bool_], side: int, *, rng: np.random.Generator) -> int:
-    """Start of a window of ``side`` along an axis that holds the defect, or lies on it if the defect is longer."""
-    at = np.flatnonzero(occupied)
-    low, high = int(at[0]), int(at[-1]) + 1
-    first, last = (high - side, low) if high - low <= side else (low, high - side)
-    limit = len(occupied) - side
-    return int(rng.integers(min(max(first, 0), limit), min(max(last, 0), limit) + 1))
+def _pieces(pool: Sequence[Example]) -> int:
+    """How many different pieces the examples show; those without a group count one each."""
+    return len({example.group for example in pool if example.group}) + sum(not example.group for example in pool)
 
 
-def _at_least(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Mirror an image beyond its border where it is smaller than a region."""
-    down, right = max(side - image.shape[0], 0), max(side - image.shape[1], 0)
-    if not down and not right:
-        return image
-    border = (down // 2, down - down // 2, right // 2, right - right // 2)
-    return np.asarray(cv2.copyMakeBorder(image, *border, cv2.BORDER_REFLECT), dtype=np.uint8)
-
-
-def _flipped(example: Example, *, rng: np.random.Generator) -> Example:
-    """Flip, turn by quarters, and change gain and contrast a little."""
-    image, mask = np.rot90(example.image, turns := int(rng.integers(4))), np.rot90(example.mask, turns)
-    if rng.random() < 0.5:
-        image, mask = image[:, ::-1], mask[:, ::-1]
-    gain, offset = rng.uniform(0.85, 1.15), rng.uniform(-12.0, 12.0)
-    if rng.random() < 0.5:
-        image = np.clip((image.astype(np.float32) - 128.0) * gain + 128.0 + offset, 0.0, 255.0).astype(np.uint8)
-    return Example(np.ascontiguousarray(image), np.ascontiguousarray(mask), example.kind)
+def _shares(pool: Sequence[Example]) -> NDArray[np.float64]:
+    """How often each example is drawn: captures of one piece share what is damped."""
+    sizes = Counter(example.group for example in pool)
+    weights = np.array([sizes[e.group] ** (DAMPING - 1.0) if e.group else 1.0 for e in pool])
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
 class Mixture:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from anomalib_stage.errors import DataError
 from anomalib_stage.images import find_images, read_image, read_mask
-from anomalib_stage.training.data import Example
+from anomalib_stage.training.example import Example
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["load_examples", "load_images", "read_include"]
+__all__ = ["load_examples", "load_images", "read_groups", "read_include"]
 
 
 def load_images(folder: Path) -> list[NDArray[np.uint8]]:
@@ -37,7 +37,12 @@ def load_images(folder: Path) -> list[NDArray[np.uint8]]:
 
 
 def load_examples(
-    defects: Path, masks: Path | None, *, include: Mapping[str, Collection[str]] | None, rename: Mapping[str, str]
+    defects: Path,
+    masks: Path | None,
+    *,
+    include: Mapping[str, Collection[str]] | None,
+    rename: Mapping[str, str],
+    groups: Mapping[str, str] | None = None,
 ) -> list[Example]:
     """Read real defects with their masks.
 
@@ -46,6 +51,7 @@ def load_examples(
         masks (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
         include (Mapping[str, Collection[str]] | None): ``{kind: stems}``: use only these; None: all.
         rename (Mapping[str, str]): ``{folder: kind}``.
+        groups (Mapping[str, str] | None): ``{stem: group}``, see :func:`read_groups`.
 
     Returns:
         list[Example]: Whole images with masks, sorted by path.
@@ -64,7 +70,7 @@ def load_examples(
             continue
         image = read_image(path)
         mask = read_mask(_mask_path(path, masks / kind), size=(image.shape[0], image.shape[1]), image=path)
-        examples.append(Example(image, mask, rename.get(kind, kind)))
+        examples.append(Example(image, mask, rename.get(kind, kind), path.stem, (groups or {}).get(path.stem, "")))
     if not examples:
         msg = f"{defects}: no defect image left; give one sub-folder for each kind, and stems in it to --include"
         raise DataError(msg)
@@ -83,6 +89,39 @@ def read_include(path: Path) -> dict[str, set[str]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"--include {path} is not a JSON file of the form {{kind: [stems]}}: {error!r}"
         raise DataError(msg) from error
+
+
+def read_groups(path: Path | None, *, defects: Path) -> dict[str, str]:
+    """Read which images show the same piece, from a JSON file ``{stem: group}`` or ``{"group_of": {stem: group}}``.
+
+    Args:
+        path (Path | None): The file; None: ``groups.json`` in the folder of defects or beside it, if there is one.
+        defects (Path): Folder of defects.
+
+    Returns:
+        dict[str, str]: Group of each stem; empty if there is no file.
+
+    Raises:
+        DataError: If the file cannot be read or is not of that form.
+    """
+    beside = [folder / "groups.json" for folder in (defects, defects.parent)]
+    found = path or next((file for file in beside if file.is_file()), None)
+    if found is None:
+        return {}
+    try:
+        content = json.loads(found.read_text())
+        table = content.get("group_of", content)
+        return {str(stem): _group(group) for stem, group in table.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        msg = f"--groups {found} is not a JSON file of the form {{stem: group}}: {error!r}"
+        raise DataError(msg) from error
+
+
+def _group(value: object) -> str:
+    if not isinstance(value, str | int):
+        msg = f"group {value!r} is neither a number nor a name"
+        raise TypeError(msg)
+    return str(value)
 
 
 def _mask_path(image: Path, folder: Path) -> Path:

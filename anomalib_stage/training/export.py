@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.synthesis.bank import BankMask
     from anomalib_stage.synthesis.denoiser import CompactDenoiser
+    from anomalib_stage.training.module import GradedDiffusion
 
 __all__ = ["REGION_SIDE", "export_bundle"]
 
@@ -30,10 +31,9 @@ MEASURED = ("mask_bank.", "prior.", "look.")
 
 
 def export_bundle(
-    denoiser: CompactDenoiser,
+    module: GradedDiffusion,
     shapes: Mapping[str, Sequence[str]],
     *,
-    schedule: Mapping[str, Any],
     looks: Mapping[str, NDArray[np.float32]],
     bank: Mapping[str, Sequence[BankMask]],
     parent: StageBundle | None,
@@ -42,9 +42,8 @@ def export_bundle(
     """Make the bundle of a trained denoiser, its weights in half precision.
 
     Args:
-        denoiser (CompactDenoiser): The network.
+        module (GradedDiffusion): The network and its noise schedule.
         shapes (Mapping[str, Sequence[str]]): Kinds and the mask shapes to draw for each.
-        schedule (Mapping[str, Any]): Configuration of the noise schedule.
         looks (Mapping[str, NDArray[np.float32]]): Looks measured in training, rows of
             :data:`~anomalib_stage.synthesis.look.LOOK_COLUMNS`; kinds that are not in it keep the parent's.
         bank (Mapping[str, Sequence[BankMask]]): Real masks; kinds that are not in it keep the parent's.
@@ -54,6 +53,7 @@ def export_bundle(
     Returns:
         StageBundle: The bundle, not saved yet.
     """
+    denoiser = module.denoiser
     state = denoiser.state_dict()
     tensors = {f"denoiser.{k.removeprefix('unet.')}": v.half() for k, v in state.items() if k.startswith("unet.")}
     tensors |= {f"condition.{kind}": vector.float() for kind, vector in denoiser.conditions.items()}
@@ -67,7 +67,7 @@ def export_bundle(
         backbone="compact",
         denoiser=_config_of(denoiser),
         codec={"name": "pixel", "factor": round(denoiser.cells**0.5)},
-        schedule=dict(schedule),
+        schedule=dict(module.schedule.config),
         region_size=REGION_SIDE,
         training=dict(summary),
         base_digest=parent.digest if parent else None,

@@ -102,16 +102,6 @@ class GradedDiffusion(LightningModule):
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["kind"]))
         return loss
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Log the held-out loss, overall and for each kind; Lightning has put the averaged weights in."""
-        del batch_idx
-        losses = self.losses(batch)
-        self.log("held_out/loss", losses.mean(), prog_bar=True, batch_size=len(losses))
-        for index, kind in enumerate(self.kinds):
-            chosen = losses[batch["kind"] == index]
-            if len(chosen):
-                self.log(f"held_out/{kind}", chosen.mean(), batch_size=len(chosen))
-
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with warm-up, then cosine decay where the number of steps is known."""
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)

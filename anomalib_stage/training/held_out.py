@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Real defects kept from training: what they say of each kind, when to stop, and which weights to keep."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import Callback
+from torch.utils.data import default_collate
+
+from anomalib_stage.seeds import derive_seed, numpy_generator
+from anomalib_stage.training.data import RealDefects, RegionDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lightning.pytorch import LightningModule, Trainer
+    from torch import Tensor
+
+    from anomalib_stage.training.averaging import AveragedWeights
+    from anomalib_stage.training.example import Example, Source
+    from anomalib_stage.training.module import GradedDiffusion
+
+__all__ = ["HeldOut", "held_out_batches", "split_held_out"]
+
+logger = logging.getLogger(__name__)
+
+FEWEST = 3
+"""A kind with fewer pieces keeps none from training."""
+
+REGIONS = (24, 6)
+"""Regions of the base side, and of twice the side, that are looked at for each kind."""
+
+RENDERED = "rendered"
+"""What the loss on rendered defects is called; it shows what is forgotten and has no say in stopping."""
+
+
+def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """Keep a share of the real defects from training, at least one piece of each kind that has three.
+
+    Captures of one piece (the same ``group``) stay on one side. A group that shows several kinds is kept for all.
+
+    Args:
+        examples (Sequence[Example]): Whole images with kinds and groups.
+        share (float): Share of a kind's pieces to keep, [0, 0.5]; never more than a third.
+        seed (int): Base seed.
+
+    Returns:
+        tuple[list[Example], list[Example]]: Examples to train on, and those kept.
+    """
+    if share <= 0.0:
+        return list(examples), []
+    kept: set[str] = set()
+    for kind in sorted({example.kind for example in examples}):
+        pieces = sorted({_piece(example) for example in examples if example.kind == kind})
+        count = min(max(round(share * len(pieces)), 1), len(pieces) // FEWEST)
+        order = numpy_generator(seed, "held-out", kind).permutation(len(pieces))
+        missing = max(count - len(kept & set(pieces)), 0)
+        kept |= set([pieces[i] for i in order if pieces[i] not in kept][:missing])
+    left = [example for example in examples if _piece(example) not in kept]
+    return left, [example for example in examples if _piece(example) in kept]
+
+
+def _piece(example: Example) -> str:
+    return f"group {example.group}" if example.group else f"{example.kind}/{example.name}"
+
+
+def held_out_batches(
+    held_out: Sequence[Example], rendered: Source | None, *, kinds: Sequence[str], side: int, seed: int
+) -> dict[str, list[dict[str, Tensor]]]:
+    """Draw the regions that are looked at, always the same.
+
+    Args:
+        held_out (Sequence[Example]): Real defects kept from training.
+        rendered (Source | None): Source of rendered defects; None if they are not learnt.
+        kinds (Sequence[str]): Kinds in the order of the denoiser's conditions.
+        side (int): Base side of a region in pixels.
+        seed (int): Base seed.
+
+    Returns:
+        dict[str, list[dict[str, Tensor]]]: Batches of :class:`~anomalib_stage.training.data.RegionDataset` for each
+        kind, and for ``rendered``, last.
+    """
+    seed = derive_seed(seed, "held-out")
+    sources: dict[str, Source] = {
+        kind: RealDefects([example for example in held_out if example.kind == kind], plain=True)
+        for kind in sorted({example.kind for example in held_out})
+    }
+    if rendered is not None:
+        sources[RENDERED] = rendered
+    batches = {}
+    for name, source in sources.items():
+        dataset = RegionDataset(source, kinds=kinds, seed=seed)
+        keys = [[(i, factor * side) for i in range(count)] for factor, count in zip((1, 2), REGIONS, strict=True)]
+        batches[name] = [default_collate([dataset[key] for key in some]) for some in keys]
+    return batches
+
+
+class HeldOut(Callback):
+    """Measures the averaged weights on what was kept from training, keeps the best, and stops when they stay behind.
+
+    The loss of a kind is the mean over its regions; what is compared is the mean over kinds, each relative to its loss
+    before training. The state is part of the checkpoint, and looks are at fixed steps, so that a resumed run repeats
+    the interrupted one.
+
+    Args:
+        batches (dict[str, list[dict[str, Tensor]]]): See :func:`held_out_batches`.
+        averaged (AveragedWeights): The averaged weights; this callback comes after it.
+        every (int): Steps between looks.
+        patience (int): Looks without a better loss after which training stops; 0: never.
+    """
+
+    def __init__(
+        self, batches: dict[str, list[dict[str, Tensor]]], averaged: AveragedWeights, *, every: int, patience: int
+    ) -> None:
+        self.batches, self.averaged, self.every, self.patience = batches, averaged, every, patience
+        self.before: dict[str, float] = {}
+        self.best: dict[str, float] = {}
+        self.best_step, self.last_step, self.stale = 0, 0, 0
+        self.weights: dict[str, Tensor] = {}
+
+    @property
+    def judged(self) -> bool:
+        """Whether there are real defects to judge by; if not, the last weights are kept."""
+        return any(name != RENDERED for name in self.batches)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether patience has run out."""
+        return self.judged and 0 < self.patience <= self.stale
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure where training starts from; a resumed run may have stopped already."""
+        if not self.before:
+            self.before = self._measured(pl_module)  # type: ignore[arg-type]  # the module this callback is made for
+        if self.stopped:
+            trainer.should_stop = True
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:  # noqa: ANN401
+        """Look every so many steps."""
+        del args
+        if trainer.global_step % self.every == 0:
+            self._look(trainer, pl_module)
+            if self.stopped:
+                logger.info("stopped at step %d: no better since step %d", trainer.global_step, self.best_step)
+                trainer.should_stop = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look a last time, and put the best weights into the denoiser."""
+        if trainer.interrupted:
+            return
+        if trainer.global_step > self.last_step:
+            self._look(trainer, pl_module)
+        self.averaged.denoiser.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was found, for the checkpoint."""
+        names = ("before", "best", "best_step", "last_step", "stale", "weights")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it from a checkpoint."""
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+
+    def _look(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        with self.averaged.applied():
+            found = self._measured(pl_module)  # type: ignore[arg-type]
+        self.last_step = trainer.global_step
+        if trainer.logger is not None:
+            trainer.logger.log_metrics({f"held_out/{kind}": loss for kind, loss in found.items()}, trainer.global_step)
+        better = not self.best or self._overall(found) < self._overall(self.best)
+        self.stale = 0 if better else self.stale + 1
+        if better or not self.judged:
+            self.best, self.best_step, self.weights = found, trainer.global_step, self.averaged.state()
+
+    def _overall(self, losses: dict[str, float]) -> float:
+        """Mean over the real kinds, each relative to its loss before training; infinite if something failed."""
+        ratios = [losses[name] / self.before[name] for name in losses if name != RENDERED]
+        mean = sum(ratios) / max(len(ratios), 1)
+        return mean if math.isfinite(mean) else math.inf
+
+    @torch.no_grad()
+    def _measured(self, module: GradedDiffusion) -> dict[str, float]:
+        was_training = module.training
+        module.eval()
+        found = {}
+        for name, batches in self.batches.items():
+            losses = [module.losses({key: v.to(module.device) for key, v in batch.items()}) for batch in batches]
+            found[name] = float(torch.cat(losses).mean())
+        module.train(was_training)
+        return found

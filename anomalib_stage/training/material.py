@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""The user's pictures, read and divided: good ones, defects to learn from, and defects that only judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from anomalib_stage.training.backgrounds import Backgrounds
+from anomalib_stage.training.data import RealDefects
+from anomalib_stage.training.directions import directed_kinds, directed_surface
+from anomalib_stage.training.examples import load_examples, load_images, read_groups, read_include
+from anomalib_stage.training.held_out import split_held_out
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from anomalib_stage.training.example import Example
+
+__all__ = ["Material", "Rotate", "load_material"]
+
+Rotate = Literal["auto", "always", "never"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What there is to learn from.
+
+    Args:
+        learnt (list[Example]): Whole images with real defects to train on.
+        held_out (list[Example]): Whole images with real defects that only judge.
+        good (list[NDArray[np.uint8]]): Good images, ``(H, W, 3)`` RGB.
+        real (RealDefects | None): Training regions of ``learnt``; None if there are no defects.
+        directed (bool): The surface is not turned by quarters.
+    """
+
+    learnt: list[Example]
+    held_out: list[Example]
+    good: list[NDArray[np.uint8]]
+    real: RealDefects | None
+    directed: bool
+
+    @property
+    def shown(self) -> list[Example]:
+        """Defects for sheets: those held out, and of kinds without them those that are learnt."""
+        kept = {example.kind for example in self.held_out}
+        return [*self.held_out, *(example for example in self.learnt if example.kind not in kept)]
+
+    def parts(self) -> dict[str, list[Example]]:
+        """All real defects, those held out too, each with its own mask."""
+        return RealDefects([*self.learnt, *self.held_out]).by_kind
+
+
+def load_material(
+    *,
+    normal: Path | None,
+    defects: Path | None,
+    masks: Path | None,
+    include: Path | None,
+    rename: Mapping[str, str] | None,
+    groups: Path | None,
+    share: float,
+    rotate: Rotate,
+    seed: int,
+) -> Material:
+    """Read everything that :func:`~anomalib_stage.training.fit.fit` is given; see there for the arguments.
+
+    Raises:
+        DataError: If a folder, image, mask or JSON file is missing or unreadable.
+    """
+    chosen = read_include(include) if include else None
+    examples: list[Example] = []
+    if defects:
+        examples = load_examples(
+            defects, masks, include=chosen, rename=rename or {}, groups=read_groups(groups, defects=defects)
+        )
+    good = load_images(normal) if normal else []
+    learnt, held_out = split_held_out(examples, share=share, seed=seed)
+    whole = RealDefects(examples)
+    directed = rotate == "never" or (rotate == "auto" and directed_surface(good))
+    straight = set(whole.kinds) if directed else directed_kinds(whole.by_kind) if rotate == "auto" else set()
+    backgrounds = Backgrounds(good) if good else None
+    real = RealDefects(learnt, backgrounds=backgrounds, straight=straight) if learnt else None
+    return Material(learnt, held_out, good, real, directed)

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a fit has learnt, as data for the bundle's training summary and as lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anomalib_stage.training.held_out import RENDERED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anomalib_stage.training.held_out import HeldOut
+    from anomalib_stage.training.material import Material
+
+__all__ = ["judged_summary", "learnt_summary", "report_lines"]
+
+
+def learnt_summary(material: Material) -> dict[str, Any]:
+    """Describe the real defects of each kind.
+
+    Returns:
+        dict[str, Any]: For each kind the number of ``images``, of them ``held_out``, of ``defects`` that stand apart,
+        of capture ``groups`` (if known), the smallest, median and largest mask in ``pixels``, and whether it was
+        ``turned`` by quarters.
+    """
+    table: dict[str, Any] = {}
+    straight = material.real.straight if material.real else frozenset()
+    for kind, parts in sorted(material.parts().items()):
+        images = [example for example in material.learnt if example.kind == kind]
+        kept = [example for example in material.held_out if example.kind == kind]
+        sizes = [int(part.mask.sum()) for part in parts]
+        groups = {example.group for example in [*images, *kept] if example.group}
+        table[kind] = {
+            "images": len(images) + len(kept),
+            "held_out": len(kept),
+            "defects": len(parts),
+            **({"groups": len(groups)} if groups else {}),
+            "pixels": [min(sizes), int(np.median(sizes)), max(sizes)],
+            "turned": kind not in straight,
+        }
+    return table
+
+
+def judged_summary(judge: HeldOut) -> dict[str, Any]:
+    """Describe the losses before training and of the weights that were kept, and the step they are from."""
+    losses = {name: [round(judge.before[name], 5), round(judge.best[name], 5)] for name in judge.best}
+    return {"step": judge.best_step, "stopped_early": judge.stopped, "losses": losses}
+
+
+def report_lines(training: Mapping[str, Any]) -> list[str]:
+    """Say what a bundle's training summary holds, a line for each kind and each loss."""
+    lines = []
+    for kind, row in training.get("learnt", {}).items():
+        low, middle, high = row["pixels"]
+        pieces = f" of {row['groups']} pieces" if "groups" in row else ""
+        turns = "" if row["turned"] else ", not turned by quarters"
+        lines.append(
+            f"{kind}: {row['defects']} defects on {row['images']} images{pieces}, {row['held_out']} held out, "
+            f"masks of {low} to {high} px, median {middle}{turns}"
+        )
+    judged = training.get("held_out", {})
+    for name, (before, after) in sorted(judged.get("losses", {}).items(), key=lambda item: item[0] == RENDERED):
+        what = "rendered defects" if name == RENDERED else f"{name} (held out)"
+        lines.append(f"{what}: loss {before:.4f} before, {after:.4f} at step {judged['step']}")
+    return lines
