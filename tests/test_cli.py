@@ -204,6 +204,16 @@ def a_file(path: Path) -> Path:
     return path
 
 
+def picture(path: Path, height: int, width: int) -> Path:
+    write_file(path, encode_png(np.zeros((height, width, 3), np.uint8)))
+    return path
+
+
+def long_name(folder: Path) -> dict[str, Any]:
+    picture(folder / f"{'a' * 201}.png", 48, 64)
+    return {}
+
+
 def empty_folder(path: Path) -> Path:
     path.mkdir()
     return path
@@ -222,12 +232,54 @@ def no_pycocotools(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
     "folder missing": (lambda b: {"data": "nope"}, 1, "nope: no such folder; give a folder of images"),
     "no images": (lambda b: {"data": empty_folder(b.tmp / "none")}, 1, "none: no image in it (looked recursively for"),
+    "a file for a folder": (
+        lambda b: {"data": a_file(b.tmp / "x.png")},
+        1,
+        "x.png: no such folder; give a folder of i",
+    ),
     "image unreadable": (lambda b: {"data": a_file(b.tmp / "torn" / "a.png").parent}, 1, "a.png: not a readable image"),
+    "image too small": (
+        lambda b: {"data": picture(b.tmp / "small" / "a.png", 20, 40).parent},
+        1,
+        "a.png: 40x20 px; at least 32 px a side are needed, remove it",
+    ),
+    "file name too long": (
+        lambda b: long_name(b.good),
+        1,
+        "is longer than 200 bytes or has control characters; rename",
+    ),
+    "count missing": (lambda b: {"count": None}, 2, "--count is required"),
+    "count no number": (lambda b: {"count": "1.5"}, 2, "--count Expected a <class 'int'>. Got value: 1.5"),
+    "count too large": (
+        lambda b: {"count": 10**13},
+        2,
+        "--count is 10000000000000; at most 100000000 go into one folder",
+    ),
     "count 0": (lambda b: {"count": 0}, 2, "--count is 0 and --batch-size 64; both must be at least 1"),
     "batch size 0": (lambda b: {"batch_size": 0}, 2, "--batch-size 0; both must be at least 1"),
     "steps 3": (lambda b: {"steps": 3}, 2, "steps: Input should be greater than or equal to 4, got 3"),
-    "strength 0": (lambda b: {"strength": "[0, 1]"}, 2, "strength"),
+    "strength 0": (lambda b: {"strength": "[0, 1]"}, 2, "strength.0: Input should be greater than 0, got 0.0"),
+    "strength reversed": (lambda b: {"strength": "[1, 0.5]"}, 2, "strength (1.0, 0.5) is empty; give (weakest, stron"),
+    "strength of three": (lambda b: {"strength": "[0.1, 0.5, 1]"}, 2, "--strength Expected a tuple with 2 elements"),
+    "visibility below 0": (
+        lambda b: {"min_visibility": -1},
+        2,
+        "min_visibility: Input should be greater than or equal",
+    ),
+    "foreground unknown": (
+        lambda b: {"foreground": "masks"},
+        2,
+        "--foreground Expected a typing.Literal['auto', 'none']",
+    ),
+    "layout unknown": (lambda b: {"layout": "yolo"}, 2, "--layout Expected a typing.Literal['folder', 'mvtec']"),
+    "seed no number": (lambda b: {"seed": "today"}, 2, "--seed Expected a <class 'int'>. Got value: today"),
+    "good is no defect": (
+        lambda b: {"defects": "good"},
+        2,
+        "'good' is not a defect of this bundle; it paints scratch, h",
+    ),
     "unknown defect": (lambda b: {"defects": "rust"}, 2, "'rust' is not a defect of this bundle; it paints scratch, h"),
+    "weights a folder": (lambda b: {"weights": b.good}, 1, "good: is a folder; give the .safetensors file in it"),
     "weights missing": (lambda b: {"weights": "nope.safetensors"}, 1, "nope.safetensors: no such file"),
     "weights damaged": (
         lambda b: {"weights": a_file(b.tmp / "w.safetensors")},
@@ -236,6 +288,9 @@ BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
     ),
     "weights NaN": (lambda b: nan_weights(b.tmp, b.bundle, b.patch), 1, "nan.safetensors: NaN or infinite values in"),
     "device unknown": (lambda b: {"device": "warp"}, 1, "'warp' is not a device name"),
+    "device of no use": (lambda b: {"device": "meta"}, 1, "'meta' cannot be painted on; use 'auto', 'cpu', 'cuda' or"),
+    "device not there": (lambda b: {"device": "cuda:99"}, 1, "'cuda:99' asked for, but this machine has"),
+    "nodes 0": (lambda b: {"num_nodes": 0}, 2, "--devices is 1 and --num-nodes 0; both must be at least 1"),
     "devices 0": (lambda b: {"devices": 0}, 2, "--devices is 0 and --num-nodes 1; both must be at least 1"),
     "device of several": (
         lambda b: {"devices": 2, "device": "cpu:0"},
@@ -243,6 +298,17 @@ BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
         "--device names one, cpu:0; give --device cpu",
     ),
     "masks missing": (lambda b: {"masks": "nope"}, 1, "nope: no such folder"),
+    "mask unreadable": (lambda b: {"masks": a_file(b.tmp / "m" / "m.png").parent}, 1, "m.png: not a readable image"),
+    "mask of other size": (
+        lambda b: {"masks": picture(b.tmp / "m" / "m.png", 48, 65).parent},
+        1,
+        "0.png is 64x48 px; masks must have the image's size",
+    ),
+    "mask empty": (
+        lambda b: {"masks": picture(b.tmp / "m" / "m.png", 48, 64).parent},
+        1,
+        "m.png: mask is empty; remove it, or mark at least one pixel",
+    ),
     "masks among images": (lambda b: {"masks": b.good}, 2, "lies inside the folder of good images"),
     "out among images": (lambda b: {"out": b.good / "out"}, 2, "lies inside the folder of good images"),
     "out of others": (
@@ -252,6 +318,11 @@ BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
     ),
     "out a file": (lambda b: {"out": a_file(b.tmp / "o")}, 2, "is not an empty folder and holds no job.json"),
     "other job": (lambda b: other_job(b.run, b.tmp / "o"), 2, "holds another job (there -> here): seed 0 -> 1; give"),
+    "job damaged": (
+        lambda b: {"out": a_file(b.tmp / "o" / "job.json").parent},
+        1,
+        "job.json: not a description of a job",
+    ),
     "unwritable": (lambda b: {"out": a_file(b.tmp / "o") / "out"}, 1, "job.json: cannot be written (Not a directory)"),
     "no space for the job": (lambda b: no_space(b.patch, ".json"), 1, "job.json: cannot be written (No space left on"),
     "no space for a pair": (
