@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from anomalib_stage.cli import COMMANDS, main
 from anomalib_stage.commands.progress import Progress
 from anomalib_stage.images import encode_png, write_file
 from anomalib_stage.offline import coco
+from anomalib_stage.offline.verify import verify as verify_folder
 from anomalib_stage.weights import bundle as weights_module
 from anomalib_stage.weights.bundle import StageBundle
 from tests.offline.conftest import tree
@@ -408,6 +410,23 @@ def test_dry_run_prints_the_plan_and_writes_nothing(
         assert row["finished"] is False
 
 
+@pytest.mark.parametrize("name", ["other job", "job damaged", "no pycocotools", "devices 0"])
+def test_dry_run_refuses_what_the_run_would(
+    name: str,
+    pregenerate: Any,
+    tmp_path: Path,
+    good_folder: Path,
+    tiny_bundle: StageBundle,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    prepare, code, expected = BAD[name]
+    changed = prepare(Bad(tmp_path, good_folder, tiny_bundle, pregenerate, monkeypatch))
+    capfd.readouterr()
+    assert pregenerate(**changed, dry_run="flag") == code
+    assert expected in sentence(capfd.readouterr())
+
+
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_exits_with_its_code_says_how_to_go_on_and_loses_nothing(
     stop: signal.Signals,
@@ -465,6 +484,33 @@ def test_two_processes_write_what_one_writes(good_folder: Path, tiny_bundle_path
     assert json.loads(done.stdout)["remaining"] == 0
     assert json.loads(done.stdout)["painted"] == 3  # the other process painted the other half
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for a process in /proc")
+def test_of_two_processes_one_that_is_killed_costs_nothing(
+    good_folder: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    """Both are started by Fabric, and meet through gloo."""
+    options = ["--data", good_folder, "--count=120", "--batch-size=1", "--weights", tiny_bundle_path, "--steps=4"]
+    command = [sys.executable, "-m", "anomalib_stage", "pregenerate", "--device=cpu", *map(str, options)]
+    one, two, until = tmp_path / "one", tmp_path / "two", time.monotonic() + 250
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
+    with subprocess.Popen([*command, "--out", str(two), "--devices=2"], **quiet) as first:
+        while not any(shard.stat().st_size for shard in two.glob("manifest.rank-0001.jsonl")):
+            assert time.monotonic() < until
+            assert first.poll() is None
+            time.sleep(0.002)
+        children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+        [second] = [int(child) for child in children if b"LOCAL_RANK=1" in Path(f"/proc/{child}/environ").read_bytes()]
+        os.kill(second, signal.SIGKILL)
+        assert first.wait(until - time.monotonic()) in {0, -signal.SIGKILL}  # Fabric kills it when it has seen that
+    found, problems = verify_folder(two)
+    assert problems == []
+    assert 0 < found["remaining"] < 120
+    assert main([*command[3:], "--out", str(two)]) == 0
+    assert main([*command[3:], "--out", str(one)]) == 0
+    assert tree(one) == tree(two)
 
 
 # -- preview, inspect, fit -------------------------------------------------------------------------------------
