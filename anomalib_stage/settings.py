@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anomalib_stage.errors import InputError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = [
     "GateSettings",
@@ -135,8 +138,11 @@ def checked(cls: type[SettingsT], **values: Any) -> SettingsT:  # noqa: ANN401
     try:
         return cls(**values)
     except ValidationError as error:
-        complaints = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or cls.__name__}: {e['msg']}, got {e['input']!r}" for e in error.errors()
-        )
-        msg = f"bad settings: {complaints}"
+        msg = f"bad settings: {'; '.join(map(_complaint, error.errors()))}"
         raise InputError(msg) from error
+
+
+def _complaint(error: ErrorDetails) -> str:
+    if not error["loc"]:  # of several values together, which the message names
+        return error["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}, got {error['input']!r}"

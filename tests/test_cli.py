@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from anomalib_stage.cli import COMMANDS, main
 from anomalib_stage.commands.progress import Progress
 from anomalib_stage.images import encode_png, write_file
 from anomalib_stage.offline import coco
+from anomalib_stage.offline.verify import verify as verify_folder
 from anomalib_stage.weights import bundle as weights_module
 from anomalib_stage.weights.bundle import StageBundle
 from tests.offline.conftest import tree
@@ -204,6 +206,16 @@ def a_file(path: Path) -> Path:
     return path
 
 
+def picture(path: Path, height: int, width: int) -> Path:
+    write_file(path, encode_png(np.zeros((height, width, 3), np.uint8)))
+    return path
+
+
+def long_name(folder: Path) -> dict[str, Any]:
+    picture(folder / f"{'a' * 201}.png", 48, 64)
+    return {}
+
+
 def empty_folder(path: Path) -> Path:
     path.mkdir()
     return path
@@ -222,12 +234,54 @@ def no_pycocotools(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
     "folder missing": (lambda b: {"data": "nope"}, 1, "nope: no such folder; give a folder of images"),
     "no images": (lambda b: {"data": empty_folder(b.tmp / "none")}, 1, "none: no image in it (looked recursively for"),
+    "a file for a folder": (
+        lambda b: {"data": a_file(b.tmp / "x.png")},
+        1,
+        "x.png: no such folder; give a folder of i",
+    ),
     "image unreadable": (lambda b: {"data": a_file(b.tmp / "torn" / "a.png").parent}, 1, "a.png: not a readable image"),
+    "image too small": (
+        lambda b: {"data": picture(b.tmp / "small" / "a.png", 20, 40).parent},
+        1,
+        "a.png: 40x20 px; at least 32 px a side are needed, remove it",
+    ),
+    "file name too long": (
+        lambda b: long_name(b.good),
+        1,
+        "is longer than 200 bytes or has control characters; rename",
+    ),
+    "count missing": (lambda b: {"count": None}, 2, "--count is required"),
+    "count no number": (lambda b: {"count": "1.5"}, 2, "--count Expected a <class 'int'>. Got value: 1.5"),
+    "count too large": (
+        lambda b: {"count": 10**13},
+        2,
+        "--count is 10000000000000; at most 100000000 go into one folder",
+    ),
     "count 0": (lambda b: {"count": 0}, 2, "--count is 0 and --batch-size 64; both must be at least 1"),
     "batch size 0": (lambda b: {"batch_size": 0}, 2, "--batch-size 0; both must be at least 1"),
     "steps 3": (lambda b: {"steps": 3}, 2, "steps: Input should be greater than or equal to 4, got 3"),
-    "strength 0": (lambda b: {"strength": "[0, 1]"}, 2, "strength"),
+    "strength 0": (lambda b: {"strength": "[0, 1]"}, 2, "strength.0: Input should be greater than 0, got 0.0"),
+    "strength reversed": (lambda b: {"strength": "[1, 0.5]"}, 2, "strength (1.0, 0.5) is empty; give (weakest, stron"),
+    "strength of three": (lambda b: {"strength": "[0.1, 0.5, 1]"}, 2, "--strength Expected a tuple with 2 elements"),
+    "visibility below 0": (
+        lambda b: {"min_visibility": -1},
+        2,
+        "min_visibility: Input should be greater than or equal",
+    ),
+    "foreground unknown": (
+        lambda b: {"foreground": "masks"},
+        2,
+        "--foreground Expected a typing.Literal['auto', 'none']",
+    ),
+    "layout unknown": (lambda b: {"layout": "yolo"}, 2, "--layout Expected a typing.Literal['folder', 'mvtec']"),
+    "seed no number": (lambda b: {"seed": "today"}, 2, "--seed Expected a <class 'int'>. Got value: today"),
+    "good is no defect": (
+        lambda b: {"defects": "good"},
+        2,
+        "'good' is not a defect of this bundle; it paints scratch, h",
+    ),
     "unknown defect": (lambda b: {"defects": "rust"}, 2, "'rust' is not a defect of this bundle; it paints scratch, h"),
+    "weights a folder": (lambda b: {"weights": b.good}, 1, "good: is a folder; give the .safetensors file in it"),
     "weights missing": (lambda b: {"weights": "nope.safetensors"}, 1, "nope.safetensors: no such file"),
     "weights damaged": (
         lambda b: {"weights": a_file(b.tmp / "w.safetensors")},
@@ -236,6 +290,9 @@ BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
     ),
     "weights NaN": (lambda b: nan_weights(b.tmp, b.bundle, b.patch), 1, "nan.safetensors: NaN or infinite values in"),
     "device unknown": (lambda b: {"device": "warp"}, 1, "'warp' is not a device name"),
+    "device of no use": (lambda b: {"device": "meta"}, 1, "'meta' cannot be painted on; use 'auto', 'cpu', 'cuda' or"),
+    "device not there": (lambda b: {"device": "cuda:99"}, 1, "'cuda:99' asked for, but this machine has"),
+    "nodes 0": (lambda b: {"num_nodes": 0}, 2, "--devices is 1 and --num-nodes 0; both must be at least 1"),
     "devices 0": (lambda b: {"devices": 0}, 2, "--devices is 0 and --num-nodes 1; both must be at least 1"),
     "device of several": (
         lambda b: {"devices": 2, "device": "cpu:0"},
@@ -243,6 +300,17 @@ BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
         "--device names one, cpu:0; give --device cpu",
     ),
     "masks missing": (lambda b: {"masks": "nope"}, 1, "nope: no such folder"),
+    "mask unreadable": (lambda b: {"masks": a_file(b.tmp / "m" / "m.png").parent}, 1, "m.png: not a readable image"),
+    "mask of other size": (
+        lambda b: {"masks": picture(b.tmp / "m" / "m.png", 48, 65).parent},
+        1,
+        "0.png is 64x48 px; masks must have the image's size",
+    ),
+    "mask empty": (
+        lambda b: {"masks": picture(b.tmp / "m" / "m.png", 48, 64).parent},
+        1,
+        "m.png: mask is empty; remove it, or mark at least one pixel",
+    ),
     "masks among images": (lambda b: {"masks": b.good}, 2, "lies inside the folder of good images"),
     "out among images": (lambda b: {"out": b.good / "out"}, 2, "lies inside the folder of good images"),
     "out of others": (
@@ -252,6 +320,11 @@ BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
     ),
     "out a file": (lambda b: {"out": a_file(b.tmp / "o")}, 2, "is not an empty folder and holds no job.json"),
     "other job": (lambda b: other_job(b.run, b.tmp / "o"), 2, "holds another job (there -> here): seed 0 -> 1; give"),
+    "job damaged": (
+        lambda b: {"out": a_file(b.tmp / "o" / "job.json").parent},
+        1,
+        "job.json: not a description of a job",
+    ),
     "unwritable": (lambda b: {"out": a_file(b.tmp / "o") / "out"}, 1, "job.json: cannot be written (Not a directory)"),
     "no space for the job": (lambda b: no_space(b.patch, ".json"), 1, "job.json: cannot be written (No space left on"),
     "no space for a pair": (
@@ -337,6 +410,23 @@ def test_dry_run_prints_the_plan_and_writes_nothing(
         assert row["finished"] is False
 
 
+@pytest.mark.parametrize("name", ["other job", "job damaged", "no pycocotools", "devices 0"])
+def test_dry_run_refuses_what_the_run_would(
+    name: str,
+    pregenerate: Any,
+    tmp_path: Path,
+    good_folder: Path,
+    tiny_bundle: StageBundle,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    prepare, code, expected = BAD[name]
+    changed = prepare(Bad(tmp_path, good_folder, tiny_bundle, pregenerate, monkeypatch))
+    capfd.readouterr()
+    assert pregenerate(**changed, dry_run="flag") == code
+    assert expected in sentence(capfd.readouterr())
+
+
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_exits_with_its_code_says_how_to_go_on_and_loses_nothing(
     stop: signal.Signals,
@@ -394,6 +484,33 @@ def test_two_processes_write_what_one_writes(good_folder: Path, tiny_bundle_path
     assert json.loads(done.stdout)["remaining"] == 0
     assert json.loads(done.stdout)["painted"] == 3  # the other process painted the other half
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for a process in /proc")
+def test_of_two_processes_one_that_is_killed_costs_nothing(
+    good_folder: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    """Both are started by Fabric, and meet through gloo."""
+    options = ["--data", good_folder, "--count=120", "--batch-size=1", "--weights", tiny_bundle_path, "--steps=4"]
+    command = [sys.executable, "-m", "anomalib_stage", "pregenerate", "--device=cpu", *map(str, options)]
+    one, two, until = tmp_path / "one", tmp_path / "two", time.monotonic() + 250
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
+    with subprocess.Popen([*command, "--out", str(two), "--devices=2"], **quiet) as first:
+        while not any(shard.stat().st_size for shard in two.glob("manifest.rank-0001.jsonl")):
+            assert time.monotonic() < until
+            assert first.poll() is None
+            time.sleep(0.002)
+        children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+        [second] = [int(child) for child in children if b"LOCAL_RANK=1" in Path(f"/proc/{child}/environ").read_bytes()]
+        os.kill(second, signal.SIGKILL)
+        assert first.wait(until - time.monotonic()) in {0, -signal.SIGKILL}  # Fabric kills it when it has seen that
+    found, problems = verify_folder(two)
+    assert problems == []
+    assert 0 < found["remaining"] < 120
+    assert main([*command[3:], "--out", str(two)]) == 0
+    assert main([*command[3:], "--out", str(one)]) == 0
+    assert tree(one) == tree(two)
 
 
 # -- preview, inspect, fit -------------------------------------------------------------------------------------

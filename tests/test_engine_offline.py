@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""anomalib's real models train on pregenerated pairs, through its Engine and its command line, without network."""
+"""anomalib's real models train on pregenerated pairs, through its Engine, without network."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-import yaml
-from anomalib.cli.cli import AnomalibCLI
 from anomalib.data.utils import read_image
 from torchvision.transforms import v2
 
@@ -19,7 +17,6 @@ from anomalib_stage.errors import UnsupportedModelError
 from anomalib_stage.plugin.bank import PairBank
 from anomalib_stage.plugin.resizing import resize_mask
 from tests.plugin.real_models import (
-    OfflineSupersimplenet,
     any_pixel,
     data_module,
     draem,
@@ -33,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Make = Callable[..., StageFolder]
-
-RECIPE = Path(__file__).parents[1] / "recipes" / "stage_folder.yaml"
 
 
 @pytest.fixture
@@ -61,20 +56,6 @@ def test_supersimplenet_gets_images_masks_and_labels_that_agree(stage_folder: Ma
     for batch in batches:
         assert torch.equal(batch["labels"], any_pixel(batch["masks"]))
         assert all(any(torch.equal(mask.bool(), one) for one in masks) for mask in batch["masks"] if mask.any())
-
-
-def test_worker_processes_change_nothing(stage_folder: Make, tmp_path: Path, bank: Path) -> None:
-    runs = []
-    for workers in (0, 2):
-        painting = StageTransform(bank, probability=0.5)
-        data = stage_folder(num_workers=workers, ratio=0.5, train_augmentations=painting)
-        runs.append(_seen(supersimplenet(), tmp_path, data))
-    assert len(runs[0]) == len(runs[1]) == 3
-    for one, other in zip(*runs, strict=True):
-        assert torch.equal(one["images"], other["images"])
-        assert torch.equal(one["masks"], other["masks"])
-        assert torch.equal(one["labels"], other["labels"])
-        assert torch.equal(one["labels"], any_pixel(one["masks"]))
 
 
 def test_the_transform_and_the_collate_suit_any_data_module(parts: Path, tmp_path: Path, bank: Path) -> None:
@@ -141,49 +122,3 @@ def test_glass_gets_pairs_normalised_as_its_images(
 def test_draem_is_refused_without_the_callback(stage_folder: Make, tmp_path: Path, bank: Path) -> None:
     with pytest.raises(UnsupportedModelError, match=rf"StageAugment\(bank='{bank}'\)"):
         engine_for(tmp_path).fit(draem(tmp_path), datamodule=stage_folder())
-
-
-# -- the command line -------------------------------------------------------------------------------------------------
-
-
-def _recipe(parts: Path, bank: Path, tmp_path: Path, workers: int) -> dict[str, Any]:
-    """Return the recipe, on the small pictures and with Supersimplenet that needs no network."""
-    recipe: dict[str, Any] = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
-    recipe["default_root_dir"] = str(tmp_path / "results")
-    recipe["model"] = {"class_path": "tests.plugin.real_models.OfflineSupersimplenet"}
-    folders = {"root": str(parts), "normal_dir": "good", "stage_dir": str(bank), "normal_test_dir": "spare"}
-    sizes = {"train_batch_size": 4, "eval_batch_size": 2, "num_workers": workers}
-    recipe["data"]["init_args"] |= folders | sizes | {"abnormal_dir": "bad", "mask_dir": "mask"}
-    recipe["trainer"] |= {"max_epochs": 1, "accelerator": "cpu", "enable_progress_bar": False}
-    recipe["trainer"] |= {"num_sanity_val_steps": 0, "check_val_every_n_epoch": 1, "enable_model_summary": False}
-    return recipe
-
-
-def _train(recipe: dict[str, Any], tmp_path: Path) -> AnomalibCLI:
-    file = tmp_path / "recipe.yaml"
-    file.write_text(yaml.safe_dump(recipe))
-    return AnomalibCLI(args=["train", "--config", str(file)])
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_the_recipe_trains_and_tests(parts: Path, bank: Path, tmp_path: Path, workers: int) -> None:
-    cli = _train(_recipe(parts, bank, tmp_path, workers), tmp_path)
-    assert isinstance(cli.model, OfflineSupersimplenet)
-    assert cli.engine.trainer.callback_metrics.keys() >= {"image_AUROC", "pixel_AUROC"}
-    assert len(cli.datamodule.train_data) == 6 + 12
-
-
-def test_the_recipe_trains_draem_with_the_callback(parts: Path, bank: Path, tmp_path: Path) -> None:
-    recipe = _recipe(parts, bank, tmp_path, workers=0)
-    (tmp_path / "dtd").mkdir()
-    resize = {"class_path": "torchvision.transforms.v2.Resize", "init_args": {"size": [32, 32]}}
-    steps = {"class_path": "anomalib.pre_processing.PreProcessor", "init_args": {"transform": resize}}
-    options = {"dtd_dir": str(tmp_path / "dtd"), "pre_processor": steps, "visualizer": False}
-    recipe["model"] = {"class_path": "anomalib.models.Draem", "init_args": options}
-    callback = {"class_path": "anomalib_stage.StageAugment", "init_args": {"bank": str(bank), "negatives": 0.0}}
-    recipe["trainer"]["callbacks"] = [callback]
-    cli = _train(recipe, tmp_path)
-    [augment] = [c for c in cli.engine.trainer.callbacks if isinstance(c, StageAugment)]
-    assert augment.counts["images"] == 6
-    assert augment.counts["anomalies"] > 0
-    assert len(cli.datamodule.train_data) == 6

@@ -5,18 +5,26 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
+import sys
 from functools import cache
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from anomalib.cli.cli import AnomalibCLI
 from anomalib.models import Draem
 
 from anomalib_stage import StageAugment, StageDemo, StageFolder
+from anomalib_stage.images import encode_png, read_image, write_file
+from anomalib_stage.offline.pregenerate import pregenerate
 from anomalib_stage.plugin.seams import SEAMS
+from tests.offline.conftest import tree
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -95,7 +103,8 @@ def test_every_key_says_what_it_does(recipe: Path) -> None:
 
 def test_there_is_a_recipe_for_each_model_of_the_issue() -> None:
     names = {recipe.stem.removeprefix("stage_") for recipe in RECIPES}
-    assert names == {"demo", "draem", "dsr", "folder", "glass", "segformer", "supersimplenet", "unet", "uninet"}
+    models = {"draem", "dsr", "glass", "segformer", "supersimplenet", "unet", "uninet"}
+    assert names == {"demo", "folder", "transform", *models}
 
 
 @pytest.mark.parametrize("arguments", _page_commands())
@@ -107,7 +116,7 @@ def test_every_command_on_a_page_parses(arguments: list[str]) -> None:
 
 @every_recipe
 def test_its_comments_show_btech_and_folders(recipe: Path) -> None:
-    if recipe.stem in {"stage_demo", "stage_folder"}:
+    if recipe.stem in {"stage_demo", "stage_folder", "stage_transform"}:
         pytest.skip("has its own data")
     data = [_parse(*command).data for command in _commands(recipe.read_text(encoding="utf-8"))]
     paths = [one.class_path.removeprefix("anomalib.data.") for one in data]
@@ -122,9 +131,47 @@ def test_scripts_compile(path: Path) -> None:
     compile(path.read_text(encoding="utf-8"), str(path), "exec")
 
 
+class RayData:
+    """What the recipe uses of Ray Data, in this process: rows in batches, one actor after the other."""
+
+    def __init__(self, items: list[int]) -> None:
+        self.items, self.calls = items, list[Any]()
+
+    def map_batches(
+        self, actor: type, *, fn_constructor_args: Any, batch_size: int, concurrency: int, num_gpus: int
+    ) -> Any:
+        assert num_gpus == 1
+        actors = [actor(*fn_constructor_args) for _ in range(concurrency)]
+        size = min(batch_size, 2)  # as many rows as it likes
+        rows = [np.array(self.items[start : start + size]) for start in range(0, len(self.items), size)]
+        self.calls = [(actors[i % concurrency], {"item": batch}) for i, batch in enumerate(rows)]
+        return self
+
+    def materialize(self) -> int:
+        return sum(sum(actor(batch)["pairs"]) for actor, batch in self.calls)
+
+
+def test_the_recipe_for_ray_writes_what_one_command_writes(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ray = ModuleType("ray")
+    ray.data = SimpleNamespace(from_items=RayData)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    good, out = tmp_path / "good", tmp_path / "ray"
+    for path, size in zip(sorted((parts / "good").iterdir())[:3], [(64, 48), (48, 64), (40, 40)], strict=True):
+        write_file(good / path.name, encode_png(cv2.resize(read_image(path), size)))
+    monkeypatch.setattr(sys, "argv", ["ray_pregenerate.py", str(good), str(out), "4", "2"])
+    for _ in range(2):  # the second time nothing is left to do
+        runpy.run_path(str(FOLDER / "cluster" / "ray_pregenerate.py"))
+    pregenerate(data=good, out=tmp_path / "one", count=4)
+    assert tree(out) == tree(tmp_path / "one")
+    assert capsys.readouterr().out.count("'remaining': 0") == 2
+
+
 def test_readme_names_every_recipe() -> None:
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"\((stage_\w+\.yaml)\)", text)) == {recipe.name for recipe in RECIPES}
+    files = {path.relative_to(FOLDER).as_posix() for path in [*RECIPES, *FOLDER.rglob("*.py")]}
+    assert set(re.findall(r"\(([\w/]+\.(?:yaml|py))\)", text)) == files
 
 
 def test_options_of_the_callback_can_be_given_on_the_command_line() -> None:

@@ -64,7 +64,7 @@ def pregenerate(
         coco: Write annotations.json in COCO's format too.
         dry_run: Print the plan, one JSON line for each pair, and write nothing.
     """
-    from anomalib_stage.offline.pregenerate import run
+    from anomalib_stage.offline.pregenerate import check, run
     from anomalib_stage.offline.prepare import prepare
 
     job = prepare(
@@ -86,6 +86,8 @@ def pregenerate(
         on_unreadable=on_unreadable,
     )
     if dry_run:
+        check(job, devices=devices, num_nodes=num_nodes, coco=coco)
+        job.check()
         yield from map(json.dumps, job.rows())
         return
     with Progress("painting", count) as progress:

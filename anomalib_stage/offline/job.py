@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["JOB_NAME", "FileList", "Job", "check_free", "read_job", "start_or_continue"]
+__all__ = ["JOB_NAME", "FileList", "Job", "check_free", "check_same", "read_job", "start_or_continue"]
 
 logger = logging.getLogger(__name__)
 
@@ -100,9 +100,15 @@ def start_or_continue(out: Path, job: Job) -> None:
         InputError: If the folder holds something else; for another job with every difference, ``there -> here``.
         DataError: If the description cannot be read or written.
     """
-    check_free(out)
+    check_same(out, job)
     if not (out / JOB_NAME).exists():
         write_file(out / JOB_NAME, (job.model_dump_json(indent=2) + "\n").encode())
+
+
+def check_same(out: Path, job: Job) -> None:
+    """Refuse a folder that holds anything else than a job, if it holds anything; see :func:`start_or_continue`."""
+    check_free(out)
+    if not (out / JOB_NAME).exists():
         return
     differences = _differences(read_job(out), job)
     small = {name: change for name, change in differences.items() if name.startswith(MAY_DIFFER)}

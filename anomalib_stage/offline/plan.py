@@ -32,6 +32,12 @@ logger = logging.getLogger(__name__)
 BATCH_PIXELS = 32 * 512 * 512
 """Most pixels in a batch: 32 images of 512 px a side, fewer of larger ones, so that these do not exhaust memory."""
 
+LONGEST_STEM = 200
+"""Bytes of a file name without its suffix; file systems hold 255, and the pair's files get a number and a suffix."""
+
+CONTROLS = frozenset(map(chr, [*range(32), 127]))
+"""Characters that would break a line."""
+
 READERS = 2
 """Threads that check sources."""
 
@@ -65,7 +71,7 @@ class Item:
         mask (Path | None): Mask given by the user; None: drawn.
         kind (str): Defect kind.
         seed (int): Seed of the pair.
-        name (str): File name without suffix, unique in the plan and sorted like the plan.
+        name (str): File name without suffix, unique in the plan, and sorted like the first million.
     """
 
     index: int
@@ -157,10 +163,14 @@ def _source(path: Path, *, root: Path) -> Source | DataError:
 def _name_of(path: Path, root: Path) -> str:
     name = path.relative_to(root).as_posix()
     try:
+        stem = path.stem.encode()
         name.encode()
     except UnicodeEncodeError as error:  # neither a seed nor the manifest could hold it
         msg = f"{root}: the file name {name!a} is not UTF-8; rename the file"
         raise DataError(msg) from error
+    if len(stem) > LONGEST_STEM or set(name) & CONTROLS:  # nor a file system the pair's files, nor SHA256SUMS a line
+        msg = f"{root}: the file name {name!a} is longer than {LONGEST_STEM} bytes or has control characters; rename it"
+        raise DataError(msg)
     return name
 
 

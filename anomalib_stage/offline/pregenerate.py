@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.offline.pregeneration import Pregeneration
 
-__all__ = ["pregenerate", "run", "run_together"]
+__all__ = ["check", "pregenerate", "run", "run_together"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +56,21 @@ def run(
     Raises:
         StageError: If an argument cannot be used, or a file cannot be read or written.
     """
-    check_devices(job.device, devices=devices, num_nodes=num_nodes)
-    if coco:
-        check_coco()
+    check(job, devices=devices, num_nodes=num_nodes, coco=coco)
     return run_together(
         job, partial(meet, job.device, devices=devices, num_nodes=num_nodes), coco=coco, progress=progress
     )
+
+
+def check(job: Pregeneration, *, devices: int = 1, num_nodes: int = 1, coco: bool = False) -> None:
+    """Refuse arguments that :func:`run` would refuse before anything else; writes nothing.
+
+    Raises:
+        StageError: If an argument cannot be used.
+    """
+    check_devices(job.device, devices=devices, num_nodes=num_nodes)
+    if coco:
+        check_coco()
 
 
 def run_together(

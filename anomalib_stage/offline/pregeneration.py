@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anomalib_stage.offline.endings import end, has_ended
-from anomalib_stage.offline.job import JOB_NAME, Job, start_or_continue
+from anomalib_stage.offline.job import JOB_NAME, Job, check_same, start_or_continue
 from anomalib_stage.offline.ledger import Shard, entries, finished_pairs
 from anomalib_stage.offline.locks import locked
 from anomalib_stage.offline.pairs import pair_files
@@ -81,6 +81,15 @@ class Pregeneration:
 
     def _mask_name(self, mask: Path | None) -> str | None:
         return None if mask is None or self._masks is None else mask.relative_to(self._masks).as_posix()
+
+    def check(self) -> None:
+        """Check that the folder is free or this job's; writes nothing.
+
+        Raises:
+            InputError: If the folder holds something else.
+            DataError: If its description cannot be read.
+        """
+        check_same(self.out, self.job)
 
     def start(self) -> None:
         """Write the description, or check that the folder is this job's.

@@ -28,6 +28,9 @@ __all__ = ["prepare"]
 
 logger = logging.getLogger(__name__)
 
+MOST_PAIRS = 10**8
+"""Most pairs in a folder; some bytes of memory are kept for each."""
+
 
 def prepare(
     *,
@@ -116,6 +119,9 @@ def prepare(
 def _settings(*, count: int, batch_size: int, **values: object) -> SynthesisSettings:
     if count < 1 or batch_size < 1:
         msg = f"--count is {count} and --batch-size {batch_size}; both must be at least 1"
+        raise InputError(msg)
+    if count > MOST_PAIRS:
+        msg = f"--count is {count}; at most {MOST_PAIRS} go into one folder, write more into another"
         raise InputError(msg)
     return checked(SynthesisSettings, **values)
 

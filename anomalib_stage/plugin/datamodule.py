@@ -118,6 +118,7 @@ class StageFolder(Folder):
         sampler = EpochSampler(
             *places, count=round(self.ratio * len(places[0])), seed=int(self.seed or 0), on_epoch=self._announce
         )
+        sampler.set_epoch(_next_epoch(self.trainer))  # worker processes read before Lightning says it
         return DataLoader(
             self.train_data,
             batch_size=self.train_batch_size,
@@ -187,6 +188,17 @@ class StageFolder(Folder):
             len(bank),
             len(found) - len(bank),
         )
+
+
+def _next_epoch(trainer: Any) -> int:  # noqa: ANN401 - Lightning's Trainer
+    """Return the epoch that a training begins or goes on with."""
+    loop = getattr(trainer, "fit_loop", None)
+    if loop is None:
+        return 0
+    progress = loop.epoch_progress.current
+    # a checkpoint of the validation after the last batch: Lightning counts that epoch as done later
+    ended = progress.started > progress.processed and loop.epoch_loop.batch_progress.is_last_batch
+    return int(progress.processed) + bool(ended)
 
 
 def _has_callback(trainer: Any) -> bool:  # noqa: ANN401 - Lightning's Trainer

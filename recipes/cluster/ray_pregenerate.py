@@ -4,7 +4,7 @@
 
 ``python recipes/cluster/ray_pregenerate.py GOOD OUT COUNT PAINTERS``, with folders that every machine sees. After a
 failure run it again; ``anomalib-stage verify OUT`` tells whether a finished file was damaged since. Needs
-``pip install "ray[data]"``. The tests of this package only compile it.
+``pip install "ray[data]"``. The tests of this package run it with a stand-in for Ray.
 """
 
 import sys
@@ -16,7 +16,7 @@ import ray
 from anomalib_stage.offline.prepare import prepare
 
 GOOD, OUT, COUNT, PAINTERS = sys.argv[1:]
-OPTIONS = {"data": Path(GOOD), "out": Path(OUT), "count": int(COUNT), "device": "cuda"}
+OPTIONS = {"data": Path(GOOD), "out": Path(OUT), "count": int(COUNT)}  # the device is each painter's own GPU
 
 
 class Painter:

@@ -140,6 +140,13 @@ def test_image_whose_name_is_not_utf8_is_refused(good_folder: Path) -> None:
         usable_sources(good_folder, limit=3, skip=False)
 
 
+@pytest.mark.parametrize("name", ["a" * 201, "é" * 101, "a\nb", "a\x7f"])
+def test_names_that_files_of_pairs_cannot_have_are_refused(good_folder: Path, name: str) -> None:
+    (good_folder / "a.png").rename(good_folder / f"{name}.png")
+    with pytest.raises(DataError, match="is longer than 200 bytes or has control characters; rename it"):
+        usable_sources(good_folder, limit=3, skip=False)
+
+
 def test_skipped_images_are_named_and_counted(good_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (good_folder / "b.png").write_bytes(b"broken")
     with caplog.at_level(logging.INFO, logger="anomalib_stage"):

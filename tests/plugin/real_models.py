@@ -110,6 +110,27 @@ def any_pixel(masks: torch.Tensor) -> torch.Tensor:
     return masks.flatten(1).bool().any(dim=1)
 
 
+class Listener(Callback):
+    """Remembers what the data module gives and what the model gets of it; can be named in a configuration file."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self._calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    @property
+    def given(self) -> list[dict[str, Any]]:
+        return [named for _, named in self._calls if named.get("labels") is not None]
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        del trainer
+        self._calls = heard(pl_module.model)
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        del trainer, pl_module, batch_idx
+        fields = (batch.image, batch.gt_mask, batch.gt_label)
+        self.batches.append(tuple(field.as_subclass(torch.Tensor).clone() for field in fields))
+
+
 class Witness(Callback):
     """Looks at the model in the middle of training, and at the random stream around the callback before it."""
 

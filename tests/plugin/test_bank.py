@@ -12,6 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -92,6 +94,17 @@ def test_a_damaged_pair_is_named(bank: Path, tmp_path: Path, what: str) -> None:
         getattr(pair, what).write_bytes(b"no picture")
     with pytest.raises(DataError, match=str(pair.mask if what == "other" else getattr(pair, what))):
         opened.read(pair)
+
+
+def test_pictures_that_anomalib_would_read_as_white_are_refused(bank: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(bank, tmp_path / "pairs")
+    path = PairBank.open(folder).pairs[-1].image
+    shallow = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(path), shallow)
+    PairBank.open(folder)
+    cv2.imwrite(str(path), shallow.astype(np.uint16) * 257)
+    with pytest.raises(DataError, match=rf"{path}: 16-bit grey, which anomalib reads as white; convert .* to 8 bit"):
+        PairBank.open(folder)
 
 
 # -- sizes ------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import torch
 from anomalib.data import AnomalibDataModule
 from anomalib.data.utils import read_image, read_mask
 from jsonargparse import ArgumentParser
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from torchvision.transforms import v2
 
 from anomalib_stage.errors import DataError, InputError, UnsupportedModelError
@@ -155,6 +155,47 @@ def test_two_worker_processes_give_the_same_epochs_as_none(make: Make, bank: Pat
             assert all(torch.equal(a, b) for a, b in zip(tensors, others, strict=True))
             assert torch.equal(tensors[2], tensors[1].flatten(1).any(dim=1))
     assert [names for names, *_ in alone[0]] != [names for names, *_ in alone[1]]
+
+
+class Reader(LightningModule):
+    """Remembers what each epoch consists of, and saves checkpoints in the last validation and after it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder, self.epochs = folder, dict[int, list[Any]]()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters())
+
+    def training_step(self, batch: Any, _: int) -> torch.Tensor:
+        self.epochs.setdefault(self.current_epoch, []).append((batch.image_path, float(batch.image.sum())))
+        return self.weight.sum()
+
+    def validation_step(self, batch: Any, _: int) -> None:
+        pass
+
+    def on_validation_end(self) -> None:
+        self.trainer.save_checkpoint(self.folder / "validation.ckpt")
+
+    def on_train_end(self) -> None:
+        self.trainer.save_checkpoint(self.folder / "end.ckpt")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resumed_training_goes_on_with_the_next_epoch(make: Make, bank: Path, tmp_path: Path, workers: int) -> None:
+    def train(name: str, epochs: int, checkpoint: Path | None = None) -> dict[int, list[Any]]:
+        data = make(num_workers=workers, ratio=0.5, train_augmentations=StageTransform(bank, probability=0.5))
+        options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+        trainer, model = Trainer(max_epochs=epochs, limit_val_batches=2, **options), Reader(tmp_path / name)
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
+        return model.epochs
+
+    whole, first = train("whole", 3), train("first", 2)
+    assert first == {epoch: whole[epoch] for epoch in (0, 1)}
+    for stop in ("validation", "end"):
+        assert train("rest", 3, tmp_path / "first" / f"{stop}.ckpt") == {2: whole[2]}
+    assert whole[1] != whole[2]
 
 
 def test_a_transform_paints_the_good_images_and_labels_follow(make: Make, bank: Path) -> None:
