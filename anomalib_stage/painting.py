@@ -138,7 +138,12 @@ class RegionPainter:
         places = place_of(surround, hole).cpu().numpy()
         looks = np.stack(
             [
-                self._looks.draw(job.kind, place, rng=numpy_generator(job.seed, "look", *_again(job.attempt)))
+                self._looks.draw(
+                    job.kind,
+                    place,
+                    rng=numpy_generator(job.seed, "look", *_again(job.attempt)),
+                    attempt=job.attempt,
+                )
                 for job, place in zip(jobs, places, strict=True)
             ]
         )

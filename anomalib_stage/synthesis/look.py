@@ -54,6 +54,9 @@ JITTER = (0.12, 0.02)
 SEEN = (1.5, 0.04)
 """A look shows on a surface from this multiple of its unrest on, and this much more."""
 
+PLAINER = 0.75
+"""How much more that must be, as a multiple, after each picture that showed nothing."""
+
 HIDDEN = 9.0
 """What it adds to the squared distance of places if a look would not show there: those that the gate would refuse are
 drawn only where there are no others."""
@@ -172,20 +175,21 @@ class LookBank:
             raise InputError(msg)
         self._all = np.concatenate(list(self.rows.values()))
 
-    def draw(self, kind: str, place: NDArray[Any], *, rng: np.random.Generator) -> Rows:
+    def draw(self, kind: str, place: NDArray[Any], *, rng: np.random.Generator, attempt: int = 0) -> Rows:
         """Draw the look of an anomaly.
 
         Args:
             kind (str): Defect kind.
             place (NDArray[Any]): Where it will lie, ``(5,)``, see :func:`place_of`.
             rng (np.random.Generator): Stream that every draw comes from.
+            attempt (int): How many looks could not be seen there before; each makes plainer ones more likely.
 
         Returns:
             NDArray[np.float32]: ``(4,)``, tone of each colour and contrast; the anomaly's level stays in [-1, 1].
         """
         table = self.rows.get(kind, self._all)
         distance = np.square((table[:, :PLACE] - place) / NEAR).sum(axis=1)
-        distance += np.where(_shows(table, place), 0.0, HIDDEN)
+        distance += np.where(_shows(table, place, plainer=1.0 + PLAINER * attempt), 0.0, HIDDEN)
         weights = np.exp(-0.5 * (distance - distance.min()))
         look = table[int(rng.choice(len(table), p=weights / weights.sum())), PLACE:].copy()
         relative, absolute = JITTER
@@ -196,12 +200,12 @@ class LookBank:
         return np.asarray(look, dtype=np.float32)
 
 
-def _shows(table: Rows, place: NDArray[Any]) -> NDArray[np.bool_]:
+def _shows(table: Rows, place: NDArray[Any], *, plainer: float = 1.0) -> NDArray[np.bool_]:
     """Return which looks would be seen on a surface: those that change it by more than its own unrest."""
     unrest = float(np.exp2(place[PLACE - 1]))
     tone, contrast = table[:, PLACE : PLACE + COLOURS], table[:, PLACE + COLOURS]
     change = np.square(tone).max(axis=1) + np.maximum(np.square(contrast) - unrest**2, 0.0)
-    seen: NDArray[np.bool_] = change >= np.square(SEEN[0] * unrest + SEEN[1])
+    seen: NDArray[np.bool_] = change >= np.square(plainer * (SEEN[0] * unrest + SEEN[1]))
     return seen
 
 

@@ -137,6 +137,19 @@ def test_looks_that_would_not_show_are_left_to_calm_surfaces() -> None:
     assert sum(drawn[-2.0]) <= 4
 
 
+def test_after_a_look_that_showed_nothing_plainer_ones_are_drawn() -> None:
+    rows = np.zeros((41, 9), dtype=np.float32)
+    rows[:, 5:8] = np.linspace(0.0, 0.8, 41)[:, None]  # tones from none to plain, all else alike
+    bank = LookBank({"stain": rows})
+    place = np.array([0, 0, 0, 0, np.log2(0.1)], np.float32)
+    means = [
+        np.mean([bank.draw("stain", place, rng=np.random.default_rng(s), attempt=attempt)[0] for s in range(60)])
+        for attempt in range(4)
+    ]
+    assert means == sorted(means)
+    assert means[0] < 0.55 < 0.65 < means[3]
+
+
 def test_a_kind_without_looks_takes_those_of_the_others() -> None:
     bank = LookBank({"hole": np.array([_row(0.0, -0.9)], dtype=np.float32)})
     look = bank.draw("rust", np.zeros(5, dtype=np.float32), rng=np.random.default_rng(0))
