@@ -203,7 +203,8 @@ class LookBank:
 def _shows(table: Rows, place: NDArray[Any], *, plainer: float = 1.0) -> NDArray[np.bool_]:
     """Return which looks would be seen on a surface: those that change it by more than its own unrest."""
     unrest = float(np.exp2(place[PLACE - 1]))
-    tone, contrast = table[:, PLACE : PLACE + COLOURS], table[:, PLACE + COLOURS]
+    level, contrast = place[:COLOURS], table[:, PLACE + COLOURS]
+    tone = np.clip(level + table[:, PLACE : PLACE + COLOURS], -1.0, 1.0) - level  # what is left of it on black or white
     change = np.square(tone).max(axis=1) + np.maximum(np.square(contrast) - unrest**2, 0.0)
     seen: NDArray[np.bool_] = change >= np.square(plainer * (SEEN[0] * unrest + SEEN[1]))
     return seen
