@@ -123,8 +123,8 @@ def _dtype(settings: LatentSettings, device: torch.device) -> torch.dtype:
 def _arrange(unet: torch.nn.Module, vae: torch.nn.Module, settings: LatentSettings) -> None:
     """Apply what changes speed and memory, not the result."""
     if settings.channels_last:
-        unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        unet.to(memory_format=torch.channels_last)
+        vae.to(memory_format=torch.channels_last)
     if settings.slicing:
         vae.enable_slicing()  # type: ignore[operator]
     if settings.compile:

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 
 from anomalib_stage.synthesis.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.schedule import REFERENCE_SCHEDULE
@@ -83,3 +84,11 @@ def tiny_latent_bundle(
         sample=sample,
         dtype=dtype,
     )
+
+
+def write_folder(folder: Path, *, inpainting: bool = False) -> Path:
+    """Write the toy model as a folder of diffusers."""
+    tiny_unet(in_channels=9 if inpainting else 4).save_pretrained(folder / "unet")
+    tiny_vae().save_pretrained(folder / "vae")
+    DDPMScheduler(**REFERENCE_SCHEDULE).save_pretrained(folder / "scheduler")
+    return folder

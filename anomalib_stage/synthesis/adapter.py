@@ -82,8 +82,8 @@ class ResidualAdapter(nn.Module):
             layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.GroupNorm(groups, width), nn.SiLU()]
             inputs = width
         last = nn.Conv2d(inputs, channels, 1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
         self.conv = nn.Sequential(*layers, last)
 
     def forward(self, eps: Tensor, mask: Tensor) -> Tensor:
