@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from anomalib_stage import __version__
+from anomalib_stage.commands.latent import convert
 from anomalib_stage.commands.learning import benchmark, fit, inspect
 from anomalib_stage.commands.painting import pregenerate, preview, verify
 from anomalib_stage.errors import StageError
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., Iterator[str]]] = {
     "verify": verify,
     "preview": preview,
     "fit": fit,
+    "convert": convert,
     "benchmark": benchmark,
     "inspect": inspect,
 }

@@ -52,7 +52,7 @@ def ldm_config(weights: Mapping[str, Tensor], *, path: Path) -> dict[str, Any]:
     if context not in KNOWN or width != 320:
         msg = (
             f"{path}: a U-Net of width {width} with conditions of width {context}; without a configuration only "
-            f"text2img-large (320, 1280) and SD 1.x (320, 768) are known: give the original YAML file with --config"
+            f"text2img-large (320, 1280) and SD 1.x (320, 768) are known: give the original YAML file with --ldm-config"
         )
         raise BundleError(msg)
     unet = {

@@ -188,7 +188,7 @@ def test_known_checkpoints_need_no_configuration(context: int, channels: int, si
 
 @pytest.mark.parametrize("weights", [{}, known(1024), known(1280, width=64)])
 def test_unknown_checkpoints_ask_for_one(weights: dict[str, torch.Tensor]) -> None:
-    with pytest.raises(BundleError, match="--config|original checkpoint"):
+    with pytest.raises(BundleError, match="--ldm-config|original checkpoint"):
         ldm_config(weights, path=Path("model.ckpt"))
 
 
@@ -209,7 +209,7 @@ def test_single_files_that_do_not_fit(ldm: tuple[Path, Path], tmp_path: Path) ->
         torch.save(copy, path)
         with pytest.raises(BundleError, match=name):
             load_pretrained(path, config=config)
-    with pytest.raises(BundleError, match="--config"):
+    with pytest.raises(BundleError, match="--ldm-config"):
         load_pretrained(checkpoint)
     other = tmp_path / "config.yaml"
     wrong = json.loads(json.dumps(CONFIG))
