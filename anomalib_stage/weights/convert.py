@@ -84,7 +84,7 @@ def convert(
         raise BundleError(msg)
     conditions = {name: encoder.caption(vector) for name, vector in vectors.items()}
     return latent_bundle(
-        LatentDenoiser(unet, conditions=conditions, **adapters),
+        LatentDenoiser(unet, conditions=conditions, aware=adapters["aware"], only=adapters["only"]),
         vae,
         adapter=AdapterSpec(name="published"),
         kinds=[KindSpec(name=name, shapes=SHAPES) for name in conditions],

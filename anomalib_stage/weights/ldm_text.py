@@ -79,7 +79,7 @@ class LdmTextEncoder(nn.Module):
         """Encode embedded captions ``(B, N, D)`` -> context ``(B, N, D)``."""
         positions: Tensor = self.pos_emb["emb"].weight  # type: ignore[assignment]
         x = embedded + positions[: embedded.shape[1]]
-        for norm, block in self.attn_layers["layers"]:  # type: ignore[misc, attr-defined]
+        for norm, block in self.attn_layers["layers"]:  # type: ignore[attr-defined]
             x = x + block(norm(x))
         normed: Tensor = self.norm(x)
         return normed

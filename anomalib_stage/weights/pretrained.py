@@ -64,6 +64,11 @@ class Pretrained:
     folder: Path | None = None
 
     @property
+    def inpainting(self) -> bool:
+        """Whether the U-Net takes a mask and the surface around it."""
+        return int(self.unet.config.in_channels) != int(self.vae.config.latent_channels)
+
+    @property
     def has_text_encoder(self) -> bool:
         """Whether words can be encoded."""
         return self.folder is not None and (self.folder / "text_encoder").is_dir()
