@@ -140,9 +140,10 @@ def ldm_weights() -> dict[str, torch.Tensor]:
     return weights
 
 
-def write_ldm(folder: Path) -> tuple[Path, Path]:
+def write_ldm(folder: Path, *, timesteps: int = 1000) -> tuple[Path, Path]:
     """Write ``model.ckpt`` and ``config.yaml``."""
     checkpoint, config = folder / "model.ckpt", folder / "config.yaml"
     torch.save({"state_dict": ldm_weights(), "global_step": 3}, checkpoint)
-    config.write_text(yaml.safe_dump(CONFIG))
+    params = CONFIG["model"]["params"] | {"timesteps": timesteps}
+    config.write_text(yaml.safe_dump({"model": {"params": params}}))
     return checkpoint, config

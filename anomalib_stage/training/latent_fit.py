@@ -53,6 +53,9 @@ __all__ = ["fit_latent", "start_vectors"]
 EPOCH_STEPS = 100
 """Steps between checkpoints; an interrupted fit resumes at the last multiple."""
 
+EACH, MOST = 32, 2048
+"""Regions to encode for each defect, and most of them."""
+
 
 def fit_latent(
     *,
@@ -144,6 +147,7 @@ def fit_latent(
             "pretrained": model.origin,
             "steps": trainer.global_step,
             "learning_rate": chosen.rate,
+            "regions": len(data),
             "defects": {kind: len(found) for kind, found in real.by_kind.items()},
             "good_images": len(good),
             "command": " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit-latent"] else "fit_latent",
@@ -218,14 +222,14 @@ def _regions(
 ) -> LatentRegions:
     """Encode regions: real defects four parts, good surface one."""
     source = Mixture([(real, 0.8), *([(GoodSurfaces(good), 0.2)] if good else [])])
+    examples = [example for kind in real.kinds for example in real.by_kind[kind]]
     plan = RegionPlan(
         kinds=tuple(kinds),
-        count=settings.regions,
+        count=settings.regions or min(EACH * len(examples), MOST),
         side=settings.region_size or model.region_size,
         seed=settings.seed,
         inpainting=model.inpainting,
     )
-    examples = [example for kind in real.kinds for example in real.by_kind[kind]]
     key = fingerprint(model.vae.state_dict(), examples, good, plan=plan)
     codec = LatentCodec(model.vae.to(device))
     data = cached_regions(folder / "latents.safetensors", source, codec, plan=plan, key=key)

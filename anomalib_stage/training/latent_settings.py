@@ -24,7 +24,7 @@ class LatentFitSettings(Settings):
         adapter: Adapters to train.
         tokens: Condition vectors of each kind, where no text encoder gives their number.
         lora_rank: Rank of additions to the U-Net's attention, merged into it at the end; 0: none.
-        regions: Regions to encode and learn from.
+        regions: Regions to encode and learn from; None: 32 for each defect, at most 2,048.
         region_size: Their side in pixels; None: that of the model.
         max_steps: Steps in total; 2,000 if neither limit is given.
         max_time: Wall-clock limit ``HH:MM:SS``.
@@ -40,7 +40,7 @@ class LatentFitSettings(Settings):
     adapter: AdapterSpec = AdapterSpec(name="residual")
     tokens: Count = 8
     lora_rank: Annotated[int, Field(ge=0)] = 0
-    regions: Count = 512
+    regions: Count | None = None
     region_size: Count | None = None
     max_steps: Count | None = None
     max_time: Annotated[str, Field(pattern=r"^\d+:[0-5]?\d:[0-5]?\d$")] | None = None

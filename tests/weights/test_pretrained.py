@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from diffusers import DDPMScheduler
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import (
+    create_unet_diffusers_config_from_ldm,
+    create_vae_diffusers_config_from_ldm,
+)
 from safetensors.torch import save_file
 
 from anomalib_stage.errors import BundleError, MissingPackageError
@@ -184,6 +188,17 @@ def test_known_checkpoints_need_no_configuration(context: int, channels: int, si
     assert params["image_size"] == side
     assert params["unet_config"]["params"]["context_dim"] == context
     assert params["unet_config"]["params"]["in_channels"] == channels
+
+
+@pytest.mark.parametrize(("context", "millions"), [(1280, 872.30), (768, 859.52)])
+def test_known_configurations_are_those_of_the_published_networks(context: int, millions: float) -> None:
+    weights = known(context)
+    config = ldm_config(weights, path=Path("model.ckpt"))
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**create_unet_diffusers_config_from_ldm(config, weights))
+        vae = AutoencoderKL(**create_vae_diffusers_config_from_ldm(config, weights))
+    counts = [sum(p.numel() for p in network.parameters()) / 1e6 for network in (unet, vae)]
+    assert counts == pytest.approx([millions, 83.65], abs=0.01)
 
 
 @pytest.mark.parametrize("weights", [{}, known(1024), known(1280, width=64)])
