@@ -227,7 +227,7 @@ def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
     """
     manifest = bundle.manifest
     if manifest.backbone != "compact":
-        msg = f"{bundle.path}: backbone is {manifest.backbone!r}; this version runs 'compact' bundles"
+        msg = f"{bundle.path}: backbone is {manifest.backbone!r}, a 'compact' one is needed here"
         raise BundleError(msg)
     parts = {"denoiser": "unet", "condition": "conditions"}
     state = {
