@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.synthesis.latent_codec import LatentCodec
-    from anomalib_stage.training.data import Example, Source
+    from anomalib_stage.training.example import Example, Source
 
 __all__ = ["LatentRegions", "RegionPlan", "cached_regions", "fingerprint"]
 

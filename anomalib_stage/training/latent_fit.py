@@ -11,9 +11,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from anomalib_stage.drawing import GOOD
@@ -33,6 +30,7 @@ from anomalib_stage.training.latent_data import RegionPlan, cached_regions, fing
 from anomalib_stage.training.latent_module import LatentFit
 from anomalib_stage.training.latent_settings import LatentFitSettings
 from anomalib_stage.training.lora import add_lora, merged
+from anomalib_stage.training.running import run, trainer_of
 from anomalib_stage.weights.latent import build_adapter, latent_bundle
 from anomalib_stage.weights.manifest import KindSpec
 from anomalib_stage.weights.pretrained import load_pretrained
@@ -125,8 +123,17 @@ def fit_latent(
     if chosen.lora_rank:
         add_lora(model.unet, chosen.lora_rank, seed=derive_seed(chosen.seed, "lora"))
     module = LatentFit(denoiser, data, schedule=Schedule(model.schedule), settings=chosen)
-    trainer = _trainer(folder, target, settings=chosen)
-    _run(trainer, module, checkpoint=checkpoint if resume else None)
+    trainer = trainer_of(
+        folder,
+        target,
+        (),
+        epoch_steps=EPOCH_STEPS,
+        max_steps=chosen.steps,
+        limit=chosen.limit,
+        precision="bf16-mixed" if target.type == "cuda" and bf16_is_fast(target) else "32-true",
+    )
+    counter: DataLoader[Any] = DataLoader(range(EPOCH_STEPS), batch_size=None)  # type: ignore[arg-type]
+    run(trainer, module, counter, checkpoint=checkpoint if resume else None)
 
     # write
     model.unet.disable_gradient_checkpointing()
@@ -235,40 +242,3 @@ def _regions(
     data = cached_regions(folder / "latents.safetensors", source, codec, plan=plan, key=key)
     model.vae.cpu()  # not needed while training
     return data
-
-
-def _trainer(folder: Path, device: torch.device, *, settings: LatentFitSettings) -> Trainer:
-    on_terminal = sys.stderr.isatty()
-    return Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        precision="bf16-mixed" if device.type == "cuda" and bf16_is_fast(device) else "32-true",
-        max_steps=-1 if settings.steps is None else settings.steps,
-        max_epochs=-1,
-        max_time=f"00:{settings.max_time}" if settings.max_time else None,
-        default_root_dir=folder,
-        logger=CSVLogger(folder, name="logs"),
-        gradient_clip_val=1.0,
-        log_every_n_steps=20,
-        enable_model_summary=False,
-        enable_progress_bar=on_terminal,
-        callbacks=[
-            ModelCheckpoint(
-                folder, filename="last", every_n_train_steps=EPOCH_STEPS, enable_version_counter=False, save_top_k=1
-            ),
-            *([RichProgressBar()] if on_terminal else []),
-        ],
-    )
-
-
-def _run(trainer: Trainer, module: LatentFit, *, checkpoint: Path | None) -> None:
-    """Train; an interruption leaves as KeyboardInterrupt (Lightning turns it into an exit of the process)."""
-    loader: DataLoader[Any] = DataLoader(range(EPOCH_STEPS), batch_size=None)  # type: ignore[arg-type]
-    try:
-        trainer.fit(module, loader, ckpt_path=checkpoint)
-    except SystemExit as stop:
-        if not trainer.interrupted:
-            raise
-        raise KeyboardInterrupt from stop
-    if trainer.interrupted:
-        raise KeyboardInterrupt

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -54,6 +55,14 @@ class LatentFitSettings(Settings):
     def steps(self) -> int | None:
         """Steps in total; None: until the time is over."""
         return 2000 if self.max_steps is None and self.max_time is None else self.max_steps
+
+    @property
+    def limit(self) -> timedelta | None:
+        """Wall-clock limit."""
+        if self.max_time is None:
+            return None
+        hours, minutes, seconds = map(int, self.max_time.split(":"))
+        return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
     @property
     def rate(self) -> float:
