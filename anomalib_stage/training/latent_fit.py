@@ -118,27 +118,10 @@ def fit_latent(
     data = _regions(folder, model, real, good, kinds=kinds, settings=chosen, device=target)
 
     # train
-    if chosen.gradient_checkpointing:
-        model.unet.enable_gradient_checkpointing()
-    if chosen.lora_rank:
-        add_lora(model.unet, chosen.lora_rank, seed=derive_seed(chosen.seed, "lora"))
     module = LatentFit(denoiser, data, schedule=Schedule(model.schedule), settings=chosen)
-    trainer = trainer_of(
-        folder,
-        target,
-        (),
-        epoch_steps=EPOCH_STEPS,
-        max_steps=chosen.steps,
-        limit=chosen.limit,
-        precision="bf16-mixed" if target.type == "cuda" and bf16_is_fast(target) else "32-true",
-    )
-    counter: DataLoader[Any] = DataLoader(range(EPOCH_STEPS), batch_size=None)  # type: ignore[arg-type]
-    run(trainer, module, counter, checkpoint=checkpoint if resume else None)
+    steps = _train(module, model, folder, target, checkpoint=checkpoint if resume else None)
 
     # write
-    model.unet.disable_gradient_checkpointing()
-    if chosen.lora_rank:
-        merged(model.unet)
     bank = pack_bank(bank_of(real.by_kind, good))
     bundle = latent_bundle(
         denoiser.eval().cpu(),
@@ -152,7 +135,7 @@ def fit_latent(
         training={
             **chosen.model_dump(mode="json"),
             "pretrained": model.origin,
-            "steps": trainer.global_step,
+            "steps": steps,
             "learning_rate": chosen.rate,
             "regions": len(data),
             "defects": {kind: len(found) for kind, found in real.by_kind.items()},
@@ -161,6 +144,30 @@ def fit_latent(
         },
     )
     return bundle.save(out)
+
+
+def _train(module: LatentFit, model: Pretrained, folder: Path, device: torch.device, *, checkpoint: Path | None) -> int:
+    """Train and return the number of steps; the U-Net is then an ordinary one again."""
+    settings = module.settings
+    if settings.gradient_checkpointing:
+        model.unet.enable_gradient_checkpointing()
+    if settings.lora_rank:
+        add_lora(model.unet, settings.lora_rank, seed=derive_seed(settings.seed, "lora"))
+    trainer = trainer_of(
+        folder,
+        device,
+        (),
+        epoch_steps=EPOCH_STEPS,
+        max_steps=settings.steps,
+        limit=settings.limit,
+        precision="bf16-mixed" if device.type == "cuda" and bf16_is_fast(device) else "32-true",
+    )
+    counter: DataLoader[Any] = DataLoader(range(EPOCH_STEPS), batch_size=None)  # type: ignore[arg-type]
+    run(trainer, module, counter, checkpoint=checkpoint)
+    model.unet.disable_gradient_checkpointing()
+    if settings.lora_rank:
+        merged(model.unet)
+    return int(trainer.global_step)
 
 
 def start_vectors(
