@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from anomalib_stage import __version__
+from anomalib_stage.commands.latent import convert, fit_latent
 from anomalib_stage.commands.learning import benchmark, fit, inspect
 from anomalib_stage.commands.painting import pregenerate, preview, verify
 from anomalib_stage.errors import StageError
@@ -32,6 +33,8 @@ COMMANDS: dict[str, Callable[..., Iterator[str]]] = {
     "verify": verify,
     "preview": preview,
     "fit": fit,
+    "fit-latent": fit_latent,
+    "convert": convert,
     "benchmark": benchmark,
     "inspect": inspect,
 }
@@ -39,6 +42,7 @@ COMMANDS: dict[str, Callable[..., Iterator[str]]] = {
 INTERRUPTED = {
     "benchmark": "run the same command again to go on",
     "fit": "run the same command with --resume to go on",
+    "fit-latent": "run the same command with --resume to go on",
     "pregenerate": "the pairs finished so far are kept, run the same command again to go on",
 }
 """What to do after Ctrl-C."""

@@ -93,6 +93,7 @@ class RegionPainter:
         self._network = load_denoiser(bundle).eval().requires_grad_(requires_grad=False).to(device)
         self._codec = PixelCodec(round(self._network.cells**0.5))
         self._schedule, self._looks = Schedule(bundle.manifest.schedule), load_looks(bundle)
+        self._denoiser, self._clip = TiledDenoiser(self._network), settings.sampler.clip
 
     def paint(self, jobs: Sequence[Job]) -> list[Patch]:
         """Paint the regions of some jobs; a result depends on its own job alone.
@@ -103,12 +104,19 @@ class RegionPainter:
         Returns:
             list[Patch]: One region for each job.
         """
-        regions = [region_around(job.mask[0].numpy(), margin=self.settings.margin) for job in jobs]
+        regions = [self._region(job) for job in jobs]
         patches: dict[int, Patch] = {}
-        for group in _groups(regions, self.settings.region_batch):
+        for group in _groups(regions, self._together()):
             together = self._paint([jobs[i] for i in group], [regions[i] for i in group])
             patches.update(zip(group, together, strict=True))
         return [patches[i] for i in range(len(jobs))]
+
+    def _region(self, job: Job) -> Region:
+        return region_around(job.mask[0].numpy(), margin=self.settings.margin)
+
+    def _together(self) -> int:
+        """Pixels in one call of the network."""
+        return self.settings.region_batch * 64 * 64
 
     def _paint(self, jobs: Sequence[Job], regions: Sequence[Region]) -> list[Patch]:
         """Paint regions of one size."""
@@ -116,16 +124,21 @@ class RegionPainter:
         pixels = torch.stack([crop(job.image, region).float() for job, region in cuts]).to(self.device)
         pixels = pixels.as_subclass(torch.Tensor)
         inside = torch.stack([crop(job.mask, region) for job, region in cuts]).to(self.device)
-        clean, hole = self._codec.encode(pixels), self._codec.encode_mask(inside)
-        unknown = torch.stack([_unknown(job, region) for job, region in cuts]).to(self.device)
-        surround = torch.where(hole > 0, surround_fill(clean, self._codec.encode_mask(unknown)), clean)
-        painted = self._codec.decode(self._sample(self._guidance(clean, hole, surround, jobs), jobs))
+        painted = self._pictures(pixels, inside, cuts)
         # a grey camera makes grey defects: three equal channels stay equal
         grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
         painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
         seen = measure_visibility(pixels, painted, inside, texture=self._texture(cuts))
         numbers = torch.stack([seen.score, seen.agreement]).tolist()
         return [Patch(*row) for row in zip(regions, painted, *numbers, seen.seen, strict=True)]
+
+    def _pictures(self, pixels: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
+        """Paint regions ``(B, 3, h, w)`` with anomalies where ``inside`` says."""
+        jobs = [job for job, _ in cuts]
+        clean, hole = self._codec.encode(pixels), self._codec.encode_mask(inside)
+        unknown = torch.stack([_unknown(job, region) for job, region in cuts]).to(self.device)
+        surround = torch.where(hole > 0, surround_fill(clean, self._codec.encode_mask(unknown)), clean)
+        return self._codec.decode(self._sample(self._guidance(clean, hole, surround, jobs), jobs))
 
     def _texture(self, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
         """Measure the texture near each anomaly; it may lie beyond the region."""
@@ -160,21 +173,20 @@ class RegionPainter:
         sampler = self.settings.sampler
         streams = [stream for job in jobs for stream in generators([job.seed], "noise", *_again(job.attempt))]
         noise = standard_normal(tuple(guidance.clean.shape[1:]), streams).to(self.device)
-        denoiser = TiledDenoiser(self._network)
         with torch.autocast(self.device.type, enabled=False):
             if sampler.name == "graded":
                 return sample_graded(
-                    denoiser,
+                    self._denoiser,
                     guidance,
                     schedule=self._schedule,
                     noise=noise,
                     steps=sampler.steps,
                     windows=sampler.windows,
-                    clip=sampler.clip,
+                    clip=self._clip,
                     strength=torch.tensor([job.strength for job in jobs]).to(self.device),
                 )
             return sample_reference(
-                denoiser,
+                self._denoiser,
                 guidance,
                 schedule=self._schedule,
                 start=noise,
@@ -215,7 +227,7 @@ def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
     """
     manifest = bundle.manifest
     if manifest.backbone != "compact":
-        msg = f"{bundle.path}: backbone is {manifest.backbone!r}; this version runs 'compact' bundles"
+        msg = f"{bundle.path}: backbone is {manifest.backbone!r}, a 'compact' one is needed here"
         raise BundleError(msg)
     parts = {"denoiser": "unet", "condition": "conditions"}
     state = {
@@ -239,11 +251,11 @@ def _again(attempt: int) -> tuple[int, ...]:
 
 
 def _groups(regions: Sequence[Region], limit: int) -> Iterator[list[int]]:
-    """Positions of regions of one size, at most ``limit`` of the smallest size at once and fewer of the larger ones."""
+    """Positions of regions of one size, as many at once as have ``limit`` pixels."""
     by_size: dict[tuple[int, int], list[int]] = {}
     for i, region in enumerate(regions):
         by_size.setdefault((region.height, region.width), []).append(i)
     for (height, width), members in by_size.items():
-        most = max(limit * 64 * 64 // (height * width), 1)
+        most = max(limit // (height * width), 1)
         for start in range(0, len(members), most):
             yield members[start : start + most]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GateSettings",
+    "LatentSettings",
     "MaskSettings",
     "SamplerSettings",
     "Settings",
@@ -99,6 +100,25 @@ class GateSettings(Settings):
     max_tries: Annotated[int, Field(ge=1, le=100)] = 4
 
 
+class LatentSettings(Settings):
+    """How a latent backbone computes; without effect on the compact one.
+
+    Attributes:
+        precision: Of the U-Net: ``auto`` is bf16 on a CUDA device that multiplies in it, else fp32. The autoencoder
+            always computes in fp32.
+        batch: Most regions of the native size in one call of the U-Net; larger regions count by area.
+        channels_last: Lay out U-Net and autoencoder for tensor cores.
+        slicing: Encode and decode one region at a time, for little memory.
+        compile: Compile the U-Net with ``torch.compile``; takes minutes at first, again for each size of region.
+    """
+
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    batch: Annotated[int, Field(ge=1)] = 8
+    channels_last: bool = True
+    slicing: bool = False
+    compile: bool = False
+
+
 class SynthesisSettings(Settings):
     """Everything that changes what :class:`~anomalib_stage.StageSynthesizer` paints.
 
@@ -112,6 +132,7 @@ class SynthesisSettings(Settings):
             surface under them, in the anomaly's tone: 0 paints all of it anew, 1 nothing but the tone.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
+        latent: How a latent backbone computes.
     """
 
     sampler: SamplerSettings = SamplerSettings()
@@ -121,6 +142,7 @@ class SynthesisSettings(Settings):
     keep_texture: Fraction = 0.8
     margin: Annotated[int, Field(ge=4, le=256)] = 8
     region_batch: Annotated[int, Field(ge=1)] = 64
+    latent: LatentSettings = LatentSettings()
 
     @model_validator(mode="after")
     def _strength_is_ordered(self) -> SynthesisSettings:

@@ -86,7 +86,7 @@ class StageSynthesizer:
         self.bundle = bundle
         self.device = resolve_device(device)
         self.settings = settings or SynthesisSettings()
-        self._painter = RegionPainter(bundle, device=self.device, settings=self.settings)
+        self._painter = _painter(bundle, device=self.device, settings=self.settings)
         shapes = {spec.name: spec.shapes for spec in bundle.manifest.kinds}
         self._drawer = MaskDrawer(shapes, settings=self.settings.masks, bank=_bank(bundle))
 
@@ -244,6 +244,14 @@ class _Work:
         mask = self.touched & label.view(-1, 1, 1, 1)
         visibility = torch.tensor(self.visibility, device=device)
         return Pair(self.image, mask, label, self.kinds, self.seeds, self.touched, visibility, wanted & ~label)
+
+
+def _painter(bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings) -> RegionPainter:
+    if bundle.manifest.backbone == "latent":
+        from anomalib_stage.latent_painting import LatentPainter
+
+        return LatentPainter(bundle, device=device, settings=settings)
+    return RegionPainter(bundle, device=device, settings=settings)
 
 
 def _bank(bundle: StageBundle) -> dict[str, list[BankMask]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
-    from lightning.pytorch import Callback
+    from lightning.pytorch import Callback, LightningModule
 
     from anomalib_stage.training.data import RegionDataset, StepBatches
     from anomalib_stage.training.example import Source
@@ -98,6 +98,7 @@ def trainer_of(
     epoch_steps: int,
     max_steps: int | None,
     limit: timedelta | None,
+    precision: Literal["32-true", "bf16-mixed"] = "32-true",
 ) -> Trainer:
     """Make the trainer, which writes a checkpoint after each epoch.
 
@@ -108,11 +109,13 @@ def trainer_of(
         epoch_steps (int): Steps between checkpoints.
         max_steps (int | None): Steps in total; None: no limit.
         limit (timedelta | None): Wall-clock limit.
+        precision (Literal["32-true", "bf16-mixed"]): As Lightning names it.
     """
     on_terminal = sys.stderr.isatty()
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=[device.index or 0] if device.type == "cuda" else 1,
+        precision=precision,
         max_steps=-1 if max_steps is None else max_steps,
         max_epochs=-1,
         max_time=limit,
@@ -132,13 +135,7 @@ def trainer_of(
     )
 
 
-def run(
-    trainer: Trainer,
-    module: GradedDiffusion,
-    loader: DataLoader[dict[str, torch.Tensor]],
-    *,
-    checkpoint: Path | None,
-) -> None:
+def run(trainer: Trainer, module: LightningModule, loader: DataLoader[Any], *, checkpoint: Path | None) -> None:
     """Train; an interruption leaves as KeyboardInterrupt (Lightning turns it into an exit of the process)."""
     try:
         trainer.fit(module, loader, ckpt_path=checkpoint)

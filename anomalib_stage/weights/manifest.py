@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import reprlib
 import stat
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from anomalib_stage.errors import BundleError
 from anomalib_stage.settings import Settings
+from anomalib_stage.weights.header import few, read_header
+from anomalib_stage.weights.latent_manifest import check_latent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,19 +44,8 @@ SCHEMA_VERSION = 1
 PREFIXES = ("denoiser.", "condition.", "adapter.aware.", "adapter.only.", "codec.", "mask_bank.", "prior.", "look.")
 """Every tensor's name begins with one of these."""
 
-MAX_HEADER = 100 * 1000 * 1000
-"""Largest believable header in bytes; safetensors' own limit."""
-
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "U8": 1, "I64": 8, "BOOL": 1}
-LISTED = 5  # most tensors or complaints in one message
-FOREIGN = (
-    (b"\x89PNG", "it is a PNG image"),
-    (b"PK\x03\x04", "it is a zip archive, such as torch.save writes; pickles are never opened"),
-    (b"\x80", "it looks like a pickle; pickles are never opened"),
-    (b"version https://git-lfs", "it is a Git LFS pointer; run 'git lfs pull'"),
-    (b"<", "it looks like a web page"),
-)
-"""First bytes of what people give by mistake."""
+LISTED = 5  # most complaints in one message
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s./\\][^./\\\x00-\x1f]*$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -87,7 +76,7 @@ class BundleManifest(Settings):
     Attributes:
         schema_version: Version of this format.
         backbone: ``compact`` or ``latent``.
-        denoiser: Configuration of the network.
+        denoiser: Configuration of the network; of a latent one see :mod:`~anomalib_stage.weights.latent_manifest`.
         codec: Configuration of the codec between pixels and latents.
         schedule: Configuration of the diffusers noise schedule.
         region_size: Base side of a region in pixels.
@@ -125,21 +114,24 @@ class BundleManifest(Settings):
         names = [kind.name for kind in self.kinds]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            msg = f"defect kinds {_few(twice)} are listed more than once; each kind is listed once"
+            msg = f"defect kinds {few(twice)} are listed more than once; each kind is listed once"
             raise ValueError(msg)
         stray = sorted(name for name in self.tensors if not name.startswith(PREFIXES) or name in PREFIXES)
         if stray:
-            msg = f"tensors {_few(stray)} have none of the known prefixes {', '.join(PREFIXES)}"
+            msg = f"tensors {few(stray)} have none of the known prefixes {', '.join(PREFIXES)}"
             raise ValueError(msg)
         vectors = {name.removeprefix("condition.") for name in self.tensors if name.startswith("condition.")}
         if vectors != set(names):
             bare, orphans = sorted(set(names) - vectors), sorted(vectors - set(names))
-            parts = [f"kinds without a condition tensor: {_few(bare)}"] if bare else []
-            parts += [f"condition tensors without a kind: {_few(orphans)}"] if orphans else []
+            parts = [f"kinds without a condition tensor: {few(bare)}"] if bare else []
+            parts += [f"condition tensors without a kind: {few(orphans)}"] if orphans else []
             raise ValueError("; ".join(parts))
         if self.base_digest is None and not any(name.startswith("denoiser.") for name in self.tensors):
             msg = "no denoiser.* tensor, and no base bundle (base_digest) that could hold them"
             raise ValueError(msg)
+        if self.backbone == "latent":
+            shapes = {name: spec.shape for name, spec in self.tensors.items()}
+            check_latent(self.denoiser, self.codec, shapes, region_size=self.region_size)
         return self
 
 
@@ -182,7 +174,7 @@ def read_manifest(path: Path) -> BundleManifest:
         if not stat.S_ISREG(mode):
             msg = f"{path}: is not a regular file; give a .safetensors file"
             raise BundleError(msg)
-        header, room = _read_header(path)
+        header, room = read_header(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         msg = f"{path}: no such file; give a bundle file or 'default' (nothing is downloaded)"
         raise BundleError(msg) from error
@@ -193,45 +185,6 @@ def read_manifest(path: Path) -> BundleManifest:
     _check_table(path, header, manifest)
     _check_offsets(path, header, room=room)
     return manifest
-
-
-def _read_header(path: Path) -> tuple[dict[str, Any], int]:
-    """Return the parsed header and the number of bytes behind it."""
-    with path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        start = stream.read(32)
-        length = int.from_bytes(start[:8], "little")
-        if size < 10:
-            msg = f"{path}: {'empty' if size == 0 else f'only {size} bytes long'}; get the file again"
-            raise BundleError(msg)
-        if start[8:9] != b"{" or length > MAX_HEADER:
-            reason = next((what for magic, what in FOREIGN if start.startswith(magic)), None)
-            raise _not_safetensors(
-                path, reason or f"its header claims {length} bytes, at most {MAX_HEADER} are allowed"
-            )
-        if length > size - 8:
-            msg = f"{path}: truncated, a header of {length} bytes in a file of {size}; get the file again"
-            raise BundleError(msg)
-        stream.seek(8)
-        raw = stream.read(length)
-    try:
-        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_twins)
-    except (ValueError, RecursionError) as error:
-        raise _not_safetensors(path, f"its header is not JSON: {error}") from error
-    return header, size - 8 - length
-
-
-def _not_safetensors(path: Path, reason: str) -> BundleError:
-    return BundleError(f"{path}: not a safetensors file ({reason}); give a bundle written by anomalib-stage")
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        msg = f"{_few(sorted(name for name, count in counts.items() if count > 1))} listed more than once"
-        raise ValueError(msg)
-    return content
 
 
 def _parse_manifest(path: Path, metadata: object) -> BundleManifest:
@@ -260,7 +213,7 @@ def _check_table(path: Path, header: dict[str, Any], manifest: BundleManifest) -
     missing, unknown = sorted(set(manifest.tensors) - set(header)), sorted(set(header) - set(manifest.tensors))
     for names, what in ((missing, "missing from the file"), (unknown, "not in the manifest")):
         if names:
-            msg = f"{path}: {len(names)} tensors {what}: {_few(names)}; get the file again"
+            msg = f"{path}: {len(names)} tensors {what}: {few(names)}; get the file again"
             raise BundleError(msg)
     wrong = []
     for name, spec in sorted(manifest.tensors.items()):
@@ -269,7 +222,7 @@ def _check_table(path: Path, header: dict[str, Any], manifest: BundleManifest) -
         if (dtype, shape) != (spec.dtype, list(spec.shape)):
             wrong.append(f"{name} is {dtype} {shape}, the manifest says {spec.dtype} {list(spec.shape)}")
     if wrong:
-        msg = f"{path}: {len(wrong)} tensors of another shape or dtype: {_few(wrong)}; get the file again"
+        msg = f"{path}: {len(wrong)} tensors of another shape or dtype: {few(wrong)}; get the file again"
         raise BundleError(msg)
 
 
@@ -292,7 +245,3 @@ def _check_offsets(path: Path, header: dict[str, Any], *, room: int) -> None:
         what = "truncated" if room < end else "longer than it should be"
         msg = f"{path}: {what}, {room} bytes of tensors where the header lists {end}; get the file again"
         raise BundleError(msg)
-
-
-def _few(items: list[str]) -> str:
-    return ", ".join(items[:LISTED]) + (", ..." if len(items) > LISTED else "")
