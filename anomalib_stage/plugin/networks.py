@@ -161,10 +161,11 @@ class SegmentationNetwork(nn.Module):
 
 
 class SegmentationLoss(nn.Module):
-    """Binary cross entropy plus Dice loss.
+    """Binary cross entropy, plus the Dice loss of each image that has an anomaly.
 
-    Dice weighs anomalies as a whole, however small; it is 0 for a batch without any, where cross entropy alone teaches
-    what is good.
+    Dice weighs anomalies as a whole, however small. It is taken image by image: over a batch, one large anomaly that is
+    hard to see would outweigh all small ones, and a network may then give up on all of them. Cross entropy teaches what
+    is good.
     """
 
     def __init__(self) -> None:
@@ -183,5 +184,7 @@ class SegmentationLoss(nn.Module):
             Tensor: Scalar; finite also without any anomaly.
         """
         wanted = masks[:, None].to(logits.dtype)
-        loss: Tensor = self.cross_entropy(logits, wanted) + self.dice(logits, wanted)
+        anomalous = masks.flatten(1).any(dim=1).sum().clamp_min(1)
+        each = [self.dice(one, truth) for one, truth in zip(logits.split(1), wanted.split(1), strict=True)]  # 0 if good
+        loss: Tensor = self.cross_entropy(logits, wanted) + torch.stack(each).sum() / anomalous
         return loss

@@ -134,6 +134,22 @@ def test_the_loss_wants_the_mask() -> None:
     assert loss(missed, masks) > 1.0  # Dice: 3 % of the pixels are not 3 % of the loss
 
 
+def test_a_small_anomaly_counts_as_much_as_a_large_one_in_another_image() -> None:
+    masks = torch.zeros(3, 32, 32, dtype=torch.bool)  # the last is good
+    masks[0, :, 2:] = True
+    masks[1, 4:6, 4:6] = True
+    found = torch.where(masks[:, None], 8.0, -8.0)
+    loss = SegmentationLoss()
+    missed = []
+    for i in (0, 1):
+        logits = found.clone()
+        logits[i] = -8.0
+        missed.append(loss.dice(logits[i : i + 1], masks[i : i + 1, None].float()) / 2)
+        wrong = loss(logits, masks) - loss.cross_entropy(logits, masks[:, None].float())
+        assert wrong == pytest.approx(missed[i], abs=0.01)
+    assert missed[0] == pytest.approx(missed[1], abs=0.01)
+
+
 def test_a_batch_without_anomalies_has_a_finite_loss_that_teaches() -> None:
     logits = torch.zeros(2, 1, 8, 8, requires_grad=True)
     loss = SegmentationLoss()(logits, torch.zeros(2, 8, 8, dtype=torch.bool))
