@@ -144,8 +144,8 @@ def test_a_small_anomaly_counts_as_much_as_a_large_one_in_another_image() -> Non
     for i in (0, 1):
         logits = found.clone()
         logits[i] = -8.0
-        missed.append(loss.dice(logits[i : i + 1], masks[i : i + 1, None].float()) / 2)
-        wrong = loss(logits, masks) - loss.cross_entropy(logits, masks[:, None].float())
+        missed.append(loss.dice(logits[i : i + 1], masks[i : i + 1, None].float()).item() / 2)
+        wrong = (loss(logits, masks) - loss.cross_entropy(logits, masks[:, None].float())).item()
         assert wrong == pytest.approx(missed[i], abs=0.01)
     assert missed[0] == pytest.approx(missed[1], abs=0.01)
 
