@@ -138,12 +138,12 @@ def test_a_small_anomaly_counts_as_much_as_a_large_one_in_another_image() -> Non
     masks = torch.zeros(3, 32, 32, dtype=torch.bool)  # the last is good
     masks[0, :, 2:] = True
     masks[1, 4:6, 4:6] = True
-    found = torch.where(masks[:, None], 8.0, -8.0)
+    found = torch.where(masks[:, None], 16.0, -16.0)
     loss = SegmentationLoss()
     missed = []
     for i in (0, 1):
         logits = found.clone()
-        logits[i] = -8.0
+        logits[i] = -16.0
         missed.append(loss.dice(logits[i : i + 1], masks[i : i + 1, None].float()).item() / 2)
         wrong = (loss(logits, masks) - loss.cross_entropy(logits, masks[:, None].float())).item()
         assert wrong == pytest.approx(missed[i], abs=0.01)
