@@ -97,7 +97,7 @@ class GateSettings(Settings):
     min_visibility: Annotated[float, Field(ge=0.0)] = 1.2
     min_agreement: Fraction = 0.25
     trim: bool = False
-    max_tries: Annotated[int, Field(ge=1, le=100)] = 4
+    max_tries: Annotated[int, Field(ge=1, le=100)] = 6
 
 
 class LatentSettings(Settings):
