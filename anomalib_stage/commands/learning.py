@@ -39,6 +39,7 @@ def fit(
     patience: int = 10,
     sheet_minutes: float = 5.0,
     no_bank: bool = False,
+    freeze: bool = False,
     resume: bool = False,
 ) -> Iterator[str]:
     """Train a denoiser on good images, real defects and rendered ones, and write its bundle.
@@ -55,7 +56,7 @@ def fit(
         rotate: Turn real regions by quarters; auto: not where surface or masks lie in one direction.
         base: Bundle to start from: "default", "none" (from scratch) or a file.
         procedural: Share of rendered surfaces with rendered defects in training, 0 to 1.
-        max_steps: Steps in total; the learning rate then decays to 0 over them.
+        max_steps: Steps in total; the learning rate decays to 0 over them, or over the time.
         max_time: Wall-clock limit HH:MM:SS; 20 minutes if neither limit is given.
         batch_size: Regions in a step.
         learning_rate: Peak learning rate.
@@ -66,6 +67,7 @@ def fit(
         patience: Looks without a better loss after which training stops, 0 never; the best weights are kept.
         sheet_minutes: Minutes between sample sheets.
         no_bank: Do not keep the real masks and their places in the bundle.
+        freeze: Learn nothing but the condition vectors of the kinds in --defects.
         resume: Go on from the last checkpoint in workdir.
     """
     from anomalib_stage.training.fit import fit as run
@@ -95,6 +97,7 @@ def fit(
         patience=patience,
         sheet_minutes=sheet_minutes,
         no_bank=no_bank,
+        freeze=freeze,
         resume=resume,
     )
     yield from report_lines(StageBundle.load(written).manifest.training)

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from anomalib_stage.errors import DataError
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.training.changes import draw_zoom, rescaled, toned, turned
-from anomalib_stage.training.example import Example, Source, at_least, window_start
+from anomalib_stage.training.example import Example, Source, at_least, draw_window
 from anomalib_stage.training.rendered import ProceduralDefects, drawn_mask
 
 if TYPE_CHECKING:
@@ -102,9 +102,7 @@ class RealDefects:
         example = pool[int(rng.choice(len(pool), p=self._shares[kind]))]
         cut = side if self.plain else max(round(side / draw_zoom(rng)), 8)
         image, mask = at_least(example.image, cut), at_least(example.mask.view(np.uint8), cut)
-        top = window_start(np.asarray(mask.any(axis=1)), cut, rng=rng)
-        left = window_start(np.asarray(mask.any(axis=0)), cut, rng=rng)
-        window = (slice(top, top + cut), slice(left, left + cut))
+        window = draw_window(mask.view(np.bool_), cut, rng=rng)
         region, part = image[window], np.ascontiguousarray(mask[window]).astype(np.bool_)
         if not part.any():  # between the arms of a long defect
             return self.draw_kind(kind, side, rng=rng)

@@ -13,7 +13,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Example", "Source", "at_least", "window_start"]
+__all__ = ["Example", "Source", "at_least", "draw_window"]
+
+PLACES, MOST_MASKED = 8, 0.7
+"""Places drawn for a window, and the largest share of it that a mask should cover."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,40 @@ class Source(Protocol):
         ...
 
 
-def window_start(occupied: NDArray[np.bool_], side: int, *, rng: np.random.Generator) -> int:
-    """Start of a window of ``side`` along an axis that holds the defect, or lies on it if the defect is longer."""
+def draw_window(mask: NDArray[np.bool_], side: int, *, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Draw a window that holds a defect, or part of one that is larger and part of the surface around it.
+
+    A region that is painted always has a clean margin, so one that is all mask would teach what is never asked. Of up
+    to eight places the first is taken whose mask is not empty and covers at most 70 % of the window, else the one with
+    the smallest mask that is not empty; if all are empty (a long defect has gaps between its arms), the last.
+
+    Args:
+        mask (NDArray[np.bool_]): ``(H, W)``, both at least ``side``, not empty.
+        side (int): Side of the window in pixels.
+        rng (np.random.Generator): Stream that every draw comes from.
+
+    Returns:
+        tuple[slice, slice]: Rows and columns.
+    """
+    occupied = np.asarray(mask.any(axis=1)), np.asarray(mask.any(axis=0))
+    best, least = (slice(0, side), slice(0, side)), np.inf
+    for _ in range(PLACES):
+        top, left = (_start(line, side, rng=rng) for line in occupied)
+        window = (slice(top, top + side), slice(left, left + side))
+        share = float(mask[window].mean())
+        if 0.0 < share < least or not np.isfinite(least):
+            best, least = window, share or np.inf
+        if least <= MOST_MASKED:
+            break
+    return best
+
+
+def _start(occupied: NDArray[np.bool_], side: int, *, rng: np.random.Generator) -> int:
+    """Start of a window along an axis that holds the defect, or at least half of which lies on a longer defect."""
     at = np.flatnonzero(occupied)
     low, high = int(at[0]), int(at[-1]) + 1
-    first, last = (high - side, low) if high - low <= side else (low, high - side)
+    over = side // 2
+    first, last = (high - side, low) if high - low <= side else (low - over, high - side + over)
     limit = len(occupied) - side
     return int(rng.integers(min(max(first, 0), limit), min(max(last, 0), limit) + 1))
 

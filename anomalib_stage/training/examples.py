@@ -77,18 +77,28 @@ def load_examples(
     return examples
 
 
-def read_include(path: Path) -> dict[str, set[str]]:
-    """Read which defects to use from a JSON file ``{kind: [stems]}`` or ``{kind: {"fit": [stems]}}``.
+def read_include(path: Path, *, side: str = "fit") -> dict[str, set[str]]:
+    """Read which defects to use from a JSON file ``{kind: [stems]}`` or ``{kind: {"fit": [stems], "eval": [stems]}}``.
+
+    Args:
+        path (Path): The file.
+        side (str): ``fit``, or ``eval`` for those kept for the test; a plain list has none of these.
 
     Raises:
         DataError: If it cannot be read or is not of that form.
     """
     try:
         content = json.loads(path.read_text())
-        return {kind: set(stems["fit"] if isinstance(stems, dict) else stems) for kind, stems in content.items()}
+        return {kind: set(_side(stems, side)) for kind, stems in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"--include {path} is not a JSON file of the form {{kind: [stems]}}: {error!r}"
         raise DataError(msg) from error
+
+
+def _side(stems: dict[str, list[str]] | list[str], side: str) -> list[str]:
+    if isinstance(stems, dict):
+        return stems["fit"] if side == "fit" else stems.get(side, [])
+    return stems if side == "fit" else []
 
 
 def read_groups(path: Path | None, *, defects: Path) -> dict[str, str]:

@@ -19,14 +19,18 @@ from anomalib_stage.training.export import REGION_SIDE, export_bundle
 from anomalib_stage.training.looks import measured_looks
 from anomalib_stage.training.material import Rotate, load_material
 from anomalib_stage.training.mixing import mixture
-from anomalib_stage.training.network import kinds_of, module_of
+from anomalib_stage.training.network import module_of, plan_of
 from anomalib_stage.training.report import judged_summary, learnt_summary, report_lines
 from anomalib_stage.training.running import loader_of, run, trainer_of, watchers_of
+from anomalib_stage.training.similar import start_from_similar
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from anomalib_stage.training.material import Material
+    from anomalib_stage.training.module import GradedDiffusion
+    from anomalib_stage.training.network import Plan
 
 __all__ = ["fit"]
 
@@ -60,9 +64,15 @@ def fit(
     patience: int = 10,
     sheet_minutes: float = 5.0,
     no_bank: bool = False,
+    freeze: bool = False,
     resume: bool = False,
 ) -> Path:
     """Train a compact denoiser on good images, real defects and rendered ones, and write a bundle.
+
+    With real defects, kinds of the base that have none among them keep their condition vectors, masks, places and
+    looks to the bit: kinds can be added one after the other. The network learns, and rendered defects keep it from
+    forgetting the rendered kinds; with ``freeze`` it does not learn either. ``good`` keeps its vector, and takes its
+    looks from the good images.
 
     Args:
         out (Path): Bundle to write (``.safetensors``).
@@ -79,17 +89,19 @@ def fit(
             grained in one direction, nor for kinds whose long masks lie in one direction. Flips are always made.
         base (str): Bundle to start from: ``default``, ``none`` (from scratch) or a file.
         procedural (float): Share of rendered surfaces with rendered defects in training, 0 to 1.
-        max_steps (int | None): Steps in total; the learning rate then decays to 0 over them.
-        max_time (str | None): Wall-clock limit ``HH:MM:SS``; 20 minutes if neither limit is given.
+        max_steps (int | None): Steps in total.
+        max_time (str | None): Wall-clock limit ``HH:MM:SS``; 20 minutes if neither limit is given. The learning rate
+            decays to 0 over the steps or the time, whichever ends first; by time, runs do not repeat each other.
         batch_size (int): Regions in a step.
         learning_rate (float): Peak learning rate.
-        seed (int): Base seed; with ``max_steps`` and one machine it decides the bundle.
+        seed (int): Base seed; with ``max_steps``, without ``max_time``, on one machine it decides the bundle.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workdir (Path | None): Checkpoints, logs and sample sheets; ``<out without suffix>-fit`` by default.
         check_steps (int): Steps between looks at the defects held out.
         patience (int): Looks without a better loss after which training stops; 0: never. The best weights are kept.
         sheet_minutes (float): Minutes between sample sheets.
         no_bank (bool): Do not keep the real masks and their places in the bundle; masks are then drawn from shapes.
+        freeze (bool): Learn nothing but the condition vectors of the kinds in ``defects``.
         resume (bool): Go on from the last checkpoint in ``workdir``.
 
     Returns:
@@ -109,6 +121,7 @@ def fit(
         check_steps=check_steps,
         patience=patience,
     )
+    _check_freeze(freeze=freeze, defects=defects, base=base)
     target = resolve_device(device)
     limit = _duration(max_time or "00:20:00") if max_time or max_steps is None else None
     folder = workdir or out.with_suffix("").with_name(out.stem + "-fit")
@@ -125,11 +138,12 @@ def fit(
         rotate=rotate,
         seed=seed,
     )
-    source = mixture(material.real, material.good, procedural=procedural, quarter=not material.directed)
+    procedural = 0.0 if freeze else procedural
+    source = mixture(material.real, material.good, procedural=procedural, freeze=freeze, quarter=not material.directed)
     parent = None if base == "none" else StageBundle.load(base)
-    shapes = kinds_of(parent, material.real.kinds if material.real else (), procedural=procedural)
-    module = module_of(parent, list(shapes), learning_rate=learning_rate, max_steps=max_steps, seed=seed)
-    summary = {"learnt": learnt_summary(material), "good_images": len(material.good)}
+    plan = plan_of(parent, material, procedural=procedural, freeze=freeze)
+    module, starts = _started(parent, plan, material, learning_rate=learning_rate, max_steps=max_steps, seed=seed)
+    summary = learnt_summary(material, starts) | {"frozen": freeze}
     _say(summary)
 
     dataset = RegionDataset(source, kinds=module.kinds, seed=seed)
@@ -150,15 +164,30 @@ def fit(
 
     _say(judged := {"held_out": judged_summary(watchers.judge)})
     settings = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "procedural": procedural}
-    bundle = export_bundle(
+    return export_bundle(
         module,
-        shapes,
-        looks=measured_looks(module, dataset, batches, steps=trainer.global_step),
+        plan.shapes,
+        looks=measured_looks(module, dataset, batches, kinds=plan.measured, steps=trainer.global_step),
         bank={} if no_bank else bank_of(material.parts(), material.good),
         parent=parent,
         summary={"steps": trainer.global_step, **settings, **summary, **judged, "command": _command()},
-    )
-    return bundle.save(out)
+    ).save(out)
+
+
+def _started(
+    parent: StageBundle | None,
+    plan: Plan,
+    material: Material,
+    *,
+    learning_rate: float,
+    max_steps: int | None,
+    seed: int,
+) -> tuple[GradedDiffusion, dict[str, str]]:
+    """Build what is trained, and say which known kind each new one starts from."""
+    module = module_of(parent, plan, learning_rate=learning_rate, max_steps=max_steps, seed=seed)
+    if parent is None or material.real is None:
+        return module, {}
+    return module, start_from_similar(module, material.real, known=parent.kinds, seed=seed)
 
 
 def _checkpoint(folder: Path) -> Path:
@@ -171,7 +200,7 @@ def _checkpoint(folder: Path) -> Path:
 
 def _say(summary: Mapping[str, Any]) -> None:
     for line in report_lines(summary):
-        logger.info("%s", line)
+        logger.log(logging.WARNING if line.startswith("warning: ") else logging.INFO, "%s", line)
 
 
 def _command() -> str:
@@ -194,6 +223,12 @@ def _check_arguments(**values: Any) -> None:  # noqa: ANN401
         if value is not None and not low <= value <= high:
             msg = f"--{name.replace('_', '-')} is {value}; it must be {allowed}"
             raise InputError(msg)
+
+
+def _check_freeze(*, freeze: bool, defects: Path | None, base: str) -> None:
+    if freeze and (defects is None or base == "none"):
+        msg = "--freeze learns new kinds on top of a base; give --defects and --masks, and a --base other than none"
+        raise InputError(msg)
 
 
 def _duration(text: str) -> timedelta:

@@ -11,6 +11,8 @@ import torch
 from torch.utils.data import default_collate
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from anomalib_stage.training.data import RegionDataset, StepBatches
@@ -27,7 +29,7 @@ MOST = 384
 
 @torch.no_grad()
 def measured_looks(
-    module: GradedDiffusion, dataset: RegionDataset, batches: StepBatches, *, steps: int
+    module: GradedDiffusion, dataset: RegionDataset, batches: StepBatches, *, kinds: Collection[str], steps: int
 ) -> dict[str, NDArray[np.float32]]:
     """Measure the anomalies of the first training batches.
 
@@ -35,10 +37,11 @@ def measured_looks(
         module (GradedDiffusion): Encodes them.
         dataset (RegionDataset): The training's examples.
         batches (StepBatches): The training's batches.
+        kinds (Collection[str]): Kinds to keep looks of.
         steps (int): Steps that the training took.
 
     Returns:
-        dict[str, NDArray[np.float32]]: For each kind that occurs at most 384 rows of
+        dict[str, NDArray[np.float32]]: For each of the kinds that occurs at most 384 rows of
         :data:`~anomalib_stage.synthesis.look.LOOK_COLUMNS`.
     """
     rows: dict[str, list[NDArray[np.float32]]] = {}
@@ -46,4 +49,4 @@ def measured_looks(
         batch = default_collate([dataset[key] for key in batches.at(step)])
         for kind, row in zip(batch["kind"].tolist(), module.looks(batch).cpu().numpy(), strict=True):
             rows.setdefault(module.kinds[kind], []).append(row)
-    return {kind: np.stack(found[:MOST]) for kind, found in sorted(rows.items())}
+    return {kind: np.stack(found[:MOST]) for kind, found in sorted(rows.items()) if kind in kinds}

@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from anomalib_stage.images import find_images, read_image
 from anomalib_stage.training.backgrounds import Backgrounds
 from anomalib_stage.training.data import RealDefects
 from anomalib_stage.training.directions import directed_kinds, directed_surface
+from anomalib_stage.training.duplicates import small_copy
 from anomalib_stage.training.examples import load_examples, load_images, read_groups, read_include
 from anomalib_stage.training.held_out import split_held_out
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -37,6 +39,7 @@ class Material:
         good (list[NDArray[np.uint8]]): Good images, ``(H, W, 3)`` RGB.
         real (RealDefects | None): Training regions of ``learnt``; None if there are no defects.
         directed (bool): The surface is not turned by quarters.
+        evaluated (dict[str, NDArray[np.float32]]): Small copies of the pictures that are kept for the test, by name.
     """
 
     learnt: list[Example]
@@ -44,6 +47,7 @@ class Material:
     good: list[NDArray[np.uint8]]
     real: RealDefects | None
     directed: bool
+    evaluated: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def shown(self) -> list[Example]:
@@ -86,4 +90,11 @@ def load_material(
     straight = set(whole.kinds) if directed else directed_kinds(whole.by_kind) if rotate == "auto" else set()
     backgrounds = Backgrounds(good) if good else None
     real = RealDefects(learnt, backgrounds=backgrounds, straight=straight) if learnt else None
-    return Material(learnt, held_out, good, real, directed)
+    evaluated = _copies(defects, read_include(include, side="eval")) if defects and include else {}
+    return Material(learnt, held_out, good, real, directed, evaluated)
+
+
+def _copies(defects: Path, stems: Mapping[str, Collection[str]]) -> dict[str, NDArray[np.float32]]:
+    """Small copies of the named defect images."""
+    chosen = [path for path in find_images(defects) if path.stem in stems.get(path.parent.name, ())]
+    return {f"{path.parent.name}/{path.stem}": small_copy(read_image(path)) for path in chosen}

@@ -56,7 +56,12 @@ def shares(*, real: bool, good: bool, procedural: float) -> Shares:
 
 
 def mixture(
-    real: RealDefects | None, good: Sequence[NDArray[np.uint8]], *, procedural: float, quarter: bool
+    real: RealDefects | None,
+    good: Sequence[NDArray[np.uint8]],
+    *,
+    procedural: float,
+    freeze: bool = False,
+    quarter: bool,
 ) -> Mixture:
     """Make the source of training regions.
 
@@ -64,11 +69,13 @@ def mixture(
         real (RealDefects | None): Real defects.
         good (Sequence[NDArray[np.uint8]]): Good images, ``(H, W, 3)`` RGB.
         procedural (float): Share of rendered defects, [0, 1].
+        freeze (bool): Only real defects are drawn: the network does not learn from the others.
         quarter (bool): Whether good surface may be turned by quarters.
 
     Raises:
         DataError: If there is nothing to train on.
     """
+    good = [] if freeze else good
     weights = shares(real=real is not None, good=bool(good), procedural=procedural)
     sources: list[tuple[Source, float]] = [(ProceduralDefects(), weights.rendered)]
     if good:

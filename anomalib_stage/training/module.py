@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers.optimization import get_scheduler
 from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import Timer
 
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
@@ -18,7 +19,7 @@ from anomalib_stage.synthesis.surround import surround_fill
 from anomalib_stage.training.loss import graded_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
     from torch import Tensor
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.denoiser import CompactDenoiser
     from anomalib_stage.synthesis.schedule import Schedule
 
-__all__ = ["GradedDiffusion"]
+__all__ = ["GradedDiffusion", "rate_at"]
 
 ONLY_SHARE = 0.25
 """Share of the samples that train the anomaly-only branch."""
 
-WARMUP_STEPS = 100
+WARMUP_STEPS, WARMUP_SHARE = 100, 0.1
+"""The rate rises over so many steps, or over this share of a shorter training."""
+
+FRESH_RATE = 10.0
+"""Condition vectors of new kinds learn so many times faster: they start anew, the network does not."""
 
 
 class GradedDiffusion(LightningModule):
@@ -45,7 +50,9 @@ class GradedDiffusion(LightningModule):
         schedule (Schedule): Noise schedule.
         kinds (Sequence[str]): Kinds in the order of the batches' ``kind`` indices.
         learning_rate (float): Peak learning rate of AdamW.
-        max_steps (int | None): Length of the cosine decay; None keeps the rate constant after the warm-up.
+        max_steps (int | None): Length of the cosine decay. Where the trainer has a time limit, the rate decays over
+            that, or over whichever ends first.
+        fresh (Collection[str]): Kinds whose condition vectors learn faster.
     """
 
     def __init__(
@@ -56,13 +63,14 @@ class GradedDiffusion(LightningModule):
         kinds: Sequence[str],
         learning_rate: float,
         max_steps: int | None,
+        fresh: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.denoiser = denoiser
         self.schedule = schedule
         self.kinds = list(kinds)
         self.codec = PixelCodec(round(denoiser.cells**0.5))
-        self.learning_rate, self.max_steps = learning_rate, max_steps
+        self.learning_rate, self.max_steps, self.fresh = learning_rate, max_steps, frozenset(fresh)
 
     def guidance(self, batch: dict[str, Tensor]) -> Guidance:
         """Encode a batch of :class:`~anomalib_stage.training.data.RegionDataset`, with the looks of its anomalies."""
@@ -103,12 +111,33 @@ class GradedDiffusion(LightningModule):
         return loss
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW with warm-up, then cosine decay where the number of steps is known."""
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
-        scheduler = get_scheduler(
-            "constant_with_warmup" if self.max_steps is None else "cosine",
-            optimizer,
-            num_warmup_steps=WARMUP_STEPS,
-            num_training_steps=self.max_steps,
-        )
+        """AdamW over what may change, with warm-up and cosine decay; a group of its own for fresh condition vectors."""
+        fresh = [self.denoiser.conditions[kind] for kind in sorted(self.fresh)]
+        others = [p for p in self.parameters() if p.requires_grad and all(p is not vector for vector in fresh)]
+        groups: list[dict[str, Any]] = [{"params": others}] if others else []
+        if fresh:
+            groups.append({"params": fresh, "lr": FRESH_RATE * self.learning_rate, "weight_decay": 0.0})
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, self._done(step)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _done(self, step: int) -> float:
+        """Share of the training that is over, by steps or by time; a resumed training counts its time before."""
+        share = step / self.max_steps if self.max_steps else 0.0
+        timers = [callback for callback in self.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+        for timer in timers:
+            elapsed, left = timer.time_elapsed(), timer.time_remaining()
+            if left is not None:
+                share = max(share, elapsed / max(elapsed + left, 1e-9))
+        return min(share, 1.0)
+
+
+def rate_at(step: int, done: float) -> float:
+    """Learning rate relative to its peak: a linear rise, times a cosine that is 0 at the end.
+
+    Args:
+        step (int): Steps taken.
+        done (float): Share of the training that is over, [0, 1]; 0 throughout if it has no end.
+    """
+    rise = min(max((step + 1) / WARMUP_STEPS, done / WARMUP_SHARE), 1.0)
+    return rise * 0.5 * (1.0 + math.cos(math.pi * done))

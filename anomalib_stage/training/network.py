@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -18,9 +18,47 @@ from anomalib_stage.training.module import GradedDiffusion
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from anomalib_stage.training.material import Material
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["kinds_of", "module_of"]
+__all__ = ["Plan", "kinds_of", "module_of", "plan_of"]
+
+
+class Plan(NamedTuple):
+    """What a fit changes.
+
+    Args:
+        shapes (dict[str, tuple[str, ...]]): Kinds of the new bundle and the mask shapes to draw for each.
+        learnt (frozenset[str]): Kinds whose condition vectors learn; the others stay as they are.
+        fresh (frozenset[str]): Those of them that learn faster, as they start anew.
+        measured (frozenset[str]): Kinds whose looks are measured anew.
+        freeze (bool): The network does not learn.
+    """
+
+    shapes: dict[str, tuple[str, ...]]
+    learnt: frozenset[str]
+    fresh: frozenset[str]
+    measured: frozenset[str]
+    freeze: bool
+
+
+def plan_of(parent: StageBundle | None, material: Material, *, procedural: float, freeze: bool) -> Plan:
+    """Decide which kinds a fit changes: those that the base does not know, and those that there are examples of.
+
+    Without any example all of them learn: the base is fitted to other surfaces as a whole.
+
+    Args:
+        parent (StageBundle | None): Bundle to start from.
+        material (Material): The user's pictures.
+        procedural (float): Share of rendered defects; their kinds are learnt if it is above 0.
+        freeze (bool): Only condition vectors of kinds with examples learn.
+    """
+    real = frozenset(material.real.kinds if material.real else ())
+    known = frozenset(parent.kinds if parent else ())
+    shapes = kinds_of(parent, sorted(real), procedural=procedural)
+    learnt = real if freeze else frozenset(kind for kind in shapes if not real or kind in real or kind not in known)
+    fresh = frozenset(kind for kind in learnt if parent is not None and (freeze or kind not in known))
+    return Plan(shapes, learnt, fresh, learnt | ({GOOD} if material.good and not freeze else set()), freeze)
 
 
 def kinds_of(parent: StageBundle | None, real: Iterable[str], *, procedural: float) -> dict[str, tuple[str, ...]]:
@@ -41,20 +79,26 @@ def kinds_of(parent: StageBundle | None, real: Iterable[str], *, procedural: flo
 
 
 def module_of(
-    parent: StageBundle | None, kinds: Sequence[str], *, learning_rate: float, max_steps: int | None, seed: int
+    parent: StageBundle | None, plan: Plan, *, learning_rate: float, max_steps: int | None, seed: int
 ) -> GradedDiffusion:
     """Build what is trained: a network with the weights of the base, or with random ones.
 
     Args:
         parent (StageBundle | None): Bundle to start from.
-        kinds (Sequence[str]): Kinds of the new bundle.
+        plan (Plan): What may change.
         learning_rate (float): Peak learning rate.
-        max_steps (int | None): Steps over which the rate decays; None: it does not.
+        max_steps (int | None): Steps over which the rate decays; None: there is no such limit.
         seed (int): Base seed.
     """
+    kinds = list(plan.shapes)
     denoiser = _network(parent, kinds, seed=seed)
+    denoiser.unet.requires_grad_(not plan.freeze)
+    for kind, vector in denoiser.conditions.items():
+        vector.requires_grad_(kind in plan.learnt)
     schedule = Schedule(parent.manifest.schedule if parent else COMPACT_SCHEDULE)
-    return GradedDiffusion(denoiser, schedule=schedule, kinds=kinds, learning_rate=learning_rate, max_steps=max_steps)
+    return GradedDiffusion(
+        denoiser, schedule=schedule, kinds=kinds, learning_rate=learning_rate, max_steps=max_steps, fresh=plan.fresh
+    )
 
 
 def _network(parent: StageBundle | None, kinds: Sequence[str], *, seed: int) -> CompactDenoiser:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anomalib_stage.training.doubts import doubts
 from anomalib_stage.training.held_out import RENDERED
 
 if TYPE_CHECKING:
@@ -19,13 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["judged_summary", "learnt_summary", "report_lines"]
 
 
-def learnt_summary(material: Material) -> dict[str, Any]:
-    """Describe the real defects of each kind.
+def learnt_summary(material: Material, starts: Mapping[str, str]) -> dict[str, Any]:
+    """Describe the user's pictures.
+
+    Args:
+        material (Material): The user's pictures.
+        starts (Mapping[str, str]): The known kind that each new one starts from.
 
     Returns:
-        dict[str, Any]: For each kind the number of ``images``, of them ``held_out``, of ``defects`` that stand apart,
+        dict[str, Any]: The number of ``good_images``; ``warnings``, sentences on what is doubtful; and ``learnt``, for
+        each kind the number of ``images``, of them ``held_out``, of ``defects`` that stand apart,
         of capture ``groups`` (if known), the smallest, median and largest mask in ``pixels``, and whether it was
-        ``turned`` by quarters.
+        ``turned`` by quarters; for new kinds the known kind that they ``start`` from.
     """
     table: dict[str, Any] = {}
     straight = material.real.straight if material.real else frozenset()
@@ -41,8 +47,9 @@ def learnt_summary(material: Material) -> dict[str, Any]:
             **({"groups": len(groups)} if groups else {}),
             "pixels": [min(sizes), int(np.median(sizes)), max(sizes)],
             "turned": kind not in straight,
+            **({"start": starts[kind]} if kind in starts else {}),
         }
-    return table
+    return {"learnt": table, "good_images": len(material.good), "warnings": doubts(material)}
 
 
 def judged_summary(judge: HeldOut) -> dict[str, Any]:
@@ -52,16 +59,18 @@ def judged_summary(judge: HeldOut) -> dict[str, Any]:
 
 
 def report_lines(training: Mapping[str, Any]) -> list[str]:
-    """Say what a bundle's training summary holds, a line for each kind and each loss."""
+    """Say what a bundle's training summary holds, a line for each kind, each warning and each loss."""
     lines = []
     for kind, row in training.get("learnt", {}).items():
         low, middle, high = row["pixels"]
         pieces = f" of {row['groups']} pieces" if "groups" in row else ""
         turns = "" if row["turned"] else ", not turned by quarters"
+        start = f", starts as {row['start']}" if "start" in row else ""
         lines.append(
             f"{kind}: {row['defects']} defects on {row['images']} images{pieces}, {row['held_out']} held out, "
-            f"masks of {low} to {high} px, median {middle}{turns}"
+            f"masks of {low} to {high} px, median {middle}{turns}{start}"
         )
+    lines += [f"warning: {text}" for text in training.get("warnings", [])]
     judged = training.get("held_out", {})
     for name, (before, after) in sorted(judged.get("losses", {}).items(), key=lambda item: item[0] == RENDERED):
         what = "rendered defects" if name == RENDERED else f"{name} (held out)"

@@ -21,6 +21,7 @@ from anomalib_stage.training.data import (
     StepBatches,
 )
 from anomalib_stage.training.defects import KINDS
+from anomalib_stage.training.example import draw_window
 from anomalib_stage.training.loss import graded_loss
 
 
@@ -56,6 +57,27 @@ def test_a_real_defect_keeps_its_mask_through_flips_and_turns() -> None:
         brightness = example.image[..., 0].astype(int)
         # the example's own defect is brighter than the surface around it
         assert brightness[example.mask].min() > np.median(brightness[~example.mask])
+
+
+@pytest.mark.parametrize("extent", [40, 100, 250])
+def test_windows_of_large_defects_hold_part_of_them_and_part_of_the_surface(extent: int) -> None:
+    mask = np.zeros((400, 420), dtype=np.bool_)
+    mask[70 : 70 + extent, 80 : 80 + extent] = True
+    shares = []
+    for seed in range(60):
+        rows, columns = draw_window(mask, 64, rng=np.random.default_rng(seed))
+        assert (rows, columns) == draw_window(mask, 64, rng=np.random.default_rng(seed))
+        window = mask[rows, columns]
+        assert window.shape == (64, 64)
+        shares.append(window.mean())
+    assert min(shares) > 0
+    if extent <= 64:
+        assert set(shares) == {extent**2 / 64**2}  # what fits is whole
+    else:
+        assert np.mean(np.array(shares) <= 0.7) > 0.8
+    full = np.ones((70, 80), dtype=np.bool_)  # no surface at all
+    rows, columns = draw_window(full, 64, rng=np.random.default_rng(0))
+    assert full[rows, columns].all()
 
 
 def test_items_are_a_function_of_seed_index_and_side() -> None:

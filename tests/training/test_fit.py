@@ -161,7 +161,8 @@ def test_the_bundle_keeps_the_looks_of_what_it_learnt(data: Path, tiny_bundle_pa
     rows = {kind: dict(zip(LOOK_COLUMNS, floats[f"look.{kind}"].T, strict=True)) for kind in ("rust", "scratch")}
     assert rows["rust"]["tone_r"].max() < -0.4  # level 20 on 100, of 255
     assert rows["scratch"]["tone_r"].min() > 0.7  # level 240 on 100
-    assert rows["rust"]["contrast"].max() < 0.15
+    assert rows["rust"]["contrast"].median() < 0.05  # of one level
+    assert rows["rust"]["contrast"].max() < 0.25  # but for the border of regions that were rescaled
     base = StageBundle.load(tiny_bundle_path).floats()
     assert torch.equal(floats["look.stain"], base["look.stain"])  # not met in this training
 
