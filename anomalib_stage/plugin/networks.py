@@ -185,6 +185,6 @@ class SegmentationLoss(nn.Module):
         """
         wanted = masks[:, None].to(logits.dtype)
         anomalous = masks.flatten(1).any(dim=1).sum().clamp_min(1)
-        each = [self.dice(one, truth) for one, truth in zip(logits.split(1), wanted.split(1), strict=True)]  # 0 if good
+        each = [self.dice(logits[i : i + 1], wanted[i : i + 1]) for i in range(len(masks))]  # 0 where it is good
         loss: Tensor = self.cross_entropy(logits, wanted) + torch.stack(each).sum() / anomalous
         return loss
