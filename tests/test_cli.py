@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -427,6 +427,15 @@ def test_dry_run_refuses_what_the_run_would(
     assert expected in sentence(capfd.readouterr())
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """SIGINT as in a terminal: a shell starts what runs in its background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_exits_with_its_code_says_how_to_go_on_and_loses_nothing(
     stop: signal.Signals,
@@ -487,6 +496,7 @@ def test_two_processes_write_what_one_writes(good_folder: Path, tiny_bundle_path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for a process in /proc")
 def test_of_two_processes_one_that_is_killed_costs_nothing(
     good_folder: Path, tiny_bundle_path: Path, tmp_path: Path
@@ -494,7 +504,7 @@ def test_of_two_processes_one_that_is_killed_costs_nothing(
     """Both are started by Fabric, and meet through gloo."""
     options = ["--data", good_folder, "--count=120", "--batch-size=1", "--weights", tiny_bundle_path, "--steps=4"]
     command = [sys.executable, "-m", "anomalib_stage", "pregenerate", "--device=cpu", *map(str, options)]
-    one, two, until = tmp_path / "one", tmp_path / "two", time.monotonic() + 250
+    one, two, until = tmp_path / "one", tmp_path / "two", time.monotonic() + 800
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
     with subprocess.Popen([*command, "--out", str(two), "--devices=2"], **quiet) as first:
         while not any(shard.stat().st_size for shard in two.glob("manifest.rank-0001.jsonl")):
