@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from anomalib_stage import __version__
+from anomalib_stage.commands.judging import quality
 from anomalib_stage.commands.learning import benchmark, fit, inspect
 from anomalib_stage.commands.painting import pregenerate, preview, verify
 from anomalib_stage.errors import StageError
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., Iterator[str]]] = {
     "preview": preview,
     "fit": fit,
     "benchmark": benchmark,
+    "quality": quality,
     "inspect": inspect,
 }
 

@@ -28,6 +28,7 @@ LAYERS = {
     "sheets": 2,
     "inputs": 3,
     "drawing": 3,
+    "measures": 3,
     "weights": 3,
     "painting": 4,
     "synthesizer": 5,
@@ -36,10 +37,11 @@ LAYERS = {
     "parser": 7,
     "plugin": 8,
     "benchmark": 9,
-    "commands": 10,
-    "cli": 11,
-    "__main__": 12,
-    "__init__": 12,
+    "quality": 10,
+    "commands": 11,
+    "cli": 12,
+    "__main__": 13,
+    "__init__": 13,
 }
 """Module or sub-package to layer; imports go to a lower layer or stay inside."""
 
