@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.measures.statistics import FLOOR, STATISTICS, table_of
+from anomalib_stage.measures.statistics import FLOOR
+from anomalib_stage.measures.traces import auroc, regress, rows_of
 from anomalib_stage.seeds import derive_seed, numpy_generator
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-__all__ = ["Trace", "Verdict", "auroc", "detect", "traces"]
+__all__ = ["FEWEST_IMAGES", "Verdict", "detect"]
 
 WINDOW = 48
 """Side in pixels of the windows that the network sees."""
@@ -61,20 +62,6 @@ class Verdict(NamedTuple):
     regions: int
 
 
-class Trace(NamedTuple):
-    """How far one statistic gives repainted surface away.
-
-    Args:
-        auroc (float): Of the statistic or of its distance from the usual, whichever tells more; 0.5 is chance.
-        repainted (float): Its median on repainted regions.
-        untouched (float): Its median on the same regions before.
-    """
-
-    auroc: float
-    repainted: float
-    untouched: float
-
-
 def detect(
     repainted: Sequence[Cut],
     untouched: Sequence[Cut],
@@ -103,7 +90,7 @@ def detect(
     fold_of = {image: int(position) % FOLDS for image, position in zip(images, order, strict=True)}
     fold = np.array([fold_of[cut.source] for cut in repainted])
     windows = [torch.stack([_window(cut) for cut in cuts]) for cuts in (repainted, untouched)]
-    rows = [_rows(cuts) for cuts in (repainted, untouched)]
+    rows = [rows_of(cuts) for cuts in (repainted, untouched)]
     area = np.array([cut.mask.sum() for cut in repainted])
     large = area >= np.median(area)
     length = int(np.clip(STEPS_EACH * len(repainted), *STEPS)) if steps is None else steps
@@ -114,7 +101,7 @@ def detect(
         one, other = (_judged(network, part[asked], device=device or "cpu") for part in windows)
         found["network"].append(auroc(one, other))
         found["large"].append(auroc(one[large[asked]], other[large[asked]]))
-        found["regression"].append(_regression(rows, seen, asked))
+        found["regression"].append(regress(rows, seen, asked))
     known = {name: [value for value in values if np.isfinite(value)] for name, values in found.items()}
     rates = {name: float(np.mean(values)) if values else float("nan") for name, values in known.items()}
     return Verdict(**rates, regions=len(repainted))
@@ -130,66 +117,6 @@ def _checked(repainted: Sequence[Cut], untouched: Sequence[Cut]) -> list[int]:
         )
         raise InputError(msg)
     return images
-
-
-def auroc(positive: Numbers, negative: Numbers) -> float:
-    """Return the share of pairs in which the positive value is the larger one, ties by half; NaN if there is none."""
-    if not len(positive) or not len(negative):
-        return float("nan")
-    return float(np.mean(0.5 * (np.sign(positive[:, None] - negative[None]) + 1.0)))
-
-
-# --- statistics -------------------------------------------------------------------------------------------------------
-
-
-def traces(repainted: Sequence[Cut], untouched: Sequence[Cut]) -> dict[str, Trace]:
-    """Ask of each statistic alone how far it gives repainted surface away.
-
-    Args:
-        repainted (Sequence[Cut]): Regions whose masked area was painted again as good surface.
-        untouched (Sequence[Cut]): The same regions as they were.
-
-    Returns:
-        dict[str, Trace]: For each of :data:`~anomalib_stage.measures.statistics.STATISTICS` that could be measured;
-        the most telling first.
-    """
-    one, other = table_of(repainted), table_of(untouched)
-    found = {}
-    for name in STATISTICS:
-        both = np.isfinite(one[name]) & np.isfinite(other[name])
-        if both.any():
-            found[name] = _trace(one[name][both], other[name][both])
-    return dict(sorted(found.items(), key=lambda item: -item[1].auroc))
-
-
-def _trace(repainted: Numbers, untouched: Numbers) -> Trace:
-    usual = float(np.median(untouched))
-    side = auroc(repainted, untouched)
-    far = auroc(np.abs(repainted - usual), np.abs(untouched - usual))
-    return Trace(max(side, 1.0 - side, far, 1.0 - far), float(np.median(repainted)), usual)
-
-
-def _rows(cuts: Sequence[Cut]) -> Numbers:
-    return np.stack(list(table_of(cuts).values()), axis=1)
-
-
-def _regression(rows: Sequence[Numbers], seen: NDArray[np.intp], asked: NDArray[np.intp]) -> float:
-    """AUROC of a logistic regression on the statistics and on their distances from the usual."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    measured = [column[np.isfinite(column)] for column in rows[1][seen].T]
-    usual = np.array([np.median(column) if len(column) else 0.0 for column in measured])
-    off = [np.where(np.isfinite(part), part - usual, 0.0) for part in rows]
-    features = [np.concatenate([part, np.abs(part)], axis=1) for part in off]
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-    model.fit(np.concatenate([part[seen] for part in features]), np.repeat([1, 0], len(seen)))
-    one, other = (model.decision_function(part[asked]) for part in features)
-    return auroc(one, other)
-
-
-# --- network ----------------------------------------------------------------------------------------------------------
 
 
 class _Detector(nn.Module):
@@ -261,7 +188,7 @@ def _trained(
     """Train on pairs of a repainted window and the same one untouched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _Detector().to(device, memory_format=torch.channels_last).train()
+        network = _Detector().to(device).to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.02)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
         for step in range(steps):

@@ -160,9 +160,9 @@ def _patterns(cuts: Sequence[Cut]) -> Vectors:
     found = []
     for cut in cuts:
         mask, grey = aligned(cut)
-        pattern = (grey - float(grey.sum() / mask.sum()) * mask) / 255.0
+        pattern = np.asarray((grey - float(grey.sum() / mask.sum()) * mask) / 255.0, dtype=np.float32)
         if float(np.square(pattern).sum()) < EVEN:
-            pattern = mask - mask.mean() if mask.min() < 1.0 else mask
+            pattern = mask - mask.mean(dtype=np.float32) if mask.min() < 1.0 else mask
         found.append(pattern / np.sqrt(np.square(pattern).sum()))
     return np.stack(found)
 

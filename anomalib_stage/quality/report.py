@@ -17,9 +17,10 @@ from anomalib_stage.measures.statistics import STATISTICS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from anomalib_stage.measures.detector import Trace, Verdict
+    from anomalib_stage.measures.detector import Verdict
     from anomalib_stage.measures.likeness import CopyDistance
     from anomalib_stage.measures.realism import Gap
+    from anomalib_stage.measures.traces import Trace
 
 __all__ = ["TARGET", "Comparison", "Report", "as_json", "markdown"]
 

@@ -13,11 +13,12 @@ from anomalib_stage.drawing import GOOD
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.images import encode_png, write_file
 from anomalib_stage.measures.cuts import by_kind, cuts_of
-from anomalib_stage.measures.detector import FEWEST_IMAGES, detect, traces
+from anomalib_stage.measures.detector import FEWEST_IMAGES, detect
 from anomalib_stage.measures.learned import learned_measures
 from anomalib_stage.measures.likeness import copy_distance, diversity
 from anomalib_stage.measures.realism import FEWEST, gaps, halves
 from anomalib_stage.measures.statistics import table_of
+from anomalib_stage.measures.traces import traces
 from anomalib_stage.offline.rows import paint_rows
 from anomalib_stage.quality.pictures import copies_sheet, good_sheet, kinds_sheet
 from anomalib_stage.quality.report import Comparison, Report, as_json, markdown

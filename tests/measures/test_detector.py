@@ -10,7 +10,8 @@ import torch
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.measures.cuts import Cut
-from anomalib_stage.measures.detector import auroc, detect, traces
+from anomalib_stage.measures.detector import detect
+from anomalib_stage.measures.traces import auroc, traces
 from tests.measures.rendered import disc, eight_bit, one_cut, surface
 
 COUNT = 32
