@@ -33,7 +33,7 @@ class Cut(NamedTuple):
         around (NDArray[np.bool_]): ``(H, W)``, the surface to compare with, not empty.
         kind (str): Defect kind, or ``good``.
         origin (tuple[int, int]): Row and column of the first pixel in the image.
-        source (int): Number of the image.
+        source (int): Number of the image, or of the piece that it shows.
     """
 
     pixels: NDArray[np.uint8]

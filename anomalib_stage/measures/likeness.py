@@ -51,7 +51,7 @@ class CopyDistance(NamedTuple):
 
     Args:
         synthetic (Nearest): For each synthetic anomaly the nearest real one.
-        real (Nearest): For each real anomaly the nearest real one in another image; the yardstick.
+        real (Nearest): For each real anomaly the nearest real one of another piece; the yardstick.
         ratio (float): Median distance of the synthetic ones over that of the real ones: far below 1 is a copier.
         copies (float): Share of synthetic anomalies that are nearer to a real one than 95 % of the real ones are to
             each other; about 0.05 where nothing is copied.

@@ -26,6 +26,7 @@ from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings, checked
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 from anomalib_stage.synthesizer import StageSynthesizer
+from anomalib_stage.training.examples import read_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,12 +144,20 @@ def _check_arguments(*, count: int, size: int | None) -> None:
 def _read(data: Path, *, split: Path, size: int | None) -> tuple[list[Image], list[Cut]]:
     """Return the good images and the real defects."""
     read = load_data(data, split=split, size=TEST_SIZE)
-    pairs = [(example.image, example.mask, example.kind) for examples in read.fit.values() for example in examples]
+    examples = [example for members in read.fit.values() for example in members]
+    groups = read_groups(None, defects=data / "test")
+    pieces = [groups.get(example.name, f"{example.kind}/{example.name}") for example in examples]
+    numbers = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    pairs = [(example.image, example.mask, example.kind) for example in examples]
     images = read.good
     if size is not None:
         pairs = [(*resized(image, mask, size=size), kind) for image, mask, kind in pairs]
         images = [resized(image, np.zeros(image.shape[:2], np.bool_), size=size)[0] for image in images]
-    real = [cut for i, (image, mask, kind) in enumerate(pairs) for cut in cuts_of(image, mask, kind=kind, source=i)]
+    real = [
+        cut
+        for piece, (image, mask, kind) in zip(pieces, pairs, strict=True)
+        for cut in cuts_of(image, mask, kind=kind, source=numbers[piece])
+    ]
     if len(images) < FEWEST_IMAGES or len({cut.source for cut in real}) < 2:
         msg = (
             f"{data}: {len(images)} good images and real defects in {len({cut.source for cut in real})}; at least "
