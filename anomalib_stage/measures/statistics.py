@@ -3,7 +3,7 @@
 """Statistics of an anomaly against the surface around it: tone, contrast, spectrum, grain, grid, colour, seam.
 
 Ratios are binary logarithms, inside over around: 0 is the surface itself, 1 twice as much, -1 half. A statistic that a
-small or thin mask cannot carry is NaN.
+small or thin mask cannot carry is NaN; so are those of colour in a grey picture.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ class _Part:
     def __init__(self, cut: Cut, where: Mask) -> None:
         self.where, self.origin = where, cut.origin
         self.colours = cut.pixels.astype(np.float32)
+        grey = bool((cut.pixels == cut.pixels[..., :1]).all())
+        self.coloured = not grey and int(where.sum()) >= FEWEST
         self.grey: Plane = self.colours.mean(axis=2)
         self.values = self.grey[where]
         self.mean, self.deviation = float(self.values.mean()), float(self.values.std())
@@ -193,12 +195,14 @@ class _Part:
 
     @property
     def colour_noise(self) -> float:
+        if not self.coloured:
+            return np.nan
         red, green, blue = self.colour_details
-        return _rms(np.concatenate([red - green, blue - green])) if len(red) >= FEWEST else np.nan
+        return _rms(np.concatenate([red - green, blue - green]))
 
     @property
     def colour_link(self) -> float:
-        if len(self.values) < FEWEST:
+        if not self.coloured:
             return np.nan
         red, green, blue = self.colour_details
         power = [float(np.square(plane).mean()) + FLOOR**2 for plane in (red, green, blue)]

@@ -164,7 +164,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _text(value: object) -> str:
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.2f}" if math.isfinite(value) else "-"
+    return f"{round(value, 2) + 0.0:.2f}" if math.isfinite(value) else "-"  # plus 0: no "-0.00"
 
 
 def _mean(values: Any) -> float:  # noqa: ANN401 - any numbers

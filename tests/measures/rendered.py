@@ -34,12 +34,12 @@ def one_cut(picture: np.ndarray, mask: np.ndarray, *, kind: str = "hole", source
 
 
 def defect(seed: int, *, kind: str = "hole", family: str = "cast", radius: int | None = None) -> Cut:
-    """Render a defect on a surface of its own."""
+    """Render a ragged defect on a surface of its own."""
     rng = np.random.default_rng(1000 + seed)
     mask = disc(radius=radius or int(rng.integers(7, 16)))
     mask &= cv2.GaussianBlur(rng.standard_normal(mask.shape).astype(np.float32), (0, 0), 4) > -0.05
     mask[34:39, 34:39] = True
-    mask = (
-        cv2.connectedComponents(mask.astype(np.uint8))[1] == cv2.connectedComponents(mask.astype(np.uint8))[1][36, 36]
-    )
-    return one_cut(paint_defect(surface(seed, family=family), mask, kind=kind, rng=rng), mask, kind=kind, source=seed)
+    parts = cv2.connectedComponents(mask.astype(np.uint8))[1]
+    mask = parts == parts[36, 36]
+    picture = paint_defect(surface(seed, family=family), mask, kind=kind, rng=rng)
+    return one_cut(picture, mask, kind=kind, source=seed)
