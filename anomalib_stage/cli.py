@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from anomalib_stage import __version__
+from anomalib_stage.commands.judging import quality
 from anomalib_stage.commands.latent import convert, fit_latent
 from anomalib_stage.commands.learning import benchmark, fit, inspect
 from anomalib_stage.commands.painting import pregenerate, preview, verify
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[..., Iterator[str]]] = {
     "fit-latent": fit_latent,
     "convert": convert,
     "benchmark": benchmark,
+    "quality": quality,
     "inspect": inspect,
 }
 

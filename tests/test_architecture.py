@@ -28,6 +28,7 @@ LAYERS = {
     "sheets": 2,
     "inputs": 3,
     "drawing": 3,
+    "measures": 3,
     "weights": 3,
     "painting": 4,
     "latent_painting": 5,
@@ -37,10 +38,11 @@ LAYERS = {
     "parser": 8,
     "plugin": 9,
     "benchmark": 10,
-    "commands": 11,
-    "cli": 12,
-    "__main__": 13,
-    "__init__": 13,
+    "quality": 11,
+    "commands": 12,
+    "cli": 13,
+    "__main__": 14,
+    "__init__": 14,
 }
 """Module or sub-package to layer; imports go to a lower layer or stay inside."""
 

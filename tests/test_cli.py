@@ -105,14 +105,15 @@ def test_help_explains_every_option_with_dashes(name: str, capsys: pytest.Captur
         assert line.split(": ", 1)[1].rstrip(".").split("; ")[0][:30] in described
 
 
-@pytest.mark.parametrize("name", ["pregenerate", "preview", "fit"])
+@pytest.mark.parametrize("name", ["pregenerate", "preview", "fit", "quality"])
 def test_command_and_function_have_the_same_options_and_defaults(name: str) -> None:
     from anomalib_stage.offline.pregenerate import run
     from anomalib_stage.offline.prepare import prepare
     from anomalib_stage.offline.preview import preview
+    from anomalib_stage.quality.run import quality
     from anomalib_stage.training.fit import fit
 
-    functions = {"pregenerate": (prepare, run), "preview": (preview,), "fit": (fit,)}[name]
+    functions = {"pregenerate": (prepare, run), "preview": (preview,), "fit": (fit,), "quality": (quality,)}[name]
     behind = {key: value for function in functions for key, value in inspect.signature(function).parameters.items()}
     offered = inspect.signature(COMMANDS[name]).parameters
     assert {key: value.default for key, value in offered.items() if key != "dry_run"} == {

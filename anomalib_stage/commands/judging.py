@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that judge what a bundle paints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anomalib_stage.commands.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["quality"]
+
+
+def quality(
+    *,
+    data: Path,
+    out: Path,
+    weights: str = "default",
+    split: Path | None = None,
+    count: int = 200,
+    size: int | None = None,
+    seed: int = 0,
+    steps: int = 20,
+    device: str = "auto",
+) -> Iterator[str]:
+    """Measure what a bundle paints against real defects and untouched surface; needs no foreign weights.
+
+    Args:
+        data: Data set in MVTec layout: train/good, test/good, test/<kind>, ground_truth/<kind>.
+        out: Folder for quality.json, quality.md and sheets.
+        weights: "default" or a bundle file.
+        split: JSON file {kind: {"fit": [stems], "eval": [stems]}}; few_shot.json in data if not given.
+        count: Anomalies to paint, and as many times good surface.
+        size: Resize images to this side in pixels first; as they are if not given.
+        seed: Base seed.
+        steps: Sampling steps, 4 to 1000.
+        device: auto, cpu, cuda or cuda:N.
+    """
+    from anomalib_stage.quality.run import quality as run
+
+    with Progress("quality", 1) as progress:
+        text = run(
+            data=data,
+            out=out,
+            weights=weights,
+            split=split,
+            count=count,
+            size=size,
+            seed=seed,
+            steps=steps,
+            device=device,
+            progress=progress.say,
+        )
+    yield text
