@@ -89,11 +89,14 @@ def watch(command: list[str], out: Path, *, interval: float) -> tuple[dict[str, 
         while run.poll() is None:
             samples.append(Sample(time.monotonic() - start, lines.more(), resident(run.pid)))
             time.sleep(interval)
-        samples.append(Sample(time.monotonic() - start, lines.more(), samples[-1].memory))
+        seconds = time.monotonic() - start
         printed = run.stdout.read() if run.stdout else ""
     if run.returncode:
         sys.exit(run.returncode)
-    return json.loads(printed), samples
+    result = json.loads(printed)
+    samples = [look for look in samples if look.memory]  # a process that is ending has none left
+    # the shards may have been merged since the last look, and nothing was finished before this run
+    return result, [*samples, Sample(seconds, result["painted"], samples[-1].memory)]
 
 
 def summary(result: dict[str, Any], samples: list[Sample], count: int) -> dict[str, Any]:
@@ -105,7 +108,7 @@ def summary(result: dict[str, Any], samples: list[Sample], count: int) -> dict[s
         "busy": result["busy"],
         "seconds": round(samples[-1].seconds, 1),
         "peak_first_tenth_mib": round(max(first), 1),
-        "peak_last_tenth_mib": round(max(last or [samples[-1].memory]), 1),
+        "peak_last_tenth_mib": round(max(last), 1),
         "peak_mib": round(max(look.memory for look in samples), 1),
     }
 
