@@ -54,6 +54,9 @@ JITTER = (0.12, 0.02)
 SEEN = (1.5, 0.04)
 """A look shows on a surface from this multiple of its unrest on, and this much more."""
 
+EYE = 9.0
+"""Pixels that the eye takes in at once (:mod:`~anomalib_stage.synthesis.visibility`)."""
+
 PLAINER = 0.75
 """How much more that must be, as a multiple, after each picture that showed nothing."""
 
@@ -205,7 +208,9 @@ def _shows(table: Rows, place: NDArray[Any], *, plainer: float = 1.0) -> NDArray
     unrest = float(np.exp2(place[PLACE - 1]))
     level, contrast = place[:COLOURS], table[:, PLACE + COLOURS]
     tone = np.clip(level + table[:, PLACE : PLACE + COLOURS], -1.0, 1.0) - level  # what is left of it on black or white
-    change = np.square(tone).max(axis=1) + np.maximum(np.square(contrast) - unrest**2, 0.0)
+    # light and dark of the smallest masks cancel out within what the eye takes in at once
+    apart = max(1.0 - EYE / float(np.exp2(place[COLOURS])), 0.0)
+    change = np.square(tone).max(axis=1) + apart * np.maximum(np.square(contrast) - unrest**2, 0.0)
     seen: NDArray[np.bool_] = change >= np.square(plainer * (SEEN[0] * unrest + SEEN[1]))
     return seen
 

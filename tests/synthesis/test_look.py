@@ -150,6 +150,16 @@ def test_after_a_look_that_showed_nothing_plainer_ones_are_drawn() -> None:
     assert means[0] < 0.55 < 0.65 < means[3]
 
 
+def test_a_tiny_anomaly_is_seen_by_its_tone_for_its_contrast_cancels_out() -> None:
+    rows = np.zeros((20, 9), dtype=np.float32)
+    rows[::2, 8], rows[1::2, 5:8] = 0.5, 0.5  # half of them relief without tone, half tone without relief
+    bank = LookBank({"dent": rows})
+    for pixels, share in ((4, 1.0), (400, 0.5)):
+        place = np.array([0, 0, 0, np.log2(pixels), np.log2(0.05)], np.float32)
+        tones = [bank.draw("dent", place, rng=np.random.default_rng(s))[0] > 0.25 for s in range(100)]
+        assert np.mean(tones) == pytest.approx(share, abs=0.15)
+
+
 def test_a_kind_without_looks_takes_those_of_the_others() -> None:
     bank = LookBank({"hole": np.array([_row(0.0, -0.9)], dtype=np.float32)})
     look = bank.draw("rust", np.zeros(5, dtype=np.float32), rng=np.random.default_rng(0))
