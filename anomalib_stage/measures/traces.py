@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Trace", "auroc", "regress", "rows_of", "traces"]
 
 
+FEWEST = 10
+"""Fewest regions that a statistic must be measured on before it counts."""
+
+
 class Trace(NamedTuple):
     """How far one statistic gives repainted surface away.
 
@@ -51,14 +55,14 @@ def traces(repainted: Sequence[Cut], untouched: Sequence[Cut]) -> dict[str, Trac
         untouched (Sequence[Cut]): The same regions as they were.
 
     Returns:
-        dict[str, Trace]: For each of :data:`~anomalib_stage.measures.statistics.STATISTICS` that could be measured;
-        the most telling first.
+        dict[str, Trace]: For each of :data:`~anomalib_stage.measures.statistics.STATISTICS` that could be measured
+        on ten regions; the most telling first.
     """
     one, other = table_of(repainted), table_of(untouched)
     found = {}
     for name in STATISTICS:
         both = np.isfinite(one[name]) & np.isfinite(other[name])
-        if both.any():
+        if both.sum() >= FEWEST:
             found[name] = _trace(one[name][both], other[name][both])
     return dict(sorted(found.items(), key=lambda item: -item[1].auroc))
 

@@ -58,7 +58,7 @@ def test_untouched_surfaces_cannot_be_told_from_each_other() -> None:
     first = detect(one, other, steps=STEPS, seed=2)
     assert 0.3 < first.network < 0.7
     assert 0.3 < first.regression < 0.7
-    assert max(trace.auroc for trace in traces(one, other).values()) < 0.7
+    assert np.mean([trace.auroc for trace in traces(one, other).values()]) < 0.6
     assert first == detect(one, other, steps=STEPS, seed=2)
 
 
