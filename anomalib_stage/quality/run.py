@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Image = NDArray[np.uint8]
     Say = Callable[[str, int, int], None]
 
-__all__ = ["ALL", "quality"]
+__all__ = ["ALL", "quality", "read_set"]
 
 ALL = "all"
 FEWEST_PAIRS = 16
@@ -88,7 +88,7 @@ def quality(
     _check_arguments(count=count, size=size)
     settings = checked(SynthesisSettings, sampler=checked(SamplerSettings, steps=steps))
     synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
-    images, real = _read(data, split=split or data / "few_shot.json", size=size)
+    images, real = read_set(data, split=split or data / "few_shot.json", size=size)
     painter = _Painter(synthesizer, images, seed=seed, say=progress or (lambda *_: None))
     kinds = synthesizer.kinds
     anomalies = [
@@ -141,8 +141,21 @@ def _check_arguments(*, count: int, size: int | None) -> None:
         raise InputError(msg)
 
 
-def _read(data: Path, *, split: Path, size: int | None) -> tuple[list[Image], list[Cut]]:
-    """Return the good images and the real defects."""
+def read_set(data: Path, *, split: Path, size: int | None) -> tuple[list[Image], list[Cut]]:
+    """Read what is measured.
+
+    Args:
+        data (Path): Data set in MVTec layout.
+        split (Path): Few-shot split; its ``fit`` side is read.
+        size (int | None): Side to resize to in pixels; None: as they are.
+
+    Returns:
+        tuple[list[Image], list[Cut]]: Good training images, and the real defects; those of one piece, which
+        ``groups.json`` names, have one ``source``.
+
+    Raises:
+        DataError: If the data set cannot be read, or is too small to measure anything.
+    """
     read = load_data(data, split=split, size=TEST_SIZE)
     examples = [example for members in read.fit.values() for example in members]
     groups = read_groups(None, defects=data / "test")

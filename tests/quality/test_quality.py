@@ -15,7 +15,7 @@ from anomalib_stage.cli import main
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.images import encode_png, write_file
 from anomalib_stage.measures.statistics import STATISTICS
-from anomalib_stage.quality.run import quality
+from anomalib_stage.quality.run import quality, read_set
 from anomalib_stage.training.defects import paint_defect
 from tests.measures.rendered import disc, eight_bit, surface
 
@@ -105,6 +105,16 @@ def test_the_command_prints_the_tables_and_repeats_itself(
     assert capsys.readouterr().out == report[0] + "\n"
     for file in report[1].iterdir():
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+
+
+def test_captures_of_one_piece_have_one_source(root: Path, tmp_path: Path) -> None:
+    for part in ("train", "test", "ground_truth"):
+        (tmp_path / part).symlink_to(root / part)
+    (tmp_path / "groups.json").write_text(json.dumps({"group_of": {"0": 7, "1": 7, "2": 7}}))
+    alone, grouped = (read_set(folder, split=root / "few_shot.json", size=None)[1] for folder in (root, tmp_path))
+    assert len({cut.source for cut in alone}) == 11  # ten holes and a smear
+    assert len({cut.source for cut in grouped}) == 11 - 3  # holes 0, 1 and 2, and smear 0, are one piece
+    assert len(alone) == len(grouped) == 11
 
 
 def test_bad_arguments_and_small_sets_are_refused(root: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
