@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from anomalib_stage.drawing import GOOD
 from anomalib_stage.errors import BundleError, InputError
 from anomalib_stage.seeds import generators, numpy_generator, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
@@ -156,6 +157,7 @@ class RegionPainter:
                     place,
                     rng=numpy_generator(job.seed, "look", *_again(job.attempt)),
                     attempt=job.attempt,
+                    seen=job.kind != GOOD,
                 )
                 for job, place in zip(jobs, places, strict=True)
             ]

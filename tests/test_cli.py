@@ -349,18 +349,20 @@ class Bad:
     patch: pytest.MonkeyPatch
 
 
+@pytest.fixture
+def bad(
+    pregenerate: Any, tmp_path: Path, good_folder: Path, tiny_bundle: StageBundle, monkeypatch: pytest.MonkeyPatch
+) -> Bad:
+    """What a row of the table prepares its input from."""
+    return Bad(tmp_path, good_folder, tiny_bundle, pregenerate, monkeypatch)
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_one_sentence_with_its_exit_code(
-    name: str,
-    pregenerate: Any,
-    tmp_path: Path,
-    good_folder: Path,
-    tiny_bundle: StageBundle,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    name: str, pregenerate: Any, bad: Bad, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     prepare, code, expected = BAD[name]
-    changed = prepare(Bad(tmp_path, good_folder, tiny_bundle, pregenerate, monkeypatch))
+    changed = prepare(bad)
     capfd.readouterr()
     assert pregenerate(**changed) == code
     assert expected in sentence(capfd.readouterr())
@@ -413,16 +415,10 @@ def test_dry_run_prints_the_plan_and_writes_nothing(
 
 @pytest.mark.parametrize("name", ["other job", "job damaged", "no pycocotools", "devices 0"])
 def test_dry_run_refuses_what_the_run_would(
-    name: str,
-    pregenerate: Any,
-    tmp_path: Path,
-    good_folder: Path,
-    tiny_bundle: StageBundle,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    name: str, pregenerate: Any, bad: Bad, capfd: pytest.CaptureFixture[str]
 ) -> None:
     prepare, code, expected = BAD[name]
-    changed = prepare(Bad(tmp_path, good_folder, tiny_bundle, pregenerate, monkeypatch))
+    changed = prepare(bad)
     capfd.readouterr()
     assert pregenerate(**changed, dry_run="flag") == code
     assert expected in sentence(capfd.readouterr())

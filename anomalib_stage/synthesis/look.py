@@ -178,7 +178,9 @@ class LookBank:
             raise InputError(msg)
         self._all = np.concatenate(list(self.rows.values()))
 
-    def draw(self, kind: str, place: NDArray[Any], *, rng: np.random.Generator, attempt: int = 0) -> Rows:
+    def draw(
+        self, kind: str, place: NDArray[Any], *, rng: np.random.Generator, attempt: int = 0, seen: bool = True
+    ) -> Rows:
         """Draw the look of an anomaly.
 
         Args:
@@ -186,13 +188,15 @@ class LookBank:
             place (NDArray[Any]): Where it will lie, ``(5,)``, see :func:`place_of`.
             rng (np.random.Generator): Stream that every draw comes from.
             attempt (int): How many looks could not be seen there before; each makes plainer ones more likely.
+            seen (bool): Prefer looks that show there; False for intact surface, which is not to be seen.
 
         Returns:
             NDArray[np.float32]: ``(4,)``, tone of each colour and contrast; the anomaly's level stays in [-1, 1].
         """
         table = self.rows.get(kind, self._all)
         distance = np.square((table[:, :PLACE] - place) / NEAR).sum(axis=1)
-        distance += np.where(_shows(table, place, plainer=1.0 + PLAINER * attempt), 0.0, HIDDEN)
+        if seen:
+            distance += np.where(_shows(table, place, plainer=1.0 + PLAINER * attempt), 0.0, HIDDEN)
         weights = np.exp(-0.5 * (distance - distance.min()))
         look = table[int(rng.choice(len(table), p=weights / weights.sum())), PLACE:].copy()
         relative, absolute = JITTER

@@ -160,6 +160,15 @@ def test_a_tiny_anomaly_is_seen_by_its_tone_for_its_contrast_cancels_out() -> No
         assert np.mean(tones) == pytest.approx(share, abs=0.15)
 
 
+def test_intact_surface_gets_the_looks_that_it_has_whether_they_show_or_not() -> None:
+    rows = np.zeros((20, 9), dtype=np.float32)
+    rows[::2, 5:8] = 0.5  # half of them show, half do not
+    bank, place = LookBank({"good": rows}), np.array([0, 0, 0, 6, np.log2(0.05)], np.float32)
+    for seen, share in ((True, 1.0), (False, 0.5)):
+        tones = [bank.draw("good", place, rng=np.random.default_rng(s), seen=seen)[0] > 0.25 for s in range(100)]
+        assert np.mean(tones) == pytest.approx(share, abs=0.15)
+
+
 def test_a_kind_without_looks_takes_those_of_the_others() -> None:
     bank = LookBank({"hole": np.array([_row(0.0, -0.9)], dtype=np.float32)})
     look = bank.draw("rust", np.zeros(5, dtype=np.float32), rng=np.random.default_rng(0))
