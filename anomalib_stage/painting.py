@@ -15,6 +15,7 @@ from anomalib_stage.errors import BundleError, InputError
 from anomalib_stage.seeds import generators, numpy_generator, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
 from anomalib_stage.synthesis.denoiser import CompactDenoiser, TiledDenoiser
+from anomalib_stage.synthesis.grain import faded, with_own_grain
 from anomalib_stage.synthesis.look import place_of, spread, unpack_looks
 from anomalib_stage.synthesis.regions import Region, crop, region_around
 from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
@@ -129,6 +130,9 @@ class RegionPainter:
         # a grey camera makes grey defects: three equal channels stay equal
         grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
         painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
+        intact = torch.tensor([job.kind == GOOD for job in jobs]).to(self.device)
+        painted = with_own_grain(painted, pixels, inside, intact=intact)
+        painted = faded(painted, pixels, inside, intact=intact)
         seen = measure_visibility(pixels, painted, inside, texture=self._texture(cuts))
         numbers = torch.stack([seen.score, seen.agreement]).tolist()
         return [Patch(*row) for row in zip(regions, painted, *numbers, seen.seen, strict=True)]
