@@ -130,9 +130,10 @@ class RegionPainter:
         # a grey camera makes grey defects: three equal channels stay equal
         grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
         painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
-        intact = torch.tensor([job.kind == GOOD for job in jobs]).to(self.device)
-        painted = with_own_grain(painted, pixels, inside, intact=intact)
-        painted = faded(painted, pixels, inside, intact=intact)
+        if self.settings.own_grain and self.settings.sampler.name == "graded":
+            intact = torch.tensor([job.kind == GOOD for job in jobs]).to(self.device)
+            painted = with_own_grain(painted, pixels, inside, intact=intact)
+            painted = faded(painted, pixels, inside, intact=intact)
         seen = measure_visibility(pixels, painted, inside, texture=self._texture(cuts))
         numbers = torch.stack([seen.score, seen.agreement]).tolist()
         return [Patch(*row) for row in zip(regions, painted, *numbers, seen.seen, strict=True)]

@@ -130,6 +130,8 @@ class SynthesisSettings(Settings):
             thinks of, less keeps that share of the way from the clean surface.
         keep_texture: How far the largest anomalies (from 2,400 pixels; none below 400) go on with the texture of the
             surface under them, in the anomaly's tone: 0 paints all of it anew, 1 nothing but the tone.
+        own_grain: Give painted places the finest detail of the surface under them, and let intact surface go over into
+            the surface around (:mod:`~anomalib_stage.synthesis.grain`). The published sampler never does.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
         latent: How a latent backbone computes.
@@ -140,6 +142,7 @@ class SynthesisSettings(Settings):
     gate: GateSettings = GateSettings()
     strength: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (1.0, 1.0)
     keep_texture: Fraction = 0.8
+    own_grain: bool = True
     margin: Annotated[int, Field(ge=4, le=256)] = 8
     region_batch: Annotated[int, Field(ge=1)] = 64
     latent: LatentSettings = LatentSettings()

@@ -16,11 +16,11 @@ from anomalib_stage.measures.cuts import by_kind, cuts_of
 from anomalib_stage.measures.detector import FEWEST_IMAGES, detect
 from anomalib_stage.measures.learned import learned_measures
 from anomalib_stage.measures.likeness import copy_distance, diversity
+from anomalib_stage.measures.pictures import copies_sheet, good_sheet, kinds_sheet
 from anomalib_stage.measures.realism import FEWEST, gaps, halves
 from anomalib_stage.measures.statistics import table_of
 from anomalib_stage.measures.traces import traces
 from anomalib_stage.offline.rows import paint_rows
-from anomalib_stage.quality.pictures import copies_sheet, good_sheet, kinds_sheet
 from anomalib_stage.quality.report import Comparison, Report, as_json, markdown
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings, checked

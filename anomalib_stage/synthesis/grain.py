@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The grain of a painted place: that of the surface it is painted on.
 
-A camera lays one grain over all that it sees, defect or not. A small network paints another one: too weak or too strong,
-in directions of its own, and with a colour of its own at every pixel. A segmenter finds it before it finds any defect.
-So the finest detail of a painted place, below what a defect is made of, is the clean picture's own.
+A camera lays one grain over all that it sees, defect or not. A small network paints another one: too weak or too
+strong, in directions of its own, and with a colour of its own at every pixel. A segmenter finds it before it finds any
+defect. So the finest detail of a painted place, below what a defect is made of, is the clean picture's own.
 """
 
 from __future__ import annotations

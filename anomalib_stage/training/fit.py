@@ -16,6 +16,7 @@ from anomalib_stage.synthesizer import resolve_device
 from anomalib_stage.training.bank import bank_of
 from anomalib_stage.training.data import RegionDataset, StepBatches
 from anomalib_stage.training.export import REGION_SIDE, export_bundle
+from anomalib_stage.training.likeness import compare_with_real
 from anomalib_stage.training.looks import measured_looks
 from anomalib_stage.training.material import Rotate, load_material
 from anomalib_stage.training.mixing import mixture
@@ -164,14 +165,13 @@ def fit(
 
     _say(judged := {"held_out": judged_summary(watchers.judge)})
     settings = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "procedural": procedural}
-    return export_bundle(
-        module,
-        plan.shapes,
-        looks=measured_looks(module, dataset, batches, kinds=plan.measured, steps=trainer.global_step),
-        bank={} if no_bank else bank_of(material.parts(), material.good),
-        parent=parent,
-        summary={"steps": trainer.global_step, **settings, **summary, **judged, "command": _command()},
-    ).save(out)
+    looks = measured_looks(module, dataset, batches, kinds=plan.measured, steps=trainer.global_step)
+    bank = {} if no_bank else bank_of(material.parts(), material.good)
+    told = {"steps": trainer.global_step, **settings, **summary, **judged, "command": _command()}
+    bundle = export_bundle(module, plan.shapes, looks=looks, bank=bank, parent=parent, summary=told)
+    _say(compared := {"compared": compare_with_real(bundle, material, device=target, seed=seed, folder=folder)})
+    told |= compared
+    return export_bundle(module, plan.shapes, looks=looks, bank=bank, parent=parent, summary=told).save(out)
 
 
 def _started(

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["judged_summary", "learnt_summary", "report_lines"]
 
+COPIER = 0.6
+"""Below this share of the distance between real anomalies painted ones are called copies."""
+
 
 def learnt_summary(material: Material, starts: Mapping[str, str]) -> dict[str, Any]:
     """Describe the user's pictures.
@@ -75,4 +78,23 @@ def report_lines(training: Mapping[str, Any]) -> list[str]:
     for name, (before, after) in sorted(judged.get("losses", {}).items(), key=lambda item: item[0] == RENDERED):
         what = "rendered defects" if name == RENDERED else f"{name} (held out)"
         lines.append(f"{what}: loss {before:.4f} before, {after:.4f} at step {judged['step']}")
+    return lines + _compared_lines(training.get("compared", {}))
+
+
+def _compared_lines(compared: Mapping[str, Any]) -> list[str]:
+    """Say how near the painted anomalies are to the real ones, and how like them."""
+    if not compared:
+        return []
+    ratio, copies = compared["copy_ratio"], compared["copies"]
+    lines = [
+        f"copies: {compared['painted']} painted anomalies are {ratio:.2f} times as far from the nearest real one as "
+        f"real ones are from each other; {copies:.0%} are nearer than 95 % of those"
+    ]
+    if ratio < COPIER:
+        lines.append(
+            f"warning: the painted anomalies are near copies of the real ones ({ratio:.2f}); look at copies.png in the "
+            "working folder, and fit with fewer steps or more examples"
+        )
+    if compared["gap"] is not None:
+        lines.append(f"statistics: {compared['gap']:.2f} deviations from those of the real ones, 0 is equal")
     return lines

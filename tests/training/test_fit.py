@@ -17,9 +17,10 @@ from anomalib_stage.settings import MaskSettings, SynthesisSettings
 from anomalib_stage.synthesis.look import LOOK_COLUMNS
 from anomalib_stage.synthesizer import StageSynthesizer
 from anomalib_stage.training import fit as fit_module
-from anomalib_stage.training import held_out, sheet
+from anomalib_stage.training import held_out, likeness, sheet
 from anomalib_stage.training.fit import fit
 from anomalib_stage.training.module import GradedDiffusion
+from anomalib_stage.training.report import report_lines
 from anomalib_stage.weights.bundle import StageBundle
 
 
@@ -62,6 +63,7 @@ def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_module, "EPOCH_STEPS", 5)
     monkeypatch.setattr(held_out, "REGIONS", (4, 2))
     monkeypatch.setattr(sheet, "COLUMNS", 2)
+    monkeypatch.setattr(likeness, "EACH", 2)
 
 
 def test_a_fitted_bundle_knows_the_new_kind_and_paints_it(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
@@ -81,6 +83,24 @@ def test_a_fitted_bundle_knows_the_new_kind_and_paints_it(data: Path, tiny_bundl
     pair = StageSynthesizer(bundle, device="cpu")(torch.rand(1, 3, 64, 64), defects="rust")
     assert pair.defect == ["rust"]
     assert bool(pair.label.all())
+    compared = bundle.manifest.training["compared"]
+    assert 1 <= compared["painted"] <= 2 * likeness.EACH
+    assert compared["copy_ratio"] > 0
+    assert 0 <= compared["copies"] <= 1
+    assert compared["gap"] is None  # of the real ones there are too few of each kind
+    assert cv2.imread(str(out.with_name("fitted-fit") / "copies.png")).shape[1] > 0
+
+
+def test_likeness_is_reported_and_copies_are_warned_of() -> None:
+    numbers = {"painted": 24, "copy_ratio": 1.05, "copies": 0.04, "gap": 0.8}
+    assert report_lines({"compared": numbers}) == [
+        "copies: 24 painted anomalies are 1.05 times as far from the nearest real one as real ones are from each "
+        "other; 4% are nearer than 95 % of those",
+        "statistics: 0.80 deviations from those of the real ones, 0 is equal",
+    ]
+    warned = report_lines({"compared": numbers | {"copy_ratio": 0.3, "gap": None}})
+    assert len(warned) == 2
+    assert warned[1].startswith("warning: the painted anomalies are near copies of the real ones (0.30)")
 
 
 def test_an_interrupted_fit_resumes_exactly(

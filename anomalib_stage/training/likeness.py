@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a fitted bundle paints, against the real defects that it learnt: copies, and how far its statistics are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from anomalib_stage.errors import InputError
+from anomalib_stage.images import encode_png, write_file
+from anomalib_stage.measures.cuts import Cut, cuts_of
+from anomalib_stage.measures.likeness import copy_distance
+from anomalib_stage.measures.pictures import copies_sheet
+from anomalib_stage.measures.realism import ranking_score
+from anomalib_stage.seeds import derive_seed, numpy_generator
+from anomalib_stage.synthesizer import StageSynthesizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from anomalib_stage.training.material import Material
+    from anomalib_stage.weights.bundle import StageBundle
+
+__all__ = ["compare_with_real"]
+
+EACH = 12
+"""Anomalies painted of each kind."""
+
+SHEET = "copies.png"
+
+
+def compare_with_real(
+    bundle: StageBundle, material: Material, *, device: torch.device, seed: int, folder: Path
+) -> dict[str, Any]:
+    """Paint each kind that was learnt into good images, and compare with the real defects that it was learnt from.
+
+    Args:
+        bundle (StageBundle): The fitted bundle.
+        material (Material): What it was fitted on.
+        device (torch.device): Where to paint.
+        seed (int): Seed of images and anomalies.
+        folder (Path): Where ``copies.png``, the painted anomalies nearest to a real one, goes.
+
+    Returns:
+        dict[str, Any]: ``painted``, the number of anomalies; ``copy_ratio`` and ``copies``
+        (:class:`~anomalib_stage.measures.likeness.CopyDistance`); ``gap``
+        (:func:`~anomalib_stage.measures.realism.ranking_score`), None where there are too few of each kind. Empty where
+        nothing can be compared: no good images, fewer than two pictures with defects, or nothing visible was painted.
+    """
+    real = _real_cuts(material)
+    if not material.good or len({cut.source for cut in real}) < 2:
+        return {}
+    kinds = sorted({cut.kind for cut in real})
+    painted = _painted_cuts(StageSynthesizer(bundle, device=device), material.good, kinds=kinds, seed=seed)
+    if not painted:
+        return {}
+    copies = copy_distance(painted, real)
+    write_file(folder / SHEET, encode_png(copies_sheet(painted, real, copies.synthetic)))
+    return {
+        "painted": len(painted),
+        "copy_ratio": round(copies.ratio, 3),
+        "copies": round(copies.copies, 3),
+        "gap": _gap(painted, real),
+    }
+
+
+def _real_cuts(material: Material) -> list[Cut]:
+    """Return the defects that were learnt; captures of one piece have one source."""
+    pieces = [example.group or f"{example.kind}/{example.name}" for example in material.learnt]
+    numbers = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+    return [
+        cut
+        for example, piece in zip(material.learnt, pieces, strict=True)
+        for cut in cuts_of(example.image, example.mask, kind=example.kind, source=numbers[piece])
+    ]
+
+
+def _painted_cuts(
+    synthesizer: StageSynthesizer, good: Sequence[NDArray[np.uint8]], *, kinds: Sequence[str], seed: int
+) -> list[Cut]:
+    order = numpy_generator(seed, "likeness").permutation(len(good)).tolist()
+    found: list[Cut] = []
+    for i, kind in enumerate(kind for kind in kinds for _ in range(EACH)):
+        chosen = order[i % len(order)]
+        image = torch.from_numpy(good[chosen]).permute(2, 0, 1)[None].float() / 255.0
+        pair = synthesizer(image, defects=kind, seeds=[derive_seed(seed, "likeness", i)])
+        if bool(pair.label[0]):
+            pixels = (pair.image[0] * 255.0).round().byte().permute(1, 2, 0).numpy()
+            found += cuts_of(pixels, pair.mask[0, 0].numpy(), kind=kind, source=chosen)
+    return found
+
+
+def _gap(painted: Sequence[Cut], real: Sequence[Cut]) -> float | None:
+    try:
+        return round(ranking_score(painted, real), 3)
+    except InputError:  # too few of every kind
+        return None
