@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from anomalib_stage.painting import RegionPainter
+from anomalib_stage.painting import RegionPainter, measured_softness
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.colour import match_colour
 from anomalib_stage.synthesis.denoiser import TiledDenoiser, bf16_is_fast
@@ -56,6 +56,7 @@ class LatentPainter(RegionPainter):
         denoiser, self._latents = load_latent(bundle, dtype=dtype)
         self._latent_denoiser = denoiser.to(device)
         self._schedule, self._clip = Schedule(bundle.manifest.schedule), 0.0
+        self._softness = measured_softness(bundle)
         self._native = bundle.manifest.region_size
         _arrange(self._latent_denoiser.unet, self._latents.vae.to(device), settings.latent)
         tile = self._native // self._latents.factor

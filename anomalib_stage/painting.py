@@ -15,7 +15,8 @@ from anomalib_stage.errors import BundleError, InputError
 from anomalib_stage.seeds import generators, numpy_generator, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
 from anomalib_stage.synthesis.denoiser import CompactDenoiser, TiledDenoiser
-from anomalib_stage.synthesis.grain import faded, with_own_grain
+from anomalib_stage.synthesis.edges import INTACT_FADE, edge_share, fade_width
+from anomalib_stage.synthesis.grain import with_own_grain
 from anomalib_stage.synthesis.look import place_of, spread, unpack_looks
 from anomalib_stage.synthesis.regions import Region, crop, region_around
 from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
@@ -26,13 +27,17 @@ from anomalib_stage.synthesis.visibility import AROUND, measure_visibility, text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from anomalib_stage.settings import SynthesisSettings
     from anomalib_stage.synthesis.look import LookBank
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["Job", "Patch", "RegionPainter", "load_denoiser", "load_looks"]
+__all__ = ["Job", "Patch", "RegionPainter", "load_denoiser", "load_looks", "measured_softness"]
+
+AS_MEASURED = (0.5, 1.5)
+"""Softness of an anomaly relative to that measured for its kind."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +101,7 @@ class RegionPainter:
         self._codec = PixelCodec(round(self._network.cells**0.5))
         self._schedule, self._looks = Schedule(bundle.manifest.schedule), load_looks(bundle)
         self._denoiser, self._clip = TiledDenoiser(self._network), settings.sampler.clip
+        self._softness = measured_softness(bundle)
 
     def paint(self, jobs: Sequence[Job]) -> list[Patch]:
         """Paint the regions of some jobs; a result depends on its own job alone.
@@ -130,13 +136,30 @@ class RegionPainter:
         # a grey camera makes grey defects: three equal channels stay equal
         grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
         painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
-        if self.settings.own_grain and self.settings.sampler.name == "graded":
-            intact = torch.tensor([job.kind == GOOD for job in jobs]).to(self.device)
-            painted = with_own_grain(painted, pixels, inside, intact=intact)
-            painted = faded(painted, pixels, inside, intact=intact)
+        if self.settings.sampler.name == "graded":
+            painted = self._blended(painted, pixels, inside, cuts)
         seen = measure_visibility(pixels, painted, inside, texture=self._texture(cuts))
         numbers = torch.stack([seen.score, seen.agreement]).tolist()
         return [Patch(*row) for row in zip(regions, painted, *numbers, seen.seen, strict=True)]
+
+    def _blended(self, painted: Tensor, clean: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
+        """Take out of painted regions what betrays them: another grain, and edges that such defects do not have."""
+        if self.settings.own_grain:
+            intact = torch.tensor([job.kind == GOOD for job, _ in cuts]).to(self.device)
+            painted = with_own_grain(painted, clean, inside, intact=intact)
+        masks = [(job, crop(job.mask, region)[0].numpy()) for job, region in cuts]
+        shares = np.stack([edge_share(mask, self._fade(job, mask)) for job, mask in masks])
+        return torch.lerp(clean, painted, torch.from_numpy(shares)[:, None].to(self.device))
+
+    def _fade(self, job: Job, mask: NDArray[np.bool_]) -> float:
+        """Pixels over which a job's anomaly fades."""
+        if job.kind == GOOD:
+            return INTACT_FADE
+        rng, measured = numpy_generator(job.seed, "edge"), self._softness.get(job.kind)
+        low, high = self.settings.softness
+        if measured is None or not high:
+            return fade_width(mask, low + (high - low) * float(rng.uniform()) ** 2)
+        return fade_width(mask, min(measured * float(rng.uniform(*AS_MEASURED)), 1.0))
 
     def _pictures(self, pixels: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
         """Paint regions ``(B, 3, h, w)`` with anomalies where ``inside`` says."""
@@ -209,6 +232,11 @@ def _unknown(job: Job, region: Region) -> Tensor:
         return inside
     beside = inside | ~crop(job.foreground, region)
     return inside if bool(beside.all()) else beside
+
+
+def measured_softness(bundle: StageBundle) -> dict[str, float]:
+    """Softness of the kinds that it was measured for."""
+    return {spec.name: spec.softness for spec in bundle.manifest.kinds if spec.softness is not None}
 
 
 def load_looks(bundle: StageBundle) -> LookBank:

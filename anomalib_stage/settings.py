@@ -130,8 +130,11 @@ class SynthesisSettings(Settings):
             thinks of, less keeps that share of the way from the clean surface.
         keep_texture: How far the largest anomalies (from 2,400 pixels; none below 400) go on with the texture of the
             surface under them, in the anomaly's tone: 0 paints all of it anew, 1 nothing but the tone.
-        own_grain: Give painted places the finest detail of the surface under them, and let intact surface go over into
-            the surface around (:mod:`~anomalib_stage.synthesis.grain`). The published sampler never does.
+        own_grain: Give painted places the finest detail of the surface under them
+            (:mod:`~anomalib_stage.synthesis.grain`).
+        softness: Range of how far anomalies fade towards the mask's edge, hard ones more often: 0 not at all, 1 from
+            where the mask is deepest. Kinds that were fitted have a range of their own. Intact surface always goes over
+            into the surface around (:mod:`~anomalib_stage.synthesis.edges`). The published sampler does none of this.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
         latent: How a latent backbone computes.
@@ -143,15 +146,20 @@ class SynthesisSettings(Settings):
     strength: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (1.0, 1.0)
     keep_texture: Fraction = 0.8
     own_grain: bool = True
+    softness: tuple[Fraction, Fraction] = (0.0, 0.4)
     margin: Annotated[int, Field(ge=4, le=256)] = 8
     region_batch: Annotated[int, Field(ge=1)] = 64
     latent: LatentSettings = LatentSettings()
 
     @model_validator(mode="after")
-    def _strength_is_ordered(self) -> SynthesisSettings:
-        if self.strength[0] > self.strength[1]:
-            msg = f"strength {self.strength} is empty; give (weakest, strongest)"
-            raise ValueError(msg)
+    def _ranges_are_ordered(self) -> SynthesisSettings:
+        for name, (low, high), ends in (
+            ("strength", self.strength, "(weakest, strongest)"),
+            ("softness", self.softness, "(hardest, softest)"),
+        ):
+            if low > high:
+                msg = f"{name} {(low, high)} is empty; give {ends}"
+                raise ValueError(msg)
         return self
 
 

@@ -17,16 +17,13 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["faded", "with_own_grain"]
+__all__ = ["with_own_grain"]
 
 STANDS_OUT = 3.0
 """Painted detail is kept as far as its power exceeds this multiple of the grain's power."""
 
 ROUNDING = (0.5 / 255.0) ** 2
 """Power below which detail is no detail: half a grey level of an 8-bit picture."""
-
-FADE = 2
-"""Pixels over which repainted intact surface goes over into the surface around."""
 
 
 def with_own_grain(painted: Tensor, clean: Tensor, mask: Tensor, *, intact: Tensor) -> Tensor:
@@ -57,25 +54,6 @@ def with_own_grain(painted: Tensor, clean: Tensor, mask: Tensor, *, intact: Tens
     power, noise = smooth(bright.square()), smooth(fine.square()) + ROUNDING
     gain = (1.0 - STANDS_OUT * noise / power.clamp_min(1e-9)).clamp(0.0, 1.0) * ~intact.view(-1, 1, 1, 1)
     return torch.where(mask, (level + grain + gain * (bright - fine)).clamp(0.0, 1.0), painted)
-
-
-def faded(painted: Tensor, clean: Tensor, mask: Tensor, *, intact: Tensor) -> Tensor:
-    """Let repainted intact surface go over into the surface around it within 2 px, inside the mask.
-
-    Args:
-        painted (Tensor): Painted regions ``(B, 3, h, w)``, float in [0, 1].
-        clean (Tensor): The same regions as they were, same shape.
-        mask (Tensor): Painted pixels, ``(B, 1, h, w)`` bool.
-        intact (Tensor): Which samples are intact surface, ``(B,)`` bool; the others are not changed.
-
-    Returns:
-        Tensor: ``(B, 3, h, w)`` in [0, 1].
-    """
-    share, left = torch.zeros_like(painted[:, :1]), mask.to(painted.dtype)
-    for _ in range(FADE + 1):
-        share = share + left / (FADE + 1)
-        left = -F.max_pool2d(-left, 3, stride=1, padding=1)
-    return torch.where(intact.view(-1, 1, 1, 1), torch.lerp(clean, painted, share), painted)
 
 
 def _mean(values: Tensor) -> Tensor:

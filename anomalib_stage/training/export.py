@@ -38,6 +38,7 @@ def export_bundle(
     bank: Mapping[str, Sequence[BankMask]],
     parent: StageBundle | None,
     summary: Mapping[str, Any],
+    softness: Mapping[str, float] | None = None,
 ) -> StageBundle:
     """Make the bundle of a trained denoiser, its weights in half precision.
 
@@ -49,6 +50,8 @@ def export_bundle(
         bank (Mapping[str, Sequence[BankMask]]): Real masks; kinds that are not in it keep the parent's.
         parent (StageBundle | None): Bundle that it was fitted from.
         summary (Mapping[str, Any]): What to say about the training.
+        softness (Mapping[str, float] | None): How soft the edges of the kinds are that it was measured for; the others
+            keep the parent's.
 
     Returns:
         StageBundle: The bundle, not saved yet.
@@ -61,9 +64,11 @@ def export_bundle(
     tensors |= {name: tensor for name, tensor in inherited.items() if name.startswith(MEASURED)}
     tensors |= {name: torch.from_numpy(array) for name, array in pack_bank(bank).items()}
     tensors |= {f"look.{kind}": torch.from_numpy(rows).half() for kind, rows in looks.items()}
+    known = {spec.name: spec.softness for spec in parent.manifest.kinds} if parent else {}
+    edges = known | dict(softness or {})
     return StageBundle.build(
         tensors,
-        kinds=[KindSpec(name=kind, shapes=tuple(names)) for kind, names in shapes.items()],
+        kinds=[KindSpec(name=kind, shapes=tuple(names), softness=edges.get(kind)) for kind, names in shapes.items()],
         backbone="compact",
         denoiser=_config_of(denoiser),
         codec={"name": "pixel", "factor": round(denoiser.cells**0.5)},

@@ -169,9 +169,12 @@ def fit(
     bank = {} if no_bank else bank_of(material.parts(), material.good)
     told = {"steps": trainer.global_step, **settings, **summary, **judged, "command": _command()}
     bundle = export_bundle(module, plan.shapes, looks=looks, bank=bank, parent=parent, summary=told)
-    _say(compared := {"compared": compare_with_real(bundle, material, device=target, seed=seed, folder=folder)})
+    found = compare_with_real(bundle, material, device=target, seed=seed, folder=folder)
+    _say(compared := {"compared": found.summary, "softness": found.softness})
     told |= compared
-    return export_bundle(module, plan.shapes, looks=looks, bank=bank, parent=parent, summary=told).save(out)
+    return export_bundle(
+        module, plan.shapes, looks=looks, bank=bank, parent=parent, summary=told, softness=found.softness
+    ).save(out)
 
 
 def _started(

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.images import encode_png, write_file
-from anomalib_stage.measures.cuts import Cut, cuts_of
+from anomalib_stage.measures.cuts import Cut, by_kind, cuts_of
 from anomalib_stage.measures.likeness import copy_distance
 from anomalib_stage.measures.pictures import copies_sheet
 from anomalib_stage.measures.realism import ranking_score
 from anomalib_stage.seeds import derive_seed, numpy_generator
+from anomalib_stage.settings import MaskSettings, SynthesisSettings
 from anomalib_stage.synthesizer import StageSynthesizer
+from anomalib_stage.training.softness import Painted, softened, softness_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from anomalib_stage.training.material import Material
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["compare_with_real"]
+__all__ = ["Comparison", "compare_with_real"]
 
 EACH = 12
 """Anomalies painted of each kind."""
@@ -35,9 +37,24 @@ EACH = 12
 SHEET = "copies.png"
 
 
+class Comparison(NamedTuple):
+    """What a fitted bundle paints, against the real defects.
+
+    Args:
+        softness (dict[str, float]): How soft the edges of each kind are
+            (:func:`~anomalib_stage.training.softness.softness_of`).
+        summary (dict[str, Any]): ``painted``, the number of anomalies; ``copy_ratio`` and ``copies``
+            (:class:`~anomalib_stage.measures.likeness.CopyDistance`); ``gap``
+            (:func:`~anomalib_stage.measures.realism.ranking_score`), None where there are too few of each kind.
+    """
+
+    softness: dict[str, float]
+    summary: dict[str, Any]
+
+
 def compare_with_real(
     bundle: StageBundle, material: Material, *, device: torch.device, seed: int, folder: Path
-) -> dict[str, Any]:
+) -> Comparison:
     """Paint each kind that was learnt into good images, and compare with the real defects that it was learnt from.
 
     Args:
@@ -48,26 +65,29 @@ def compare_with_real(
         folder (Path): Where ``copies.png``, the painted anomalies nearest to a real one, goes.
 
     Returns:
-        dict[str, Any]: ``painted``, the number of anomalies; ``copy_ratio`` and ``copies``
-        (:class:`~anomalib_stage.measures.likeness.CopyDistance`); ``gap``
-        (:func:`~anomalib_stage.measures.realism.ranking_score`), None where there are too few of each kind. Empty where
-        nothing can be compared: no good images, fewer than two pictures with defects, or nothing visible was painted.
+        Comparison: Empty where nothing can be compared: no good images, fewer than two pieces with defects, or nothing
+        visible was painted.
     """
     real = _real_cuts(material)
     if not material.good or len({cut.source for cut in real}) < 2:
-        return {}
-    kinds = sorted({cut.kind for cut in real})
-    painted = _painted_cuts(StageSynthesizer(bundle, device=device), material.good, kinds=kinds, seed=seed)
-    if not painted:
-        return {}
-    copies = copy_distance(painted, real)
-    write_file(folder / SHEET, encode_png(copies_sheet(painted, real, copies.synthetic)))
-    return {
-        "painted": len(painted),
-        "copy_ratio": round(copies.ratio, 3),
-        "copies": round(copies.copies, 3),
-        "gap": _gap(painted, real),
-    }
+        return Comparison({}, {})
+    named = by_kind(real)
+    painted = _painted(bundle, material.good, kinds=sorted(named), device=device, seed=seed)
+    softness = {kind: softness_of([one for one in painted if one.kind == kind], cuts) for kind, cuts in named.items()}
+    cuts = [cut for one in painted for cut in softened(one, softness[one.kind])]
+    if not cuts:
+        return Comparison({}, {})
+    copies = copy_distance(cuts, real)
+    write_file(folder / SHEET, encode_png(copies_sheet(cuts, real, copies.synthetic)))
+    return Comparison(
+        softness,
+        {
+            "painted": len(painted),
+            "copy_ratio": round(copies.ratio, 3),
+            "copies": round(copies.copies, 3),
+            "gap": _gap(cuts, real),
+        },
+    )
 
 
 def _real_cuts(material: Material) -> list[Cut]:
@@ -81,18 +101,21 @@ def _real_cuts(material: Material) -> list[Cut]:
     ]
 
 
-def _painted_cuts(
-    synthesizer: StageSynthesizer, good: Sequence[NDArray[np.uint8]], *, kinds: Sequence[str], seed: int
-) -> list[Cut]:
+def _painted(
+    bundle: StageBundle, good: Sequence[NDArray[np.uint8]], *, kinds: Sequence[str], device: torch.device, seed: int
+) -> list[Painted]:
+    """Paint anomalies that end at the edges of their masks, which lie like the real ones."""
+    settings = SynthesisSettings(softness=(0.0, 0.0), masks=MaskSettings(bank_share=1.0))
+    synthesizer = StageSynthesizer(bundle, device=device, settings=settings)
     order = numpy_generator(seed, "likeness").permutation(len(good)).tolist()
-    found: list[Cut] = []
+    found: list[Painted] = []
     for i, kind in enumerate(kind for kind in kinds for _ in range(EACH)):
         chosen = order[i % len(order)]
         image = torch.from_numpy(good[chosen]).permute(2, 0, 1)[None].float() / 255.0
         pair = synthesizer(image, defects=kind, seeds=[derive_seed(seed, "likeness", i)])
         if bool(pair.label[0]):
-            pixels = (pair.image[0] * 255.0).round().byte().permute(1, 2, 0).numpy()
-            found += cuts_of(pixels, pair.mask[0, 0].numpy(), kind=kind, source=chosen)
+            pixels = (pair.image[0] * 255.0).round().byte().permute(1, 2, 0).cpu().numpy()
+            found.append(Painted(good[chosen], pixels, pair.mask[0, 0].cpu().numpy(), kind, chosen))
     return found
 
 

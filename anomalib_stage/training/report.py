@@ -78,6 +78,8 @@ def report_lines(training: Mapping[str, Any]) -> list[str]:
     for name, (before, after) in sorted(judged.get("losses", {}).items(), key=lambda item: item[0] == RENDERED):
         what = "rendered defects" if name == RENDERED else f"{name} (held out)"
         lines.append(f"{what}: loss {before:.4f} before, {after:.4f} at step {judged['step']}")
+    soft = [f"{kind} {value:g}" for kind, value in sorted(training.get("softness", {}).items())]
+    lines += [f"softness of edges, 0 hard, 1 only the middle is whole: {', '.join(soft)}"] if soft else []
     return lines + _compared_lines(training.get("compared", {}))
 
 

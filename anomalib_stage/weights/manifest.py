@@ -57,10 +57,13 @@ class KindSpec(Settings):
     Attributes:
         name: Name of the kind: no dot, slash, control character or leading blank.
         shapes: Mask shapes to draw from where no mask is given.
+        softness: How far real anomalies of this kind fade towards the edge of their mask, measured by ``fit``: 0 not at
+            all, 1 from where the mask is deepest; None: not measured.
     """
 
     name: Name
     shapes: Annotated[tuple[str, ...], Field(min_length=1)]
+    softness: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
 
 
 class TensorSpec(Settings):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from anomalib_stage.synthesis.grain import FADE, faded, with_own_grain
+from anomalib_stage.synthesis.grain import with_own_grain
 
 SIDE = 48
 INTACT, ANOMALY = torch.tensor([True]), torch.tensor([False])
@@ -34,10 +34,8 @@ def _fine(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("intact", [INTACT, ANOMALY])
 def test_only_the_mask_changes(intact: torch.Tensor):
     clean, painted, mask = 0.5 + _noise(0, 0.02), 0.3 + _noise(1, 0.1), _box(8, 40, 12, 30)
-    for change in (with_own_grain, faded):
-        result = change(painted, clean, mask, intact=intact)
-        outside = ~mask.expand_as(clean)
-        assert torch.equal(result[outside], (clean if change is faded and intact else painted)[outside])
+    outside = ~mask.expand_as(clean)
+    assert torch.equal(with_own_grain(painted, clean, mask, intact=intact)[outside], painted[outside])
 
 
 def test_grain_of_intact_surface_is_the_clean_grain():
@@ -93,12 +91,3 @@ def test_grey_stays_grey_and_samples_do_not_depend_on_others():
         part = slice(i, i + 1)
         alone = with_own_grain(painted[part], clean[part], mask[part], intact=intact[part])
         torch.testing.assert_close(both[part], alone, atol=1e-6, rtol=0)
-
-
-def test_intact_surface_goes_over_into_the_surface_within_two_pixels():
-    clean, painted, mask = torch.zeros(1, 3, SIDE, SIDE), torch.ones(1, 3, SIDE, SIDE), _box(10, 30, 10, 30)
-    row = faded(painted, clean, mask, intact=INTACT)[0, 0, 20]
-    steps = [(i + 1) / (FADE + 1) for i in range(FADE)]
-    assert row[9:14].tolist() == pytest.approx([0.0, *steps, 1.0, 1.0])
-    assert row[26:31].tolist() == pytest.approx([1.0, 1.0, *reversed(steps), 0.0])
-    assert torch.equal(faded(painted, clean, mask, intact=ANOMALY), painted)
