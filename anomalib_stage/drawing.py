@@ -13,6 +13,7 @@ import torch
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.seeds import numpy_generator
+from anomalib_stage.synthesis.bank import bounding_box
 from anomalib_stage.synthesis.foreground import estimate_foreground
 from anomalib_stage.synthesis.masks import draw_extent, draw_mask
 from anomalib_stage.synthesis.placement import draw_from_bank
@@ -30,6 +31,9 @@ __all__ = ["GOOD", "MaskDrawer"]
 
 GOOD = "good"
 """The kind that paints intact surface; its pairs are negatives with label False."""
+
+VARIED = (0.7, 1.4)
+"""Length of a drawn shape relative to a real mask of its kind."""
 
 REMEMBERED = 4096
 """Images whose foreground is kept."""
@@ -74,9 +78,16 @@ class MaskDrawer:
                 msg = f"unknown defect {kind!r}; this bundle paints {', '.join(self.shapes)}"
                 raise InputError(msg)
         return [
-            str(numpy_generator(seed, "kind").choice(self.kinds)) if kind is None else kind
+            self._drawn_kind(numpy_generator(seed, "kind")) if kind is None else kind
             for kind, seed in zip(given, seeds, strict=True)
         ]
+
+    def _drawn_kind(self, rng: np.random.Generator) -> str:
+        own = [kind for kind in self.kinds if kind in self.bank]
+        others = [kind for kind in self.kinds if kind not in self.bank]
+        if not own or not others:
+            return str(rng.choice(self.kinds))
+        return str(rng.choice(own if rng.random() < self.settings.bank_kinds else others))
 
     def foregrounds(self, images: Sequence[Tensor]) -> list[NDArray[np.bool_] | None]:
         """Where defects may lie in each image ``(3, H, W)``; None: everywhere."""
@@ -103,10 +114,21 @@ class MaskDrawer:
         real = self._real(kind, rng=rng)
         if real:
             return torch.from_numpy(draw_from_bank(real, size, foreground=allowed, rng=rng))[None]
-        low, high = self.settings.extent
-        extent = draw_extent(size, low=low, high=high, minimum=self.settings.min_extent, rng=rng)
+        extent = self._extent(kind, size, allowed, rng=rng)
         shape = str(rng.choice(self.shapes[kind]))
         return torch.from_numpy(draw_mask(shape, size, extent=extent, rng=rng, allowed=allowed))[None]
+
+    def _extent(
+        self, kind: str, size: tuple[int, int], allowed: NDArray[np.bool_] | None, *, rng: np.random.Generator
+    ) -> float:
+        """Draw the longest side of a shape in pixels: like that of a real mask of the kind, where there are some."""
+        low, high = self.settings.extent
+        known = self.bank.get(kind, ())
+        if known:
+            shorter = min(size if allowed is None else bounding_box(allowed)[2:])
+            length = known[int(rng.integers(len(known)))].length * shorter / min(size)
+            low, high = (min(max(length * factor, np.finfo(float).tiny), 1.0) for factor in VARIED)
+        return draw_extent(size, low=low, high=high, minimum=self.settings.min_extent, rng=rng)
 
     def _real(self, kind: str, *, rng: np.random.Generator) -> Sequence[BankMask]:
         """Return the masks to draw from; none where the kind has none or a shape is to be drawn.

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from anomalib_stage.painting import RegionPainter, measured_softness
+from anomalib_stage.painting import RegionPainter
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.colour import match_colour
 from anomalib_stage.synthesis.denoiser import TiledDenoiser, bf16_is_fast
 from anomalib_stage.synthesis.regions import Region
 from anomalib_stage.synthesis.sampling import Guidance
 from anomalib_stage.synthesis.schedule import Schedule
+from anomalib_stage.weights.compact import measured_softness
 from anomalib_stage.weights.latent import load_latent
 
 if TYPE_CHECKING:

@@ -11,18 +11,19 @@ import numpy as np
 import torch
 
 from anomalib_stage.drawing import GOOD
-from anomalib_stage.errors import BundleError, InputError
 from anomalib_stage.seeds import generators, numpy_generator, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
-from anomalib_stage.synthesis.denoiser import CompactDenoiser, TiledDenoiser
+from anomalib_stage.synthesis.denoiser import TiledDenoiser
 from anomalib_stage.synthesis.edges import INTACT_FADE, edge_share, fade_width
 from anomalib_stage.synthesis.grain import with_own_grain
-from anomalib_stage.synthesis.look import place_of, spread, unpack_looks
+from anomalib_stage.synthesis.levels import snapped, two_levels
+from anomalib_stage.synthesis.look import place_of, spread
 from anomalib_stage.synthesis.regions import Region, crop, region_around
 from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
 from anomalib_stage.synthesis.schedule import Schedule
 from anomalib_stage.synthesis.surround import kept_share, stained, surround_fill
-from anomalib_stage.synthesis.visibility import AROUND, measure_visibility, texture_near
+from anomalib_stage.synthesis.visibility import AROUND, changed_part, measure_visibility, texture_near
+from anomalib_stage.weights.compact import load_denoiser, load_looks, measured_softness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,10 +32,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.settings import SynthesisSettings
-    from anomalib_stage.synthesis.look import LookBank
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["Job", "Patch", "RegionPainter", "load_denoiser", "load_looks", "measured_softness"]
+__all__ = ["Job", "Patch", "RegionPainter"]
 
 AS_MEASURED = (0.5, 1.5)
 """Softness of an anomaly relative to that measured for its kind."""
@@ -73,6 +73,7 @@ class Patch:
         pixels (Tensor): ``(3, region.height, region.width)`` float32 in [0, 1].
         score (float): Visibility of the anomaly, see :class:`~anomalib_stage.synthesis.visibility.Visibility`.
         agreement (float): Share of the mask that is visible, [0, 1].
+        exact (float): 1 where the picture has two levels: what has not changed there is no anomaly; else 0.
         seen (Tensor): ``(1, region.height, region.width)`` bool, the visible part of the mask.
     """
 
@@ -80,6 +81,7 @@ class Patch:
     pixels: Tensor
     score: float
     agreement: float
+    exact: float
     seen: Tensor
 
 
@@ -136,14 +138,17 @@ class RegionPainter:
         # a grey camera makes grey defects: three equal channels stay equal
         grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
         painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
+        levels = torch.stack([two_levels(job.image.to(self.device)) for job in jobs])
         if self.settings.sampler.name == "graded":
-            painted = self._blended(painted, pixels, inside, cuts)
+            painted = snapped(self._blended(painted, pixels, inside, cuts), inside, levels)
         seen = measure_visibility(pixels, painted, inside, texture=self._texture(cuts))
-        numbers = torch.stack([seen.score, seen.agreement]).tolist()
-        return [Patch(*row) for row in zip(regions, painted, *numbers, seen.seen, strict=True)]
+        exact = ~levels.isnan().flatten(1).any(dim=1)
+        visible = torch.where(exact.view(-1, 1, 1, 1), changed_part(pixels, painted, inside), seen.seen)
+        numbers = torch.stack([seen.score, seen.agreement, exact.float()]).tolist()
+        return [Patch(*row) for row in zip(regions, painted, *numbers, visible, strict=True)]
 
     def _blended(self, painted: Tensor, clean: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
-        """Take out of painted regions what betrays them: another grain, and edges that such defects do not have."""
+        """Take out of painted regions what betrays them: another grain, other edges, a third level."""
         if self.settings.own_grain:
             intact = torch.tensor([job.kind == GOOD for job, _ in cuts]).to(self.device)
             painted = with_own_grain(painted, clean, inside, intact=intact)
@@ -232,52 +237,6 @@ def _unknown(job: Job, region: Region) -> Tensor:
         return inside
     beside = inside | ~crop(job.foreground, region)
     return inside if bool(beside.all()) else beside
-
-
-def measured_softness(bundle: StageBundle) -> dict[str, float]:
-    """Softness of the kinds that it was measured for."""
-    return {spec.name: spec.softness for spec in bundle.manifest.kinds if spec.softness is not None}
-
-
-def load_looks(bundle: StageBundle) -> LookBank:
-    """Read the looks of a bundle.
-
-    Raises:
-        BundleError: If it has none, or they are malformed.
-    """
-    try:
-        return unpack_looks(
-            {name: tensor.numpy() for name, tensor in bundle.floats().items() if name.startswith("look.")}
-        )
-    except InputError as error:
-        msg = f"{bundle.path}: {error}; get the file again, or fit it again"
-        raise BundleError(msg) from error
-
-
-def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
-    """Build the compact denoiser of a bundle, float32, on the CPU.
-
-    Raises:
-        BundleError: If the bundle holds another backbone, or its tensors do not fit its configuration.
-    """
-    manifest = bundle.manifest
-    if manifest.backbone != "compact":
-        msg = f"{bundle.path}: backbone is {manifest.backbone!r}, a 'compact' one is needed here"
-        raise BundleError(msg)
-    parts = {"denoiser": "unet", "condition": "conditions"}
-    state = {
-        f"{parts[prefix]}.{rest}": tensor
-        for prefix, _, rest, tensor in ((*name.partition("."), t) for name, t in bundle.floats().items())
-        if prefix in parts
-    }
-    try:
-        with torch.random.fork_rng(devices=[]):  # layers draw initial weights that are overwritten at once
-            network = CompactDenoiser([spec.name for spec in manifest.kinds], config=manifest.denoiser)
-        network.load_state_dict(state)
-    except (InputError, RuntimeError) as error:
-        msg = f"{bundle.path}: the weights do not fit the network that the manifest describes: {error}"
-        raise BundleError(msg) from error
-    return network
 
 
 def _again(attempt: int) -> tuple[int, ...]:

@@ -66,13 +66,16 @@ class MaskSettings(Settings):
         foreground: ``auto`` keeps masks on the object, which is estimated from the image (a texture that fills the
             frame is all object); ``none`` lets them lie anywhere.
         bank_share: Share of masks drawn from the bundle's bank of real masks, for kinds that have some; the others are
-            drawn shapes.
+            drawn shapes, as large as those of the bank.
+        bank_kinds: Share of anomalies of kinds that have real masks, where the bundle has others too and no kind is
+            given: a fitted bundle paints what it was fitted on more often than what it knew before.
     """
 
     extent: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (0.03, 0.3)
     min_extent: Annotated[int, Field(ge=1)] = 4
     foreground: Literal["auto", "none"] = "auto"
     bank_share: Fraction = 0.8
+    bank_kinds: Fraction = 0.6
 
     @model_validator(mode="after")
     def _range_is_ordered(self) -> MaskSettings:

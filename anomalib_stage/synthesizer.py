@@ -12,7 +12,7 @@ import torch
 from anomalib_stage.drawing import GOOD, MaskDrawer
 from anomalib_stage.errors import BundleError, DeviceError, InputError
 from anomalib_stage.inputs import check_images, checked_masks, seed_list
-from anomalib_stage.painting import Job, RegionPainter, load_denoiser
+from anomalib_stage.painting import Job, RegionPainter
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.settings import SynthesisSettings
 from anomalib_stage.synthesis.bank import unpack_bank
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from anomalib_stage.painting import Patch
     from anomalib_stage.synthesis.bank import BankMask
 
-__all__ = ["GOOD", "Pair", "StageSynthesizer", "load_denoiser", "resolve_device"]
+__all__ = ["GOOD", "Pair", "StageSynthesizer", "resolve_device"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,11 +208,11 @@ class StageSynthesizer:
         """Take over a picture, unless it is an anomaly that nobody would see."""
         gate, mask = self.settings.gate, job.mask
         work.visibility[i] = patch.score
-        if job.kind != GOOD and gate.min_visibility:
-            if patch.score < gate.min_visibility or patch.agreement < gate.min_agreement:
-                return False
-            if gate.trim:
-                mask = uncrop(patch.seen.cpu(), patch.region, size=(mask.shape[1], mask.shape[2]))
+        judged = job.kind != GOOD and gate.min_visibility > 0
+        if judged and (patch.score < gate.min_visibility or patch.agreement < gate.min_agreement):
+            return False
+        if (judged and gate.trim) or (job.kind != GOOD and patch.exact):
+            mask = uncrop(patch.seen.cpu(), patch.region, size=(mask.shape[1], mask.shape[2]))
         work.take(i, patch, mask)
         return True
 

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["BUILT_IN", "crop_paste", "cut_paste", "paint_pool", "perlin", "real"]
 
 PAINTED_TOGETHER = 32
-SCALE = 2
-"""Images are painted at this multiple of the benchmark's size, so that thin defects are painted at all."""
+OWN_SIZE, SCALE = 3, 2
+"""Images of sides up to ``OWN_SIZE`` times the benchmark's are painted as they are; larger ones, and those smaller than
+the benchmark's, are resized to ``SCALE`` times it. So thin defects are painted at all, and large cameras cost no more."""
 
 
 def cut_paste(data: BenchmarkData, *, count: int, size: int, seed: int) -> Pictures:
@@ -155,7 +156,7 @@ def paint_pool(
     kinds: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pictures:
-    """Paint anomalies, or good surface, into good images of twice the benchmark's size; then resize.
+    """Paint anomalies, or good surface, into good images of two to three times the benchmark's size; then resize.
 
     Args:
         synthesizer (StageSynthesizer): Paints.
@@ -176,20 +177,38 @@ def paint_pool(
     made: list[tuple[Image, NDArray[np.bool_]]] = []
     for start in range(0, count, PAINTED_TOGETHER):
         part = range(start, min(start + PAINTED_TOGETHER, count))
-        clean = [_good(data, size=SCALE * size, rng=numpy_generator(seed, "image", i)) for i in part]
-        images = torch.from_numpy(np.stack(clean)).permute(0, 3, 1, 2).float() / 255.0
-        seeds = [derive_seed(seed, "good" if good else "pool", i) for i in part]
-        wanted = None if kinds is None else [kinds[i % len(kinds)] for i in part]
-        pair = synthesizer(images, defects=GOOD if good else wanted, seeds=seeds)
-        pixels = (pair.image * 255.0).round().byte().permute(0, 2, 3, 1).numpy()
-        rows = zip(pixels, pair.mask[:, 0].numpy(), pair.label.tolist(), strict=True)
-        made += [resized(picture, mask, size=size) for picture, mask, anomalous in rows if good or anomalous]
+        clean = [_paintable(data, size=size, rng=numpy_generator(seed, "image", i)) for i in part]
+        for group in _of_one_shape(clean):
+            images = torch.from_numpy(np.stack([clean[i] for i in group])).permute(0, 3, 1, 2).float() / 255.0
+            numbers = [part[i] for i in group]
+            seeds = [derive_seed(seed, "good" if good else "pool", number) for number in numbers]
+            wanted = None if kinds is None else [kinds[number % len(kinds)] for number in numbers]
+            pair = synthesizer(images, defects=GOOD if good else wanted, seeds=seeds)
+            pixels = (pair.image * 255.0).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+            rows = zip(pixels, pair.mask[:, 0].cpu().numpy(), pair.label.tolist(), strict=True)
+            made += [resized(picture, mask, size=size) for picture, mask, anomalous in rows if good or anomalous]
         if progress is not None:
             progress(part.stop, count)
     if not made:
         msg = "the bundle painted nothing visible into these images; look at them with 'anomalib-stage preview'"
         raise InputError(msg)
     return _pictures(made)
+
+
+def _paintable(data: BenchmarkData, *, size: int, rng: np.random.Generator) -> Image:
+    """Draw a good image in its own size, or resized if that is much smaller or larger than the benchmark's."""
+    image = data.good[int(rng.integers(len(data.good)))]
+    if size <= min(image.shape[:2]) and max(image.shape[:2]) <= OWN_SIZE * size:
+        return image
+    return resized(image, np.zeros(image.shape[:2], dtype=np.bool_), size=SCALE * size)[0]
+
+
+def _of_one_shape(images: Sequence[Image]) -> list[list[int]]:
+    """Positions of images, those of one shape together."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, image in enumerate(images):
+        groups.setdefault(image.shape, []).append(i)
+    return list(groups.values())
 
 
 def _good(data: BenchmarkData, *, size: int, rng: np.random.Generator) -> Image:

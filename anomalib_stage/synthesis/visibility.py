@@ -12,7 +12,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["AROUND", "JUST_VISIBLE", "Visibility", "measure_visibility", "texture_near"]
+__all__ = ["AROUND", "JUST_VISIBLE", "Visibility", "changed_part", "measure_visibility", "texture_near"]
 
 JUST_VISIBLE = 4.0 / 255.0
 """Smallest contrast that a person sees on an even surface, as a fraction of the full range."""
@@ -82,6 +82,20 @@ def measure_visibility(clean: Tensor, painted: Tensor, mask: Tensor, *, texture:
     seen = (change >= unit.view(-1, 1, 1, 1)) & mask
     agreement = seen.flatten(1).sum(dim=1) / pixels.clamp_min(1.0)
     return Visibility(score, agreement, _closed(seen) & mask)
+
+
+def changed_part(clean: Tensor, painted: Tensor, mask: Tensor) -> Tensor:
+    """Return the pixels of masks that differ from the clean picture at all, small gaps closed.
+
+    Args:
+        clean (Tensor): Clean regions ``(B, 3, H, W)``.
+        painted (Tensor): Painted regions, same shape.
+        mask (Tensor): ``(B, 1, H, W)`` bool.
+
+    Returns:
+        Tensor: ``(B, 1, H, W)`` bool, part of the mask.
+    """
+    return _closed((painted != clean).any(dim=1, keepdim=True) & mask) & mask
 
 
 def _near(inside: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import logging
 import math
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,16 +166,13 @@ def fit(
 
     _say(judged := {"held_out": judged_summary(watchers.judge)})
     settings = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "procedural": procedural}
+    told = {"steps": trainer.global_step, **settings, **summary, **judged, "command": _command()}
     looks = measured_looks(module, dataset, batches, kinds=plan.measured, steps=trainer.global_step)
     bank = {} if no_bank else bank_of(material.parts(), material.good)
-    told = {"steps": trainer.global_step, **settings, **summary, **judged, "command": _command()}
-    bundle = export_bundle(module, plan.shapes, looks=looks, bank=bank, parent=parent, summary=told)
-    found = compare_with_real(bundle, material, device=target, seed=seed, folder=folder)
+    exported = partial(export_bundle, module, plan.shapes, looks=looks, bank=bank, parent=parent)
+    found = compare_with_real(exported(summary=told), material, device=target, seed=seed, folder=folder)
     _say(compared := {"compared": found.summary, "softness": found.softness})
-    told |= compared
-    return export_bundle(
-        module, plan.shapes, looks=looks, bank=bank, parent=parent, summary=told, softness=found.softness
-    ).save(out)
+    return exported(summary=told | compared, softness=found.softness).save(out)
 
 
 def _started(

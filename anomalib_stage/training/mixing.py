@@ -63,7 +63,7 @@ def mixture(
     freeze: bool = False,
     quarter: bool,
 ) -> Mixture:
-    """Make the source of training regions.
+    """Make the source of training regions. Kinds with real defects are not rendered: they look like the real ones.
 
     Args:
         real (RealDefects | None): Real defects.
@@ -77,9 +77,13 @@ def mixture(
     """
     good = [] if freeze else good
     weights = shares(real=real is not None, good=bool(good), procedural=procedural)
-    sources: list[tuple[Source, float]] = [(ProceduralDefects(), weights.rendered)]
+    own = frozenset(real.kinds) if real is not None else frozenset[str]()
+    sources: list[tuple[Source, float]] = [(ProceduralDefects(without=own), weights.rendered)]
     if good:
-        sources += [(ProceduralDefects(good), weights.painted), (GoodSurfaces(good, quarter=quarter), weights.good)]
+        sources += [
+            (ProceduralDefects(good, without=own), weights.painted),
+            (GoodSurfaces(good, quarter=quarter), weights.good),
+        ]
     if real is not None:
         sources.append((real, weights.real))
     return Mixture(sources)

@@ -11,9 +11,10 @@ import torch
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, CompactDenoiser
 from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE, Schedule
-from anomalib_stage.synthesizer import GOOD, load_denoiser
+from anomalib_stage.synthesizer import GOOD
 from anomalib_stage.training.defects import KIND_SHAPES, KINDS
 from anomalib_stage.training.module import GradedDiffusion
+from anomalib_stage.weights.compact import load_denoiser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

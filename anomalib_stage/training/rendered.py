@@ -14,7 +14,7 @@ from anomalib_stage.training.example import Example, at_least
 from anomalib_stage.training.surfaces import render_surface
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,15 +32,16 @@ class ProceduralDefects:
 
     Args:
         images (Sequence[NDArray[np.uint8]]): Good images to paint into, ``(H, W, 3)`` RGB; rendered surfaces if empty.
+        without (Collection[str]): Kinds that are not rendered, because there are real ones of that name.
     """
 
-    def __init__(self, images: Sequence[NDArray[np.uint8]] = ()) -> None:
-        self.kinds = tuple(kind for kind in KINDS if kind != "good")
+    def __init__(self, images: Sequence[NDArray[np.uint8]] = (), *, without: Collection[str] = ()) -> None:
+        self.kinds = tuple(kind for kind in KINDS if kind != "good" and kind not in without)
         self.images = list(images)
 
     def draw(self, side: int, *, rng: np.random.Generator) -> Example:
         """Draw one example with the given region side in pixels."""
-        kind = "good" if rng.random() < GOOD_SHARE else str(rng.choice(self.kinds))
+        kind = "good" if rng.random() < GOOD_SHARE or not self.kinds else str(rng.choice(self.kinds))
         canvas, inner = side + 2 * MARGIN, slice(MARGIN, MARGIN + side)
         surface = self._surface(canvas, rng=rng)
         mask = np.zeros((canvas, canvas), dtype=np.bool_)

@@ -72,7 +72,8 @@ def watchers_of(
         sheet_minutes (float): Minutes between them.
     """
     averaged, kinds = AveragedWeights(module.denoiser), module.kinds
-    known = ProceduralDefects() if rendered else None
+    own = material.real.kinds if material.real else ()
+    known = ProceduralDefects(without=own) if rendered else None
     looked_at = held_out_batches(material.held_out, known, kinds=kinds, side=REGION_SIDE, seed=seed)
     shown = sheet_batches(material.shown, source, kinds=kinds, side=REGION_SIDE, seed=seed)
     return Watchers(

@@ -23,6 +23,7 @@ from anomalib_stage.training.data import (
 from anomalib_stage.training.defects import KINDS
 from anomalib_stage.training.example import draw_window
 from anomalib_stage.training.loss import graded_loss
+from anomalib_stage.training.mixing import mixture
 
 
 def _real(size: tuple[int, int] = (120, 150)) -> RealDefects:
@@ -162,3 +163,15 @@ def test_the_aware_branch_is_masked_by_the_alignment_and_normalised_by_area() ->
     assert float(seen["aligned"][0, 0, 0, 0]) == pytest.approx((0.3 - 0.2) / 0.8)
     # a mask of one cell in 64 weighs about as much as one of sixteen
     assert 0.2 < float(losses[1] / losses[0]) < 5.0
+
+
+def test_kinds_with_real_defects_are_not_rendered() -> None:
+    source = mixture(_real(), [np.full((80, 80, 3), 120, np.uint8)], procedural=1.0, quarter=True)
+    assert {source.draw(32, rng=np.random.default_rng(i)).kind for i in range(100)} == set(KINDS)
+    image, mask = np.full((80, 80, 3), 120, np.uint8), np.zeros((80, 80), np.bool_)
+    mask[30:40, 30:40] = True
+    cracks = RealDefects([Example(image, mask, "crack")])
+    source = mixture(cracks, [image], procedural=1.0, quarter=True)
+    assert {source.draw(32, rng=np.random.default_rng(i)).kind for i in range(100)} == set(KINDS) - {"crack"}
+    none = ProceduralDefects(without=KINDS)
+    assert {none.draw(32, rng=np.random.default_rng(i)).kind for i in range(20)} == {"good"}

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle of the compact backbone holds: the denoiser, the looks, and how soft edges are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from anomalib_stage.errors import BundleError, InputError
+from anomalib_stage.synthesis.denoiser import CompactDenoiser
+from anomalib_stage.synthesis.look import unpack_looks
+
+if TYPE_CHECKING:
+    from anomalib_stage.synthesis.look import LookBank
+    from anomalib_stage.weights.bundle import StageBundle
+
+__all__ = ["load_denoiser", "load_looks", "measured_softness"]
+
+
+def measured_softness(bundle: StageBundle) -> dict[str, float]:
+    """Softness of the kinds that it was measured for."""
+    return {spec.name: spec.softness for spec in bundle.manifest.kinds if spec.softness is not None}
+
+
+def load_looks(bundle: StageBundle) -> LookBank:
+    """Read the looks of a bundle.
+
+    Raises:
+        BundleError: If it has none, or they are malformed.
+    """
+    try:
+        return unpack_looks(
+            {name: tensor.numpy() for name, tensor in bundle.floats().items() if name.startswith("look.")}
+        )
+    except InputError as error:
+        msg = f"{bundle.path}: {error}; get the file again, or fit it again"
+        raise BundleError(msg) from error
+
+
+def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
+    """Build the compact denoiser of a bundle, float32, on the CPU.
+
+    Raises:
+        BundleError: If the bundle holds another backbone, or its tensors do not fit its configuration.
+    """
+    manifest = bundle.manifest
+    if manifest.backbone != "compact":
+        msg = f"{bundle.path}: backbone is {manifest.backbone!r}, a 'compact' one is needed here"
+        raise BundleError(msg)
+    parts = {"denoiser": "unet", "condition": "conditions"}
+    state = {
+        f"{parts[prefix]}.{rest}": tensor
+        for prefix, _, rest, tensor in ((*name.partition("."), t) for name, t in bundle.floats().items())
+        if prefix in parts
+    }
+    try:
+        with torch.random.fork_rng(devices=[]):  # layers draw initial weights that are overwritten at once
+            network = CompactDenoiser([spec.name for spec in manifest.kinds], config=manifest.denoiser)
+        network.load_state_dict(state)
+    except (InputError, RuntimeError) as error:
+        msg = f"{bundle.path}: the weights do not fit the network that the manifest describes: {error}"
+        raise BundleError(msg) from error
+    return network
