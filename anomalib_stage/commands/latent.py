@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import torch
-
 __all__ = ["convert", "fit_latent", "store_base"]
 
 Precision = Literal["fp32", "fp16", "bf16"]
@@ -34,11 +32,11 @@ def store_base(
         precision: As the bundles were made: fp32, fp16 or bf16.
         download: Fetch a hub id that is not in the local cache.
     """
-    from anomalib_stage.weights.latent_base import base_name, frozen_tensors, write_base
+    from anomalib_stage.weights.latent_base import PRECISIONS, base_name, frozen_tensors, write_base
     from anomalib_stage.weights.pretrained import load_pretrained
 
     model = load_pretrained(pretrained, config=ldm_config, download=download)
-    digest = write_base(frozen_tensors(model.unet, model.vae, dtype=_dtype(precision)), out)
+    digest = write_base(frozen_tensors(model.unet, model.vae, dtype=PRECISIONS[precision]), out)
     yield str(out / base_name(digest))
 
 
@@ -66,16 +64,11 @@ def convert(
         slim: Leave the base out of the bundle; it goes into a file beside it, once for all bundles.
     """
     from anomalib_stage.weights.convert import convert as run
+    from anomalib_stage.weights.latent_base import PRECISIONS
 
-    dtype, base = _dtype(precision), out.parent if slim else None
+    dtype, base = PRECISIONS[precision], out.parent if slim else None
     bundle = run(published, ldm, step=step, defects=defects, config=ldm_config, dtype=dtype, base=base)
     yield str(bundle.save(out))
-
-
-def _dtype(precision: Precision) -> torch.dtype:
-    import torch
-
-    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
 
 
 def fit_latent(

@@ -32,6 +32,7 @@ from anomalib_stage.training.latent_settings import LatentFitSettings
 from anomalib_stage.training.lora import add_lora, take_lora
 from anomalib_stage.training.running import run, trainer_of
 from anomalib_stage.weights.latent import build_adapter, latent_bundle
+from anomalib_stage.weights.latent_base import PRECISIONS
 from anomalib_stage.weights.manifest import KindSpec
 from anomalib_stage.weights.pretrained import load_pretrained
 
@@ -132,7 +133,7 @@ def fit_latent(
         kinds=[KindSpec(name=kind, shapes=KIND_SHAPES.get(kind, KIND_SHAPES[GOOD])) for kind in kinds],
         schedule=model.schedule,
         region_size=chosen.region_size or model.region_size,
-        dtype={"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[chosen.precision],
+        dtype=PRECISIONS[chosen.precision],
         extra={name: torch.from_numpy(array) for name, array in bank.items()},
         additions=additions,
         base=out.parent if slim else None,

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["base_name", "frozen_tensors", "stored", "whole_tensors", "with_additions", "write_base"]
+__all__ = ["PRECISIONS", "base_name", "frozen_tensors", "stored", "whole_tensors", "with_additions", "write_base"]
+
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""How a base can be stored."""
 
 NAMED = 16
 """Digits of the digest in a base's file name."""

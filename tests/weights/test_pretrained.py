@@ -366,6 +366,14 @@ def test_what_is_nowhere_is_said_so(source: str) -> None:
         load_pretrained(source)
 
 
+def test_the_configuration_of_a_single_file_says_what_is_predicted(ldm: tuple[Path, Path], tmp_path: Path) -> None:
+    content = yaml.safe_load(ldm[1].read_text())
+    content["model"]["params"] |= {"parameterization": "v", "timesteps": 500}
+    (tmp_path / "v2.yaml").write_text(yaml.safe_dump(content))
+    schedule = load_pretrained(ldm[0], config=tmp_path / "v2.yaml").schedule
+    assert (schedule["prediction_type"], schedule["num_train_timesteps"]) == ("v_prediction", 500)
+
+
 def test_the_scheduler_of_a_folder_counts(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
