@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from anomalib_stage import __version__
 from anomalib_stage.commands.judging import quality
-from anomalib_stage.commands.latent import convert, fit_latent
+from anomalib_stage.commands.latent import convert, fit_latent, store_base
 from anomalib_stage.commands.learning import benchmark, fit, inspect
 from anomalib_stage.commands.painting import pregenerate, preview, verify
 from anomalib_stage.errors import StageError
@@ -36,6 +36,7 @@ COMMANDS: dict[str, Callable[..., Iterator[str]]] = {
     "fit": fit,
     "fit-latent": fit_latent,
     "convert": convert,
+    "store-base": store_base,
     "benchmark": benchmark,
     "quality": quality,
     "inspect": inspect,

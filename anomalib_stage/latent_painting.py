@@ -14,6 +14,7 @@ from anomalib_stage.painting import RegionPainter
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.colour import match_colour
 from anomalib_stage.synthesis.denoiser import TiledDenoiser, bf16_is_fast
+from anomalib_stage.synthesis.latent_cache import CachedCodec
 from anomalib_stage.synthesis.regions import Region
 from anomalib_stage.synthesis.sampling import Guidance
 from anomalib_stage.synthesis.schedule import Schedule
@@ -56,6 +57,7 @@ class LatentPainter(RegionPainter):
         dtype = _dtype(settings.latent, device)
         denoiser, self._latents = load_latent(bundle, dtype=dtype)
         self._latent_denoiser = denoiser.to(device)
+        self._encoded = CachedCodec(self._latents)
         self._schedule, self._clip = Schedule(bundle.manifest.schedule), 0.0
         self._softness = measured_softness(bundle)
         self._native = bundle.manifest.region_size
@@ -73,10 +75,10 @@ class LatentPainter(RegionPainter):
     def _pictures(self, pixels: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
         jobs = [job for job, _ in cuts]
         codec = self._latents
-        clean, hole = codec.encode(pixels, noise=self._posterior(pixels, jobs)), codec.encode_mask(inside)
+        clean, hole = self._encoded.encode(pixels, noise=self._posterior(pixels, jobs)), codec.encode_mask(inside)
         surround = None
         if self._latent_denoiser.inpainting:
-            surround = codec.encode(torch.where(inside, torch.full_like(pixels, GREY), pixels))
+            surround = self._encoded.encode(torch.where(inside, torch.full_like(pixels, GREY), pixels))
         conditions = self._latent_denoiser.condition([job.kind for job in jobs])
         painted = codec.decode(self._sample(Guidance(clean, hole, conditions, surround=surround), jobs))
         return match_colour(painted, pixels, free=F.interpolate(hole, scale_factor=codec.factor) > 0)

@@ -111,7 +111,7 @@ class LatentSettings(Settings):
             always computes in fp32.
         batch: Most regions of the native size in one call of the U-Net; larger regions count by area.
         channels_last: Lay out U-Net and autoencoder for tensor cores.
-        slicing: Encode and decode one region at a time, for little memory.
+        slicing: Decode one region at a time, for little memory; regions are always encoded one at a time.
         compile: Compile the U-Net with ``torch.compile``; takes minutes at first, again for each size of region.
     """
 

@@ -18,9 +18,11 @@ from anomalib_stage import painting
 from anomalib_stage.latent_painting import LatentPainter, native_region
 from anomalib_stage.painting import Job
 from anomalib_stage.settings import GateSettings, LatentSettings, SamplerSettings, SynthesisSettings
+from anomalib_stage.synthesis.latent_cache import CachedCodec
 from anomalib_stage.synthesis.sampling import Guidance
 from anomalib_stage.synthesizer import StageSynthesizer
 from anomalib_stage.weights.bundle import StageBundle
+from anomalib_stage.weights.latent import load_latent
 from tests.golden.stream import Stream
 from tests.synthesis.test_reference import GOLDEN, TOLERANCE, golden_denoiser
 from tests.tiny_latent import SIDE, tiny_latent_bundle
@@ -154,6 +156,62 @@ def test_layout_and_slicing_change_nothing_that_counts(bundle: StageBundle) -> N
     plain = synthesizer(bundle, latent=LatentSettings(channels_last=False))(clean, defects="scratch", seeds=0)
     sliced = synthesizer(bundle, latent=LatentSettings(slicing=True, batch=1))(clean, defects="scratch", seeds=0)
     torch.testing.assert_close(sliced.image, plain.image, atol=1e-5, rtol=0)
+
+
+def test_regions_of_several_images_share_a_call(bundle: StageBundle) -> None:
+    synth = synthesizer(bundle, latent=LatentSettings(batch=2))
+    sizes: list[int] = []
+    unet = synth._painter._latent_denoiser.unet
+    unet.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
+    synth(images(3), defects="scratch", seeds=0)
+    assert set(sizes) == {1, 2}
+    assert sizes.count(1) == sizes.count(2)
+
+
+@pytest.mark.parametrize("options", [{}, {"inpainting": True}, {"sample": True}], ids=["plain", "inpainting", "sample"])
+def test_an_unchanged_surface_is_encoded_once(options: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = GateSettings(min_visibility=1e9, max_tries=3)  # nothing is ever visible enough: three pictures
+    synth = synthesizer(tiny_latent_bundle(**options), gate=gate)
+    vae, encoded = synth._painter._latents.vae, []
+    original = vae.encode
+    monkeypatch.setattr(vae, "encode", lambda x: encoded.append(len(x)) or original(x))
+    clean = images(2, SIDE, SIDE)  # a region is the whole image
+    masks = torch.zeros(2, 1, SIDE, SIDE, dtype=torch.bool)
+    masks[..., 10:20, 10:20] = True
+    first = synth(clean, defects="scratch", masks=masks, seeds=0)
+    assert first.rejected.all()
+    once = 2 if options.get("inpainting") else 1  # the surface, and the surface without the anomaly
+    assert encoded == [1] * 2 * once
+    synth(clean, defects="scratch", masks=masks, seeds=0)
+    assert len(encoded) == 2 * once
+    synth(clean, defects="scratch", masks=masks, seeds=7)  # a sample of the posterior is another with another seed
+    assert len(encoded) == 2 * once + 2 * bool(options.get("sample"))
+
+
+def test_a_kept_encoding_is_the_same_and_few_are_kept(bundle: StageBundle) -> None:
+    _, codec = load_latent(bundle)
+    cached, pictures = CachedCodec(codec, kept=2), images(3, SIDE, SIDE)
+    first = cached.encode(pictures)
+    torch.testing.assert_close(first, codec.encode(pictures))
+    assert torch.equal(cached.encode(pictures[1:]), first[1:])
+    assert len(cached._known) == 2
+    assert torch.equal(cached.encode(pictures[:1]), first[:1])
+
+
+def test_a_compiled_network_paints_the_same(bundle: StageBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the real tracer, without the C++ compiler behind it."""
+    compiled: list[str] = []
+    original = torch.nn.Module.compile
+
+    def traced(self: torch.nn.Module) -> None:
+        compiled.append(type(self).__name__)
+        original(self, backend="eager")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
+    plain = synthesizer(bundle)(images(1), defects="scratch", seeds=0)
+    quick = synthesizer(bundle, latent=LatentSettings(compile=True))(images(1), defects="scratch", seeds=0)
+    assert compiled == ["UNet2DConditionModel"]
+    torch.testing.assert_close(quick.image, plain.image, atol=1e-5, rtol=0)
 
 
 def test_a_stored_bundle_paints_the_same(bundle: StageBundle, tmp_path: Path) -> None:

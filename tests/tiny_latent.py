@@ -63,6 +63,7 @@ def tiny_latent_bundle(
     inpainting: bool = False,
     sample: bool = False,
     dtype: torch.dtype = torch.float32,
+    **options: Any,
 ) -> StageBundle:
     generator = torch.Generator().manual_seed(2)
     with torch.random.fork_rng(devices=[]):
@@ -83,6 +84,7 @@ def tiny_latent_bundle(
         region_size=SIDE,
         sample=sample,
         dtype=dtype,
+        **options,
     )
 
 

@@ -10,9 +10,34 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["convert", "fit_latent"]
+__all__ = ["convert", "fit_latent", "store_base"]
 
 Precision = Literal["fp32", "fp16", "bf16"]
+
+
+def store_base(
+    *,
+    pretrained: str,
+    out: Path,
+    ldm_config: Path | None = None,
+    precision: Precision = "fp16",
+    download: bool = False,
+) -> Iterator[str]:
+    """Write the base that slim bundles (fit-latent --slim, convert --slim) need beside them.
+
+    Args:
+        pretrained: Folder of diffusers, single-file checkpoint, or owner/name@commit on the hub.
+        out: Folder of the bundles.
+        ldm_config: Original YAML configuration of a single-file checkpoint that is not a known one.
+        precision: As the bundles were made: fp32, fp16 or bf16.
+        download: Fetch a hub id that is not in the local cache.
+    """
+    from anomalib_stage.weights.latent_base import PRECISIONS, base_name, frozen_tensors, write_base
+    from anomalib_stage.weights.pretrained import load_pretrained
+
+    model = load_pretrained(pretrained, config=ldm_config, download=download)
+    digest = write_base(frozen_tensors(model.unet, model.vae, dtype=PRECISIONS[precision]), out)
+    yield str(out / base_name(digest))
 
 
 def convert(
@@ -24,6 +49,7 @@ def convert(
     defects: list[str] | None = None,
     ldm_config: Path | None = None,
     precision: Precision = "fp16",
+    slim: bool = False,
 ) -> Iterator[str]:
     """Make a bundle of the embeddings and adapters that the published code trained. Pickles are never executed.
 
@@ -35,13 +61,13 @@ def convert(
         defects: Names in the embeddings to keep; the trained ones if not given.
         ldm_config: Original YAML configuration of the base, if it is not text2img-large.
         precision: How the base is stored: fp32, fp16 or bf16.
+        slim: Leave the base out of the bundle; it goes into a file beside it, once for all bundles.
     """
-    import torch
-
     from anomalib_stage.weights.convert import convert as run
+    from anomalib_stage.weights.latent_base import PRECISIONS
 
-    dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
-    bundle = run(published, ldm, step=step, defects=defects, config=ldm_config, dtype=dtype)
+    dtype, base = PRECISIONS[precision], out.parent if slim else None
+    bundle = run(published, ldm, step=step, defects=defects, config=ldm_config, dtype=dtype, base=base)
     yield str(bundle.save(out))
 
 
@@ -66,6 +92,7 @@ def fit_latent(
     workdir: Path | None = None,
     ldm_config: Path | None = None,
     download: bool = False,
+    slim: bool = False,
     resume: bool = False,
 ) -> Iterator[str]:
     """Teach a pretrained text-to-image model defects (the paper's backbone), and write its bundle.
@@ -90,6 +117,7 @@ def fit_latent(
         workdir: Encoded regions, checkpoints and logs; <out without suffix>-fit by default.
         ldm_config: Original YAML configuration of a single-file checkpoint that is not a known one.
         download: Fetch a hub id that is not in the local cache.
+        slim: Leave the model out of the bundle; it goes into a base file beside it, once for all bundles.
         resume: Go on from the last checkpoint in workdir.
     """
     from anomalib_stage.settings import checked
@@ -121,6 +149,7 @@ def fit_latent(
             workdir=workdir,
             ldm_config=ldm_config,
             download=download,
+            slim=slim,
             resume=resume,
         )
     )

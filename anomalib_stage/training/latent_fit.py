@@ -29,9 +29,10 @@ from anomalib_stage.training.examples import load_examples, load_images, read_in
 from anomalib_stage.training.latent_data import RegionPlan, cached_regions, fingerprint
 from anomalib_stage.training.latent_module import LatentFit
 from anomalib_stage.training.latent_settings import LatentFitSettings
-from anomalib_stage.training.lora import add_lora, merged
+from anomalib_stage.training.lora import add_lora, take_lora
 from anomalib_stage.training.running import run, trainer_of
 from anomalib_stage.weights.latent import build_adapter, latent_bundle
+from anomalib_stage.weights.latent_base import PRECISIONS
 from anomalib_stage.weights.manifest import KindSpec
 from anomalib_stage.weights.pretrained import load_pretrained
 
@@ -70,6 +71,7 @@ def fit_latent(
     workdir: Path | None = None,
     ldm_config: Path | None = None,
     download: bool = False,
+    slim: bool = False,
     resume: bool = False,
 ) -> Path:
     """Fit condition vectors and adapters on a frozen text-to-image model, and write a bundle.
@@ -89,6 +91,7 @@ def fit_latent(
         workdir (Path | None): Encoded regions, checkpoints and logs; ``<out without suffix>-fit`` by default.
         ldm_config (Path | None): Original YAML of a single-file checkpoint that is not a known one.
         download (bool): Fetch a hub id that is not in the local cache.
+        slim (bool): Leave U-Net and autoencoder out of the bundle; they go into a base beside it, once for all bundles.
         resume (bool): Go on from the last checkpoint in ``workdir``.
 
     Returns:
@@ -119,7 +122,7 @@ def fit_latent(
 
     # train
     module = LatentFit(denoiser, data, schedule=Schedule(model.schedule), settings=chosen)
-    steps = _train(module, model, folder, target, checkpoint=checkpoint if resume else None)
+    steps, additions = _train(module, model, folder, target, checkpoint=checkpoint if resume else None)
 
     # write
     bank = pack_bank(bank_of(real.by_kind, good))
@@ -130,8 +133,10 @@ def fit_latent(
         kinds=[KindSpec(name=kind, shapes=KIND_SHAPES.get(kind, KIND_SHAPES[GOOD])) for kind in kinds],
         schedule=model.schedule,
         region_size=chosen.region_size or model.region_size,
-        dtype={"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[chosen.precision],
+        dtype=PRECISIONS[chosen.precision],
         extra={name: torch.from_numpy(array) for name, array in bank.items()},
+        additions=additions,
+        base=out.parent if slim else None,
         training={
             **chosen.model_dump(mode="json"),
             "pretrained": model.origin,
@@ -146,8 +151,10 @@ def fit_latent(
     return bundle.save(out)
 
 
-def _train(module: LatentFit, model: Pretrained, folder: Path, device: torch.device, *, checkpoint: Path | None) -> int:
-    """Train and return the number of steps; the U-Net is then an ordinary one again."""
+def _train(
+    module: LatentFit, model: Pretrained, folder: Path, device: torch.device, *, checkpoint: Path | None
+) -> tuple[int, dict[str, Tensor]]:
+    """Train and return the number of steps and the low-rank additions; the U-Net is then as it was."""
     settings = module.settings
     if settings.gradient_checkpointing:
         model.unet.enable_gradient_checkpointing()
@@ -165,9 +172,7 @@ def _train(module: LatentFit, model: Pretrained, folder: Path, device: torch.dev
     counter: DataLoader[Any] = DataLoader(range(EPOCH_STEPS), batch_size=None)  # type: ignore[arg-type]
     run(trainer, module, counter, checkpoint=checkpoint)
     model.unet.disable_gradient_checkpointing()
-    if settings.lora_rank:
-        merged(model.unet)
-    return int(trainer.global_step)
+    return int(trainer.global_step), take_lora(model.unet) if settings.lora_rank else {}
 
 
 def start_vectors(

@@ -12,8 +12,9 @@ from anomalib_stage.errors import MissingPackageError
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
+    from torch import Tensor
 
-__all__ = ["add_lora", "merged"]
+__all__ = ["add_lora", "take_lora"]
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 
@@ -39,7 +40,17 @@ def add_lora(unet: UNet2DConditionModel, rank: int, *, seed: int) -> None:
         unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(ATTENTION)))
 
 
-def merged(unet: UNet2DConditionModel) -> None:
-    """Merge the additions into the layers that they were added to, in place; their names are the old ones again."""
-    unet.fuse_lora()
+def take_lora(unet: UNet2DConditionModel) -> dict[str, Tensor]:
+    """Take the additions out of a U-Net, in place; its weights and their names are the old ones again.
+
+    Returns:
+        dict[str, Tensor]: ``lora.<layer>.down`` ``(rank, inputs)`` and ``lora.<layer>.up`` ``(outputs, rank)``, float32
+            on the CPU; a layer's weights grow by ``up @ down`` (rank and scale are alike, so their quotient is 1).
+    """
+    taken = {}
+    for name, module in unet.named_modules():
+        for part, old in (("down", "lora_A"), ("up", "lora_B")):
+            for adapter in getattr(module, old, {}).values():
+                taken[f"lora.{name}.{part}"] = adapter.weight.detach().float().cpu().clone()
     unet.unload_lora()
+    return taken

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["StageBundle", "digest_of"]
+__all__ = ["StageBundle", "digest_of", "write_tensors"]
 
 DEFAULT = "default"
 DTYPES = {
@@ -146,7 +146,7 @@ class StageBundle:
         stored = {name: self.tensors[name].detach().cpu().contiguous() for name in sorted(self.tensors)}
         manifest = _stamped(stored, **self.manifest.model_dump(exclude=STAMPED))
         try:
-            _write(target, stored, metadata={METADATA_KEY: manifest_json(manifest)})
+            write_tensors(target, stored, metadata={METADATA_KEY: manifest_json(manifest)})
         except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
             msg = f"{target}: cannot be written ({error}); choose a folder with space that you may write to"
             raise BundleError(msg) from error
@@ -259,7 +259,8 @@ def _check_finite(tensors: Mapping[str, Tensor], *, where: str) -> None:
         raise BundleError(msg)
 
 
-def _write(target: Path, tensors: dict[str, Tensor], *, metadata: dict[str, str]) -> None:
+def write_tensors(target: Path, tensors: dict[str, Tensor], *, metadata: dict[str, str]) -> None:
+    """Write a safetensors file to a temporary name beside it, then rename it; missing parent folders are made."""
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -50,6 +50,7 @@ def convert(
     defects: Sequence[str] | None = None,
     config: Path | None = None,
     dtype: torch.dtype = torch.float16,
+    base: Path | None = None,
 ) -> StageBundle:
     """Make a bundle of published artefacts.
 
@@ -60,6 +61,7 @@ def convert(
         defects (Sequence[str] | None): Names to keep, as in the embeddings; None: those that were trained.
         config (Path | None): Original YAML of the base, where it is another one.
         dtype (torch.dtype): How the base is stored.
+        base (Path | None): Folder that gets the base, for a slim bundle; None: the base is in the bundle.
 
     Returns:
         StageBundle: The bundle, not saved yet.
@@ -92,7 +94,8 @@ def convert(
         region_size=side,
         dtype=dtype,
         sample=True,
-        training={"source": "converted from artefacts of the published code", "steps": number, "base": ldm.name},
+        base=base,
+        training={"source": "converted from artefacts of the published code", "steps": number, "pretrained": ldm.name},
     )
 
 

@@ -15,10 +15,12 @@ from anomalib_stage.synthesis.adapter import MaskGuidanceAdapter, ResidualAdapte
 from anomalib_stage.synthesis.latent_codec import LatentCodec
 from anomalib_stage.synthesis.latent_denoiser import LatentDenoiser
 from anomalib_stage.weights.bundle import StageBundle
+from anomalib_stage.weights.latent_base import frozen_tensors, stored, whole_tensors, with_additions, write_base
 from anomalib_stage.weights.latent_manifest import AdapterSpec, LatentCodecSpec, LatentDenoiserSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -70,6 +72,8 @@ def latent_bundle(
     dtype: torch.dtype = torch.float16,
     sample: bool = False,
     extra: Mapping[str, Tensor] | None = None,
+    additions: Mapping[str, Tensor] | None = None,
+    base: Path | None = None,
     **fields: Any,  # noqa: ANN401
 ) -> StageBundle:
     """Make a bundle of a latent backbone.
@@ -84,6 +88,10 @@ def latent_bundle(
         dtype (torch.dtype): How U-Net and autoencoder are stored; vectors and adapters are float32.
         sample (bool): Encode to samples of the posterior.
         extra (Mapping[str, Tensor] | None): Further tensors, such as ``mask_bank.*``.
+        additions (Mapping[str, Tensor] | None): Low-rank additions to the U-Net, see
+            :func:`~anomalib_stage.weights.latent_base.with_additions`; merged, unless the bundle is slim.
+        base (Path | None): Folder that gets U-Net and autoencoder in a file of their own, and in which the bundle, then
+            a slim one, must be saved; None: they are in the bundle.
         **fields (Any): Further fields of the manifest.
 
     Returns:
@@ -92,8 +100,10 @@ def latent_bundle(
     Raises:
         BundleError: If the parts do not go together.
     """
-    tensors = {f"denoiser.{name}": _stored(tensor, dtype) for name, tensor in denoiser.unet.state_dict().items()}
-    tensors |= {f"codec.{name}": _stored(tensor, dtype) for name, tensor in vae.state_dict().items()}
+    frozen, added = frozen_tensors(denoiser.unet, vae, dtype=dtype), dict(additions or {})
+    if base is not None:
+        fields["base_digest"] = write_base(frozen, base)
+    tensors = with_additions(frozen, added) if base is None else added
     tensors |= {f"condition.{kind}": vectors.float() for kind, vectors in denoiser.conditions.items()}
     for branch, module in (("aware", denoiser.aware), ("only", denoiser.only)):
         state = {} if module is None else module.state_dict()
@@ -110,10 +120,6 @@ def latent_bundle(
     )
 
 
-def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
 def load_latent(bundle: StageBundle, *, dtype: torch.dtype = torch.float32) -> tuple[LatentDenoiser, LatentCodec]:
     """Build the networks of a latent bundle, on the CPU, frozen and in evaluation mode.
 
@@ -125,7 +131,8 @@ def load_latent(bundle: StageBundle, *, dtype: torch.dtype = torch.float32) -> t
         tuple[LatentDenoiser, LatentCodec]: The networks.
 
     Raises:
-        BundleError: If the bundle holds another backbone, or its tensors do not fit its configuration.
+        BundleError: If the bundle holds another backbone, its tensors do not fit its configuration, or it is a slim one
+            and its base is not beside it.
     """
     manifest = bundle.manifest
     if manifest.backbone != "latent":
@@ -135,12 +142,13 @@ def load_latent(bundle: StageBundle, *, dtype: torch.dtype = torch.float32) -> t
         LatentDenoiserSpec.model_validate(manifest.denoiser),
         LatentCodecSpec.model_validate(manifest.codec),
     )
+    tensors = whole_tensors(bundle)
     try:
-        unet = _filled(UNet2DConditionModel, network.unet, _part(bundle, "denoiser."), dtype)
-        vae = _filled(AutoencoderKL, codec.vae, _part(bundle, "codec."), torch.float32)
+        unet = _filled(UNet2DConditionModel, network.unet, _part(tensors, "denoiser."), dtype)
+        vae = _filled(AutoencoderKL, codec.vae, _part(tensors, "codec."), torch.float32)
         channels = int(vae.config.latent_channels)
         adapters = {
-            branch: _filled_adapter(network.adapter, channels, _part(bundle, f"adapter.{branch}."))
+            branch: _filled_adapter(network.adapter, channels, _part(tensors, f"adapter.{branch}."))
             for branch in ("aware", "only")
         }
         inpainting = _is_inpainting(int(unet.config.in_channels), int(unet.config.out_channels), channels)
@@ -148,20 +156,20 @@ def load_latent(bundle: StageBundle, *, dtype: torch.dtype = torch.float32) -> t
     except (InputError, RuntimeError, TypeError, ValueError, KeyError, NotImplementedError) as error:
         msg = f"{bundle.path}: the weights do not fit the networks that the manifest describes: {error}"
         raise BundleError(msg) from error
-    conditions = {kind: vectors.float().clone() for kind, vectors in _part(bundle, "condition.").items()}
+    conditions = {kind: vectors.float().clone() for kind, vectors in _part(tensors, "condition.").items()}
     denoiser = LatentDenoiser(unet, conditions=conditions, inpainting=inpainting, **adapters)
     return denoiser.eval().requires_grad_(requires_grad=False), built
 
 
-def _part(bundle: StageBundle, prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): t for name, t in bundle.tensors.items() if name.startswith(prefix)}
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _filled(cls: type[Any], config: Mapping[str, Any], state: Mapping[str, Tensor], dtype: torch.dtype) -> Any:  # noqa: ANN401
     """Build a network of diffusers around given weights; no initial weights are drawn."""
     with torch.device("meta"):
         model = cls(**config)
-    model.load_state_dict({name: _stored(tensor, dtype) for name, tensor in state.items()}, assign=True)
+    model.load_state_dict({name: stored(tensor, dtype) for name, tensor in state.items()}, assign=True)
     return model.eval().requires_grad_(requires_grad=False)
 
 
@@ -169,7 +177,7 @@ def _filled_adapter(spec: AdapterSpec, channels: int, state: Mapping[str, Tensor
     with torch.device("meta"):
         adapter = build_adapter(spec, channels=channels)
     if adapter is not None:
-        copies = {name: _stored(tensor, torch.float32).clone() for name, tensor in state.items()}
+        copies = {name: stored(tensor, torch.float32).clone() for name, tensor in state.items()}
         adapter.load_state_dict(copies, assign=True)
     return adapter
 

@@ -14,9 +14,12 @@ from anomalib_stage.weights.header import few
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AdapterSpec", "LatentCodecSpec", "LatentDenoiserSpec", "check_latent"]
+__all__ = ["LORA", "NETWORKS", "AdapterSpec", "LatentCodecSpec", "LatentDenoiserSpec", "check_latent"]
 
 BRANCHES = ("adapter.aware.", "adapter.only.")
+NETWORKS = ("denoiser.", "codec.")
+LORA = "lora."
+"""Low-rank additions of a slim bundle, ``lora.<layer>.down`` and ``lora.<layer>.up``."""
 
 SpecT = TypeVar("SpecT", bound=Settings)
 
@@ -62,7 +65,12 @@ class LatentCodecSpec(Settings):
 
 
 def check_latent(
-    denoiser: Mapping[str, Any], codec: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], *, region_size: int
+    denoiser: Mapping[str, Any],
+    codec: Mapping[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
+    *,
+    region_size: int,
+    slim: bool = False,
 ) -> None:
     """Check what a manifest of backbone ``latent`` says, without building the networks.
 
@@ -71,14 +79,13 @@ def check_latent(
         codec (Mapping[str, Any]): Field ``codec``.
         shapes (Mapping[str, tuple[int, ...]]): Shape of every tensor.
         region_size (int): Side of a region in pixels.
+        slim (bool): The networks may be in a base, which the manifest names.
 
     Raises:
         ValueError: Says what does not fit.
     """
     network, autoencoder = _parsed(LatentDenoiserSpec, denoiser, "denoiser"), _parsed(LatentCodecSpec, codec, "codec")
-    if not any(name.startswith("codec.") for name in shapes):
-        msg = "no codec.* tensor; a latent bundle holds its autoencoder"
-        raise ValueError(msg)
+    _check_networks(shapes, slim=slim)
     _check_adapters(network.adapter, shapes)
     _check_conditions(network.unet, shapes)
     side = 2 ** (len(autoencoder.vae.get("block_out_channels", (0,))) - 1)
@@ -96,6 +103,26 @@ def _parsed(spec: type[SpecT], content: Mapping[str, Any], field: str) -> SpecT:
         where = ".".join(map(str, (field, *first["loc"])))
         msg = f"{where}: {first['msg']}"
         raise ValueError(msg) from error
+
+
+def _check_networks(shapes: Mapping[str, tuple[int, ...]], *, slim: bool) -> None:
+    absent = [prefix for prefix in NETWORKS if not any(name.startswith(prefix) for name in shapes)]
+    if absent and not (slim and len(absent) == len(NETWORKS)):
+        msg = f"no {absent[0]}* tensor; a latent bundle holds its autoencoder and its U-Net, or has a base for both"
+        raise ValueError(msg)
+    additions = {name for name in shapes if name.startswith(LORA)}
+    if additions and not absent:
+        msg = f"{few(sorted(additions))}: low-rank additions beside the U-Net; merge them, or leave it to a base"
+        raise ValueError(msg)
+    for layer in sorted({name.rpartition(".")[0] for name in additions}):
+        down, up = (shapes.get(f"{layer}.{part}", ()) for part in ("down", "up"))
+        if not (len(down) == len(up) == 2 and down[0] == up[1]):
+            msg = f"{layer}: down {list(down)} and up {list(up)}; (rank, inputs) and (outputs, rank) are needed"
+            raise ValueError(msg)
+    stray = sorted(name for name in additions if name.rpartition(".")[2] not in {"down", "up"})
+    if stray:
+        msg = f"{few(stray)}: low-rank additions are lora.<layer>.down and lora.<layer>.up"
+        raise ValueError(msg)
 
 
 def _check_adapters(adapter: AdapterSpec, shapes: Mapping[str, tuple[int, ...]]) -> None:

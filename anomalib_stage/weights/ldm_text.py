@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from anomalib_stage.errors import BundleError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["LdmTextEncoder", "load_text_encoder"]
@@ -99,6 +99,12 @@ class LdmTextEncoder(nn.Module):
         padding = self._tokens(*[PADDING] * self.length)
         embedded = torch.cat([start, word.to(start), end, padding])[: self.length]
         context: Tensor = self(embedded[None])[0]
+        return context
+
+    @torch.no_grad()
+    def tokens(self, numbers: Sequence[int]) -> Tensor:
+        """Encode a caption of token numbers, as many as ``length`` -> context ``(N, D)``, float32."""
+        context: Tensor = self(self._tokens(*numbers)[None])[0]
         return context
 
     def _tokens(self, *numbers: int) -> Tensor:

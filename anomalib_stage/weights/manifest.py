@@ -41,7 +41,17 @@ METADATA_KEY = "anomalib_stage"
 
 SCHEMA_VERSION = 1
 
-PREFIXES = ("denoiser.", "condition.", "adapter.aware.", "adapter.only.", "codec.", "mask_bank.", "prior.", "look.")
+PREFIXES = (
+    "denoiser.",
+    "condition.",
+    "adapter.aware.",
+    "adapter.only.",
+    "codec.",
+    "lora.",
+    "mask_bank.",
+    "prior.",
+    "look.",
+)
 """Every tensor's name begins with one of these."""
 
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "U8": 1, "I64": 8, "BOOL": 1}
@@ -85,7 +95,8 @@ class BundleManifest(Settings):
         region_size: Base side of a region in pixels.
         kinds: Defect kinds, each with a condition vector; ``good`` is intact surface.
         training: How it was made: data, steps, seed, command, licence.
-        base_digest: Digest of the bundle that it was fitted from, if any.
+        base_digest: Digest of the bundle that it was fitted from, if any; of a slim latent bundle, of the
+            file with its networks (:mod:`anomalib_stage.weights.latent_base`).
         tensors: Shape and dtype of every tensor in the file.
         digest: SHA-256 over the tensors, see :func:`anomalib_stage.weights.bundle.digest_of`.
         versions: Versions of the packages that wrote it.
@@ -134,7 +145,9 @@ class BundleManifest(Settings):
             raise ValueError(msg)
         if self.backbone == "latent":
             shapes = {name: spec.shape for name, spec in self.tensors.items()}
-            check_latent(self.denoiser, self.codec, shapes, region_size=self.region_size)
+            check_latent(
+                self.denoiser, self.codec, shapes, region_size=self.region_size, slim=self.base_digest is not None
+            )
         return self
 
 

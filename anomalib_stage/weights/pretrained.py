@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 
-from anomalib_stage.errors import BundleError, MissingPackageError
+from anomalib_stage.errors import BundleError
 from anomalib_stage.weights.ldm import ldm_parts
 from anomalib_stage.weights.ldm_text import PREFIX, load_text_encoder
 from anomalib_stage.weights.pickles import read_checkpoint
+from anomalib_stage.weights.words import encoded_word, has_text_encoder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +28,7 @@ __all__ = ["Pretrained", "load_pretrained"]
 
 HUB = re.compile(r"(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>\S*))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-WANTED = ("model_index.json", "unet/*", "vae/*", "scheduler/*", "text_encoder/*", "tokenizer/*")
+WANTED = ("model_index.json", "unet/*", "vae/*", "scheduler/*", "text_encoder/*", "tokenizer/*", "vqvae/*", "bert/*")
 UNWANTED = ("*.bin", "*.pt", "*.ckpt", "*.msgpack", "*.onnx", "*.h5", "*.xml", "*.pb")
 SCHEDULE_KEYS = (
     "num_train_timesteps",
@@ -52,7 +53,7 @@ class Pretrained:
         origin (str): Where it comes from.
         context (Tensor | None): What the U-Net attends to at the caption "Anomaly", ``(N, D)``, where that is known
             without a tokenizer.
-        folder (Path | None): Folder of diffusers, which may hold a text encoder.
+        place (Path | None): Folder of diffusers or single file, which may hold a text encoder.
     """
 
     unet: UNet2DConditionModel
@@ -61,7 +62,7 @@ class Pretrained:
     region_size: int
     origin: str
     context: Tensor | None = None
-    folder: Path | None = None
+    place: Path | None = None
 
     @property
     def inpainting(self) -> bool:
@@ -71,7 +72,7 @@ class Pretrained:
     @property
     def has_text_encoder(self) -> bool:
         """Whether words can be encoded."""
-        return self.folder is not None and (self.folder / "text_encoder").is_dir()
+        return self.place is not None and has_text_encoder(self.place)
 
     def encoded(self, word: str) -> Tensor:
         """Encode a word with the model's own text encoder -> ``(N, D)`` float32.
@@ -80,30 +81,11 @@ class Pretrained:
             BundleError: If it has none, or it cannot be read.
             MissingPackageError: If transformers is not installed.
         """
-        if not self.has_text_encoder or self.folder is None:
-            msg = f"{self.origin}: no text encoder here, so it cannot start from the word {word!r}; leave words out"
+        if not self.has_text_encoder or self.place is None:
+            what = "text encoder here" if self.context is None else "folder tokenizer of bert-base-uncased beside it"
+            msg = f"{self.origin}: no {what}, so it cannot start from the word {word!r}; leave words out"
             raise BundleError(msg)
-        return encoded_word(self.folder, word)
-
-
-def encoded_word(folder: Path, word: str) -> Tensor:
-    """Run the CLIP text encoder of a folder of diffusers on a word; see :meth:`Pretrained.encoded`."""
-    try:
-        from transformers import CLIPTextModel, CLIPTokenizer
-    except ImportError as error:
-        msg = 'starting from words needs transformers; install "anomalib-stage[hub]", or leave words out'
-        raise MissingPackageError(msg) from error
-    local = {"local_files_only": True}
-    try:
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", **local)
-        encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", use_safetensors=True, **local).float().eval()
-    except (OSError, ValueError, RuntimeError) as error:
-        msg = f"{folder}: text_encoder and tokenizer cannot be read ({error}); get them again, or leave words out"
-        raise BundleError(msg) from error
-    tokens = tokenizer(word, padding="max_length", max_length=tokenizer.model_max_length, truncation=True)
-    with torch.no_grad():
-        context: Tensor = encoder(torch.tensor([tokens["input_ids"]]))[0][0]
-    return context
+        return encoded_word(self.place, word)
 
 
 def load_pretrained(source: str | Path, *, config: Path | None = None, download: bool = False) -> Pretrained:
@@ -136,7 +118,8 @@ def load_pretrained(source: str | Path, *, config: Path | None = None, download:
 
 
 def _from_folder(folder: Path, *, origin: str) -> Pretrained:
-    unet, vae = _part(UNet2DConditionModel, folder, "unet"), _part(AutoencoderKL, folder, "vae")
+    name = "vqvae" if (folder / "vqvae").is_dir() else "vae"  # what text2img-large calls it
+    unet, vae = _part(UNet2DConditionModel, folder, "unet"), _part(AutoencoderKL, folder, name)
     try:
         scheduler = dict(DDPMScheduler.load_config(folder, subfolder="scheduler", local_files_only=True))
     except (OSError, ValueError) as error:
@@ -144,7 +127,7 @@ def _from_folder(folder: Path, *, origin: str) -> Pretrained:
         raise BundleError(msg) from error
     schedule = {name: scheduler[name] for name in SCHEDULE_KEYS if scheduler.get(name) is not None}
     side = int(unet.config.sample_size) * 2 ** (len(vae.config.block_out_channels) - 1)
-    return Pretrained(unet, vae, schedule, side, origin, folder=folder)
+    return Pretrained(unet, vae, schedule, side, origin, place=folder)
 
 
 def _part(cls: type[Any], folder: Path, name: str) -> Any:  # noqa: ANN401 - diffusers' classes are untyped here
@@ -171,10 +154,10 @@ def _part(cls: type[Any], folder: Path, name: str) -> Any:  # noqa: ANN401 - dif
 def _from_file(path: Path, *, config: Path | None) -> Pretrained:
     weights = read_checkpoint(path)
     unet, vae, schedule, side = ldm_parts(weights, path=path, config=config)
-    context = None
+    context, place = None, None
     if f"{PREFIX}token_emb.weight" in weights:
-        context = load_text_encoder(weights, path=path).caption()
-    return Pretrained(unet, vae, schedule, side, path.name, context=context)
+        context, place = load_text_encoder(weights, path=path).caption(), path
+    return Pretrained(unet, vae, schedule, side, path.name, context=context, place=place)
 
 
 def _snapshot(repository: str, revision: str, *, download: bool) -> Path:

@@ -78,8 +78,8 @@ def peak(call: Callable[[], object]) -> float:
     return alive.most / GIB
 
 
-def networks(base: str) -> tuple[UNet2DConditionModel, AutoencoderKL]:
-    """Build the networks of a known base on the meta device."""
+def configurations(base: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arguments of U-Net and autoencoder of a known base."""
     named = {
         f"{UNET}input_blocks.0.0.weight": torch.empty(320, 4, 3, 3, device="meta"),
         f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": torch.empty(
@@ -87,9 +87,15 @@ def networks(base: str) -> tuple[UNet2DConditionModel, AutoencoderKL]:
         ),
     }
     original = ldm_config(named, path=Path(base))
+    unet = create_unet_diffusers_config_from_ldm(original, named)
+    return dict(unet), dict(create_vae_diffusers_config_from_ldm(original, named))
+
+
+def networks(base: str) -> tuple[UNet2DConditionModel, AutoencoderKL]:
+    """Build the networks of a known base on the meta device."""
+    network, autoencoder = configurations(base)
     with torch.device("meta"):
-        unet = UNet2DConditionModel(**create_unet_diffusers_config_from_ldm(original, named))
-        vae = AutoencoderKL(**create_vae_diffusers_config_from_ldm(original, named))
+        unet, vae = UNet2DConditionModel(**network), AutoencoderKL(**autoencoder)
     return unet.requires_grad_(requires_grad=False), vae.requires_grad_(requires_grad=False)
 
 
@@ -122,11 +128,11 @@ def _rows(unet: UNet2DConditionModel, vae: AutoencoderKL, *, regions: int, side:
     cells = side // 8
     found = [(f"U-Net, {sum(p.numel() for p in unet.parameters()) / 1e6:.1f} M weights, fp32", gib(unet))]
     found.append((f"autoencoder, {sum(p.numel() for p in vae.parameters()) / 1e6:.1f} M weights, fp32", gib(vae)))
-    images = torch.empty(regions, 3, side, side, device="meta")
+    images = torch.empty(1, 3, side, side, device="meta")
     latents = torch.empty(regions, 4, cells, cells, device="meta")
     with torch.no_grad():
         found.append((f"painting {regions} regions, U-Net, fp32", peak(step(unet, regions, cells))))
-        found.append((f"painting {regions} regions, encoding", peak(lambda: vae.encode(images))))
+        found.append(("painting, encoding a region", peak(lambda: vae.encode(images))))
         found.append((f"painting {regions} regions, decoding", peak(lambda: vae.decode(latents))))
         found.append(("decoding with slicing", peak(lambda: vae.decode(latents[:1]))))
     found.append((f"fitting {regions} regions, fp32", peak(step(unet, regions, cells))))
@@ -138,7 +144,19 @@ def _rows(unet: UNet2DConditionModel, vae: AutoencoderKL, *, regions: int, side:
     with torch.no_grad():
         found.append((f"painting {regions} regions, U-Net, bf16", peak(step(unet, regions, cells))))
     found.append(("bundle, fp16, with its adapters", gib(unet) + gib(vae) / 2 + 2 * gib(ResidualAdapter())))
-    return found
+    found.append(("slim bundle, its two adapters", 2 * gib(ResidualAdapter())))
+    return found + _together(dict(found), regions)
+
+
+def _together(parts: dict[str, float], regions: int) -> list[tuple[str, float]]:
+    """Most memory of painting: both networks' weights, and the largest of what runs with them."""
+    vae = next(value for name, value in parts.items() if name.startswith("autoencoder"))
+    encoding, decoding = parts["painting, encoding a region"], parts[f"painting {regions} regions, decoding"]
+    sums = []
+    for precision, unet in (("fp32", next(iter(parts.values()))), ("bf16", parts["U-Net, bf16"])):
+        step = parts[f"painting {regions} regions, U-Net, {precision}"]
+        sums.append((f"painting {regions} regions in {precision}, all", unet + vae + max(step, encoding, decoding)))
+    return sums
 
 
 def main() -> None:

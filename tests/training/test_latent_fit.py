@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from anomalib_stage.training.latent_module import LatentFit
 from anomalib_stage.training.latent_settings import LatentFitSettings
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent import load_latent
+from anomalib_stage.weights.latent_base import whole_tensors
 from anomalib_stage.weights.pretrained import load_pretrained
 from tests.tiny_latent import CONTEXT, RESIDUAL, SIDE, tiny_unet, tiny_vae, write_folder
 
@@ -237,18 +240,50 @@ def test_a_time_limit_ends_it(fit: Fit) -> None:
     assert bundle.manifest.training["steps"] >= 1
 
 
-def test_low_rank_additions(fit: Fit) -> None:
-    try:
-        import peft  # noqa: F401
-    except ImportError:
-        with pytest.raises(MissingPackageError, match=r"anomalib-stage\[lora\]"):
-            fit(lora_rank=2)
-        return
-    bundle = fit(lora_rank=2, learning_rate=3e-3)
+def test_low_rank_additions_need_peft(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)  # as where it is not installed
+    with pytest.raises(MissingPackageError, match=r"--lora-rank needs peft; install \"anomalib-stage\[lora\]\""):
+        fit(lora_rank=2)
+
+
+def test_words_need_transformers(pretrained: Path, tmp_path: Path, fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(pretrained, copy)
+    (copy / "text_encoder").mkdir()
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingPackageError, match=r"needs transformers; install \"anomalib-stage\[hub\]\""):
+        fit(pretrained=str(copy), words={"hole": "hole"})
+
+
+def test_low_rank_additions_change_the_attention_alone(fit: Fit, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    options = {"lora_rank": 2, "learning_rate": 3e-3}
+    bundle = fit(**options)
     expected = tiny_unet().state_dict()
     changed = {name for name, tensor in expected.items() if not torch.equal(bundle.tensors[f"denoiser.{name}"], tensor)}
     assert changed
-    assert all("attentions" in name for name in changed)
+    assert all("attentions" in name and ".to_" in name for name in changed)
+    assert MODULES[0].denoiser.unet.state_dict().keys() == expected.keys()
+    before, after = (average_loss(MODULES[0], bundle, fresh=fresh) for fresh in (True, False))
+    assert after < before
+
+    slim = fit(**options, slim=True, out=tmp_path / "slim" / "slim.safetensors")
+    assert {name.partition(".")[0] for name in slim.tensors} == {"adapter", "condition", "lora", "mask_bank", "prior"}
+    whole = whole_tensors(slim)
+    assert whole.keys() == bundle.tensors.keys()
+    assert all(torch.equal(whole[name], tensor) for name, tensor in bundle.tensors.items())
+
+
+def test_low_rank_additions_resume(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("peft")
+    monkeypatch.setattr(latent_fit, "EPOCH_STEPS", 2)
+    options = {"lora_rank": 2, "loss": "reference", "learning_rate": 1e-3}
+    whole = fit(max_steps=4, workdir=tmp_path / "whole", **options)
+    fit(max_steps=2, workdir=tmp_path / "parts", **options)
+    held = torch.load(tmp_path / "parts" / "last.ckpt", weights_only=False)["state_dict"]
+    assert any(".lora_A." in name for name in held)
+    assert not any(name.startswith("denoiser.unet.") and ".lora_" not in name for name in held)
+    assert fit(max_steps=4, workdir=tmp_path / "parts", resume=True, **options).digest == whole.digest
 
 
 def test_the_loss_is_a_function_of_the_step(fit: Fit) -> None:

@@ -17,16 +17,24 @@ from diffusers.loaders.single_file_utils import (
     create_unet_diffusers_config_from_ldm,
     create_vae_diffusers_config_from_ldm,
 )
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from anomalib_stage.errors import BundleError, MissingPackageError
+from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSettings
+from anomalib_stage.synthesis.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.schedule import REFERENCE_SCHEDULE
+from anomalib_stage.synthesizer import StageSynthesizer
+from anomalib_stage.weights.bundle import StageBundle
+from anomalib_stage.weights.latent import latent_bundle
+from anomalib_stage.weights.latent_manifest import AdapterSpec
 from anomalib_stage.weights.ldm import ldm_config
 from anomalib_stage.weights.ldm_text import ANOMALY, END, PADDING, START, load_text_encoder
+from anomalib_stage.weights.manifest import KindSpec
 from anomalib_stage.weights.pickles import read_checkpoint
 from anomalib_stage.weights.pretrained import load_pretrained
 from tests.ldm_checkpoint import CONFIG, ldm_weights, networks, write_ldm
 from tests.tiny_latent import SIDE, tiny_unet, tiny_vae, write_folder
+from tests.tiny_text import write_bert, write_clip, write_ldm_bert
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -106,23 +114,75 @@ def test_words_become_what_the_text_encoder_says(folder: Path, tmp_path: Path) -
     transformers = pytest.importorskip("transformers")
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    (copy / "tokenizer").mkdir()
-    vocabulary = ["<|startoftext|>", "<|endoftext|>", *"acrk", *(f"{c}</w>" for c in "acrk")]
-    (copy / "tokenizer" / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(vocabulary)}))
-    (copy / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
-    transformers.CLIPTokenizer.from_pretrained(copy / "tokenizer", model_max_length=9).save_pretrained(
-        copy / "tokenizer"
-    )
-    config = transformers.CLIPTextConfig(
-        vocab_size=16, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        max_position_embeddings=9, eos_token_id=1, bos_token_id=0,
-    )  # fmt: skip
-    transformers.CLIPTextModel(config).save_pretrained(copy / "text_encoder")
-    model = load_pretrained(copy)
+    write_clip(copy)
+    model, before = load_pretrained(copy), torch.get_rng_state()
     crack, rack = model.encoded("crack"), model.encoded("rack")
+    assert torch.equal(torch.get_rng_state(), before)
     assert crack.shape == (9, 32)
     assert torch.equal(crack, model.encoded("crack"))
     assert not torch.allclose(crack, rack)
+    encoder = transformers.CLIPTextModel.from_pretrained(copy / "text_encoder").eval()
+    with torch.no_grad():  # <|startoftext|> c r a c k</w> <|endoftext|>, and padding with the same
+        expected = encoder(torch.tensor([[0, 3, 4, 2, 3, 9, 1, 1, 1]])).last_hidden_state[0]
+    torch.testing.assert_close(crack, expected)
+    weights = load_file(copy / "text_encoder" / "model.safetensors")
+    weights.pop(next(name for name in weights if name.endswith("final_layer_norm.weight")))
+    save_file(weights, copy / "text_encoder" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BundleError, match="1 weights missing"):
+        model.encoded("crack")
+
+
+def test_words_of_text2img_large(ldm: tuple[Path, Path], tmp_path: Path) -> None:
+    """From the single file with a tokenizer beside it, and from a folder of diffusers: the same numbers."""
+    pytest.importorskip("transformers")
+    checkpoint = shutil.copy(ldm[0], tmp_path / "model.ckpt")
+    model = load_pretrained(checkpoint, config=ldm[1])
+    assert not model.has_text_encoder
+    with pytest.raises(BundleError, match="no folder tokenizer of bert-base-uncased beside it"):
+        model.encoded("crack")
+    write_bert(tmp_path)
+    single = model.encoded("Crack")
+    assert single.shape == (12, 32)
+    assert not torch.allclose(single, model.encoded("scratch"))
+    encoder = load_text_encoder(ldm_weights(), path=checkpoint)
+    torch.testing.assert_close(single, encoder.tokens([START, 8, END, *[PADDING] * 9]))
+    shutil.copytree(tmp_path / "tokenizer", tmp_path / "folder" / "tokenizer")
+    folder = write_folder(tmp_path / "folder")
+    (folder / "vae").rename(folder / "vqvae")
+    write_ldm_bert(folder, encoder)
+    whole = load_pretrained(folder)
+    assert same(whole.vae, tiny_vae())
+    torch.testing.assert_close(whole.encoded("Crack"), single, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_stable_diffusion_2(prediction: str, folder: Path, tmp_path: Path) -> None:
+    """A folder as of 2.x: linear projections, heads of one width, predictions of v; and it paints."""
+    copy = tmp_path / "sd2"
+    shutil.copytree(folder, copy)
+    unet = UNet2DConditionModel.from_config(
+        {**tiny_unet().config, "use_linear_projection": True, "attention_head_dim": [2, 4], "upcast_attention": True}
+    )
+    shutil.rmtree(copy / "unet")
+    unet.save_pretrained(copy / "unet")
+    DDPMScheduler(**{**REFERENCE_SCHEDULE, "prediction_type": prediction}).save_pretrained(copy / "scheduler")
+    model = load_pretrained(copy)
+    assert model.schedule["prediction_type"] == prediction
+    denoiser = LatentDenoiser(model.unet, conditions={"hole": torch.zeros(3, 32)})
+    made = latent_bundle(
+        denoiser,
+        model.vae,
+        adapter=AdapterSpec(name="none"),
+        kinds=[KindSpec(name="hole", shapes=("blob",))],
+        schedule=model.schedule,
+        region_size=model.region_size,
+    )
+    bundle = StageBundle.load(made.save(tmp_path / "sd2.safetensors"))
+    settings = SynthesisSettings(sampler=SamplerSettings(steps=4), gate=GateSettings(min_visibility=0.0))
+    clean = torch.full((1, 3, 40, 40), 0.5)
+    pair = StageSynthesizer(bundle, device="cpu", settings=settings)(clean, defects="hole", seeds=0)
+    assert (pair.image != clean).any()
+    assert pair.image.isfinite().all()
 
 
 @pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
@@ -304,6 +364,14 @@ def test_hub_ids_need_a_pinned_revision(source: str) -> None:
 def test_what_is_nowhere_is_said_so(source: str) -> None:
     with pytest.raises(BundleError, match="no such file or folder"):
         load_pretrained(source)
+
+
+def test_the_configuration_of_a_single_file_says_what_is_predicted(ldm: tuple[Path, Path], tmp_path: Path) -> None:
+    content = yaml.safe_load(ldm[1].read_text())
+    content["model"]["params"] |= {"parameterization": "v", "timesteps": 500}
+    (tmp_path / "v2.yaml").write_text(yaml.safe_dump(content))
+    schedule = load_pretrained(ldm[0], config=tmp_path / "v2.yaml").schedule
+    assert (schedule["prediction_type"], schedule["num_train_timesteps"]) == ("v_prediction", 500)
 
 
 def test_the_scheduler_of_a_folder_counts(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Slim latent bundles: what was learnt in one file, the frozen networks in another, which its digest names.
+
+Several slim bundles in a folder share one base. Only what was learnt need be copied or passed on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from anomalib_stage.errors import BundleError
+from anomalib_stage.weights.bundle import digest_of, write_tensors
+from anomalib_stage.weights.header import few
+from anomalib_stage.weights.latent_manifest import LORA, NETWORKS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from anomalib_stage.weights.bundle import StageBundle
+
+__all__ = ["PRECISIONS", "base_name", "frozen_tensors", "stored", "whole_tensors", "with_additions", "write_base"]
+
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""How a base can be stored."""
+
+NAMED = 16
+"""Digits of the digest in a base's file name."""
+
+
+def base_name(digest: str) -> str:
+    """Return the file name of the base with a digest."""
+    return f"base-{digest[:NAMED]}.safetensors"
+
+
+def stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a tensor as a bundle stores it: floats in ``dtype``, others as they are."""
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def frozen_tensors(unet: nn.Module, vae: nn.Module, *, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return the weights of U-Net and autoencoder under the names that they have in a bundle, in ``dtype``."""
+    parts = zip(NETWORKS, (unet, vae), strict=True)
+    return {f"{prefix}{k}": stored(v, dtype) for prefix, network in parts for k, v in network.state_dict().items()}
+
+
+def write_base(tensors: Mapping[str, Tensor], folder: Path) -> str:
+    """Write a base into a folder, unless it is there.
+
+    Args:
+        tensors (Mapping[str, Tensor]): Weights, see :func:`frozen_tensors`.
+        folder (Path): Where its bundles are.
+
+    Returns:
+        str: Its digest; the file's name is :func:`base_name` of it.
+
+    Raises:
+        BundleError: If it cannot be written.
+    """
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
+    digest = digest_of(contiguous)
+    path = folder / base_name(digest)
+    if path.is_file():
+        try:
+            _read(path, digest=digest, reader="this")
+        except BundleError:
+            pass  # damaged: written again
+        else:
+            return digest
+    try:
+        write_tensors(path, contiguous, metadata={"digest": digest})
+    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        msg = f"{path}: cannot be written ({error}); choose a folder with space that you may write to"
+        raise BundleError(msg) from error
+    return digest
+
+
+def whole_tensors(bundle: StageBundle) -> dict[str, Tensor]:
+    """Return all tensors of a latent bundle; those of a slim one with its base's, low-rank additions merged.
+
+    Raises:
+        BundleError: If the base of a slim bundle is not beside it, is damaged, or is another one.
+    """
+    digest = bundle.manifest.base_digest
+    if digest is None or any(name.startswith(NETWORKS) for name in bundle.tensors):
+        return bundle.tensors
+    if bundle.path is None:
+        msg = f"a slim bundle that is not saved has no folder in which {base_name(digest)} could be; save it first"
+        raise BundleError(msg)
+    path = bundle.path.parent / base_name(digest)
+    if not path.is_file():
+        others = sorted(found.name for found in path.parent.glob("base-*.safetensors"))
+        there = f" ({few(others)} is another base)" if others else ""
+        origin = bundle.manifest.training.get("pretrained", "MODEL")
+        msg = (
+            f"{bundle.path}: its base model is not beside it{there}; put {path.name} there, or write it: "
+            f"anomalib-stage store-base --pretrained {origin} --out {path.parent}"
+        )
+        raise BundleError(msg)
+    own = bundle.tensors
+    additions = {name: tensor for name, tensor in own.items() if name.startswith(LORA)}
+    rest = {name: tensor for name, tensor in own.items() if name not in additions}
+    return rest | with_additions(_read(path, digest=digest, reader=str(bundle.path)), additions, where=bundle.path)
+
+
+def with_additions(
+    tensors: Mapping[str, Tensor], additions: Mapping[str, Tensor], *, where: Path | None = None
+) -> dict[str, Tensor]:
+    """Merge low-rank additions into weights: ``W + up @ down``, computed in float32.
+
+    Args:
+        tensors (Mapping[str, Tensor]): Weights, among them ``denoiser.<layer>.weight``.
+        additions (Mapping[str, Tensor]): ``lora.<layer>.down`` ``(rank, inputs)`` and ``lora.<layer>.up``
+            ``(outputs, rank)``.
+        where (Path | None): What messages call the bundle.
+
+    Returns:
+        dict[str, Tensor]: All weights; those that nothing is added to are not copied.
+
+    Raises:
+        BundleError: If a layer is not there, or has another shape.
+    """
+    whole = dict(tensors)
+    for layer in sorted({name.removeprefix(LORA).rpartition(".")[0] for name in additions}):
+        name = f"{NETWORKS[0]}{layer}.weight"
+        down, up = (additions[f"{LORA}{layer}.{part}"].float() for part in ("down", "up"))
+        if name not in whole or whole[name].shape != (len(up), down.shape[1]):
+            seen = list(whole[name].shape) if name in whole else "none"
+            msg = f"{where}: additions {[len(up), down.shape[1]]} to {layer}, whose weights are {seen}; fit it again"
+            raise BundleError(msg)
+        whole[name] = (whole[name].float() + up @ down).to(whole[name].dtype)
+    return whole
+
+
+def _read(path: Path, *, digest: str, reader: str) -> dict[str, Tensor]:
+    try:
+        # copied, so that the file may go, and aligned as other tensors are
+        tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
+    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        msg = f"{path}: cannot be read ({error}); get the base again"
+        raise BundleError(msg) from error
+    seen = digest_of(tensors)
+    if seen != digest:
+        msg = (
+            f"{path}: is another base, with digest {seen[:12]}...; {reader} was fitted on {digest[:12]}...: "
+            "get that one, or write it with 'anomalib-stage store-base'"
+        )
+        raise BundleError(msg)
+    return tensors
