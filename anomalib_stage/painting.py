@@ -23,7 +23,7 @@ from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_re
 from anomalib_stage.synthesis.schedule import Schedule
 from anomalib_stage.synthesis.surround import kept_share, stained, surround_fill
 from anomalib_stage.synthesis.visibility import AROUND, changed_part, measure_visibility, texture_near
-from anomalib_stage.weights.compact import load_denoiser, load_looks, measured_softness
+from anomalib_stage.weights.compact import load_denoiser, load_looks, measured_softness, measured_texture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +103,7 @@ class RegionPainter:
         self._codec = PixelCodec(round(self._network.cells**0.5))
         self._schedule, self._looks = Schedule(bundle.manifest.schedule), load_looks(bundle)
         self._denoiser, self._clip = TiledDenoiser(self._network), settings.sampler.clip
-        self._softness = measured_softness(bundle)
+        self._softness, self._goes_on = measured_softness(bundle), measured_texture(bundle)
 
     def paint(self, jobs: Sequence[Job]) -> list[Patch]:
         """Paint the regions of some jobs; a result depends on its own job alone.
@@ -201,7 +201,8 @@ class RegionPainter:
         guidance = Guidance(clean, hole, conditions, surround=toned, contrast=wanted[:, 3])
         if not self.settings.keep_texture:
             return guidance
-        kept = self.settings.keep_texture * kept_share(hole)
+        goes_on = torch.tensor([self._goes_on.get(job.kind, 1.0) for job in jobs]).to(clean.device)
+        kept = self.settings.keep_texture * goes_on * kept_share(hole)
         return replace(guidance, stained=stained(clean, surround, toned), kept=kept)
 
     def _sample(self, guidance: Guidance, jobs: Sequence[Job]) -> Tensor:

@@ -132,7 +132,8 @@ class SynthesisSettings(Settings):
         strength: Range of the strength of an anomaly, drawn for each sample, in (0, 1]: 1 paints what the network
             thinks of, less keeps that share of the way from the clean surface.
         keep_texture: How far the largest anomalies (from 2,400 pixels; none below 400) go on with the texture of the
-            surface under them, in the anomaly's tone: 0 paints all of it anew, 1 nothing but the tone.
+            surface under them, in the anomaly's tone: 0 paints all of it anew, 1 nothing but the tone. Less for fitted
+            kinds whose real anomalies are of another material.
         own_grain: Give painted places the finest detail of the surface under them
             (:mod:`~anomalib_stage.synthesis.grain`).
         softness: Range of how far anomalies fade towards the mask's edge, hard ones more often: 0 not at all, 1 from

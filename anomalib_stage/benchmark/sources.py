@@ -34,7 +34,7 @@ __all__ = ["BUILT_IN", "crop_paste", "cut_paste", "paint_pool", "perlin", "real"
 PAINTED_TOGETHER = 32
 OWN_SIZE, SCALE = 3, 2
 """Images of sides up to ``OWN_SIZE`` times the benchmark's are painted as they are; larger ones, and those smaller than
-the benchmark's, are resized to ``SCALE`` times it. So thin defects are painted at all, and large images cost no more."""
+the benchmark's, are resized to ``SCALE`` times it. So thin defects are painted at all."""
 
 
 def cut_paste(data: BenchmarkData, *, count: int, size: int, seed: int) -> Pictures:

@@ -27,6 +27,9 @@ __all__ = ["REGION_SIDE", "export_bundle"]
 REGION_SIDE = 64
 """Base side of a training region in pixels."""
 
+LIKENESS = ("softness", "goes_on")
+"""Fields of a kind that are measured on real defects."""
+
 MEASURED = ("mask_bank.", "prior.", "look.")
 
 
@@ -38,7 +41,7 @@ def export_bundle(
     bank: Mapping[str, Sequence[BankMask]],
     parent: StageBundle | None,
     summary: Mapping[str, Any],
-    softness: Mapping[str, float] | None = None,
+    measured: Mapping[str, Mapping[str, float]] | None = None,
 ) -> StageBundle:
     """Make the bundle of a trained denoiser, its weights in half precision.
 
@@ -50,8 +53,8 @@ def export_bundle(
         bank (Mapping[str, Sequence[BankMask]]): Real masks; kinds that are not in it keep the parent's.
         parent (StageBundle | None): Bundle that it was fitted from.
         summary (Mapping[str, Any]): What to say about the training.
-        softness (Mapping[str, float] | None): How soft the edges of the kinds are that it was measured for; the others
-            keep the parent's.
+        measured (Mapping[str, Mapping[str, float]] | None): ``softness`` and ``goes_on`` of the kinds that they were
+            measured for; the others keep the parent's.
 
     Returns:
         StageBundle: The bundle, not saved yet.
@@ -64,11 +67,13 @@ def export_bundle(
     tensors |= {name: tensor for name, tensor in inherited.items() if name.startswith(MEASURED)}
     tensors |= {name: torch.from_numpy(array) for name, array in pack_bank(bank).items()}
     tensors |= {f"look.{kind}": torch.from_numpy(rows).half() for kind, rows in looks.items()}
-    known = {spec.name: spec.softness for spec in parent.manifest.kinds} if parent else {}
-    edges = known | dict(softness or {})
+    known = {spec.name: spec.model_dump(include=set(LIKENESS)) for spec in parent.manifest.kinds} if parent else {}
     return StageBundle.build(
         tensors,
-        kinds=[KindSpec(name=kind, shapes=tuple(names), softness=edges.get(kind)) for kind, names in shapes.items()],
+        kinds=[
+            KindSpec(name=kind, shapes=tuple(names), **known.get(kind, {}) | dict((measured or {}).get(kind, {})))
+            for kind, names in shapes.items()
+        ],
         backbone="compact",
         denoiser=_config_of(denoiser),
         codec={"name": "pixel", "factor": round(denoiser.cells**0.5)},

@@ -170,9 +170,9 @@ def fit(
     looks = measured_looks(module, dataset, batches, kinds=plan.measured, steps=trainer.global_step)
     bank = {} if no_bank else bank_of(material.parts(), material.good)
     exported = partial(export_bundle, module, plan.shapes, looks=looks, bank=bank, parent=parent)
-    found = compare_with_real(exported(summary=told), material, device=target, seed=seed, folder=folder)
-    _say(compared := {"compared": found.summary, "softness": found.softness})
-    return exported(summary=told | compared, softness=found.softness).save(out)
+    found = compare_with_real(partial(exported, summary=told), material, device=target, seed=seed, folder=folder)
+    _say(compared := {"compared": found.summary, "measured": found.measured})
+    return exported(summary=told | compared, measured=found.measured).save(out)
 
 
 def _started(

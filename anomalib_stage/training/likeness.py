@@ -18,9 +18,10 @@ from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
 from anomalib_stage.synthesizer import StageSynthesizer
 from anomalib_stage.training.softness import Painted, softened, softness_of
+from anomalib_stage.training.texture import goes_on
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -41,24 +42,31 @@ class Comparison(NamedTuple):
     """What a fitted bundle paints, against the real defects.
 
     Args:
-        softness (dict[str, float]): How soft the edges of each kind are
-            (:func:`~anomalib_stage.training.softness.softness_of`).
+        measured (dict[str, dict[str, float]]): For each kind ``softness``, how soft its edges are
+            (:func:`~anomalib_stage.training.softness.softness_of`), and ``goes_on``, how far the surface's texture goes
+            on in it (:func:`~anomalib_stage.training.texture.goes_on`), if there are large ones.
         summary (dict[str, Any]): ``painted``, the number of anomalies; ``copy_ratio`` and ``copies``
             (:class:`~anomalib_stage.measures.likeness.CopyDistance`); ``gap``
             (:func:`~anomalib_stage.measures.realism.ranking_score`), None where there are too few of each kind.
     """
 
-    softness: dict[str, float]
+    measured: dict[str, dict[str, float]]
     summary: dict[str, Any]
 
 
 def compare_with_real(
-    bundle: StageBundle, material: Material, *, device: torch.device, seed: int, folder: Path
+    export: Callable[..., StageBundle],
+    material: Material,
+    *,
+    device: torch.device,
+    seed: int,
+    folder: Path,
 ) -> Comparison:
     """Paint each kind that was learnt into good images, and compare with the real defects that it was learnt from.
 
     Args:
-        bundle (StageBundle): The fitted bundle.
+        export (Callable[..., StageBundle]): Makes the fitted bundle; called with ``measured``, what is known of its
+            kinds.
         material (Material): What it was fitted on.
         device (torch.device): Where to paint.
         seed (int): Seed of images and anomalies.
@@ -72,15 +80,18 @@ def compare_with_real(
     if not material.good or len({cut.source for cut in real}) < 2:
         return Comparison({}, {})
     named = by_kind(real)
-    painted = _painted(bundle, material.good, kinds=sorted(named), device=device, seed=seed)
-    softness = {kind: softness_of([one for one in painted if one.kind == kind], cuts) for kind, cuts in named.items()}
-    cuts = [cut for one in painted for cut in softened(one, softness[one.kind])]
+    textures = {kind: goes_on(cuts) for kind, cuts in named.items()}
+    measured = {kind: {} if value is None else {"goes_on": value} for kind, value in textures.items()}
+    painted = _painted(export(measured=measured), material.good, kinds=sorted(named), device=device, seed=seed)
+    for kind, cuts in named.items():
+        measured[kind]["softness"] = softness_of([one for one in painted if one.kind == kind], cuts)
+    cuts = [cut for one in painted for cut in softened(one, measured[one.kind]["softness"])]
     if not cuts:
         return Comparison({}, {})
     copies = copy_distance(cuts, real)
     write_file(folder / SHEET, encode_png(copies_sheet(cuts, real, copies.synthetic)))
     return Comparison(
-        softness,
+        measured,
         {
             "painted": len(painted),
             "copy_ratio": round(copies.ratio, 3),

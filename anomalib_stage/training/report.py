@@ -78,8 +78,13 @@ def report_lines(training: Mapping[str, Any]) -> list[str]:
     for name, (before, after) in sorted(judged.get("losses", {}).items(), key=lambda item: item[0] == RENDERED):
         what = "rendered defects" if name == RENDERED else f"{name} (held out)"
         lines.append(f"{what}: loss {before:.4f} before, {after:.4f} at step {judged['step']}")
-    soft = [f"{kind} {value:g}" for kind, value in sorted(training.get("softness", {}).items())]
-    lines += [f"softness of edges, 0 hard, 1 only the middle is whole: {', '.join(soft)}"] if soft else []
+    measured = sorted(training.get("measured", {}).items())
+    for name, meaning in (
+        ("softness", "softness of edges, 0 hard, 1 only the middle is whole"),
+        ("goes_on", "texture of the surface in large defects, 1 goes on, 0 another material"),
+    ):
+        values = [f"{kind} {row[name]:g}" for kind, row in measured if name in row]
+        lines += [f"{meaning}: {', '.join(values)}"] if values else []
     return lines + _compared_lines(training.get("compared", {}))
 
 

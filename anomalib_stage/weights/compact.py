@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.look import LookBank
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["load_denoiser", "load_looks", "measured_softness"]
+__all__ = ["load_denoiser", "load_looks", "measured_softness", "measured_texture"]
 
 
 def measured_softness(bundle: StageBundle) -> dict[str, float]:
     """Softness of the kinds that it was measured for."""
     return {spec.name: spec.softness for spec in bundle.manifest.kinds if spec.softness is not None}
+
+
+def measured_texture(bundle: StageBundle) -> dict[str, float]:
+    """How far the surface's texture goes on in kinds, where that was measured."""
+    return {spec.name: spec.goes_on for spec in bundle.manifest.kinds if spec.goes_on is not None}
 
 
 def load_looks(bundle: StageBundle) -> LookBank:

@@ -69,11 +69,14 @@ class KindSpec(Settings):
         shapes: Mask shapes to draw from where no mask is given.
         softness: How far real anomalies of this kind fade towards the edge of their mask, measured by ``fit``: 0 not at
             all, 1 from where the mask is deepest; None: not measured.
+        goes_on: How far the surface's texture goes on in large real anomalies of this kind, measured by ``fit``: 1 it
+            does, 0 they are of another material; None: not measured, as 1.
     """
 
     name: Name
     shapes: Annotated[tuple[str, ...], Field(min_length=1)]
     softness: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    goes_on: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
 
 
 class TensorSpec(Settings):
