@@ -7,10 +7,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 
 from anomalib_stage.measures.cuts import cuts_of
 from anomalib_stage.measures.statistics import table_of
 from anomalib_stage.synthesis.edges import edge_share, fade_width
+from anomalib_stage.synthesis.levels import two_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,9 +72,9 @@ def softness_of(painted: Sequence[Painted], real: Sequence[Cut]) -> float:
         real (Sequence[Cut]): Real ones.
 
     Returns:
-        float: In [0, 1]; 0 where fewer than three of a side are large enough to tell.
+        float: In [0, 1]; 0 where fewer than three of a side are large enough to tell, or the pictures have two levels.
     """
-    wanted = _large(real)
+    wanted, painted = _large(real), [one for one in painted if not _of_two_levels(one)]
     if len(wanted) < FEWEST or len(_large([cut for one in painted for cut in softened(one, 0.0)])) < FEWEST:
         return 0.0
     truth = table_of(wanted)
@@ -81,6 +83,11 @@ def softness_of(painted: Sequence[Painted], real: Sequence[Cut]) -> float:
         tried = table_of(_large([cut for one in painted for cut in softened(one, softness)]))
         gaps.append(float(np.nanmean([_gap(tried[name], truth[name]) for name in JUDGED])))
     return SOFTNESS[int(np.nanargmin(gaps))] if np.isfinite(gaps).any() else 0.0
+
+
+def _of_two_levels(painted: Painted) -> bool:
+    image = torch.from_numpy(painted.before).permute(2, 0, 1).float() / 255.0
+    return not bool(two_levels(image).isnan().any())
 
 
 def _large(cuts: Sequence[Cut]) -> list[Cut]:

@@ -41,6 +41,8 @@ def test_too_few_or_too_small_defects_stay_hard():
     small = [_pair(i, radius=4, change=-40.0) for i in range(8)]
     assert softness_of(small, _real(8, softness=1.0)) == 0.0
     assert softness_of([], _real(8, softness=1.0)) == 0.0
+    board = [one._replace(before=np.where(one.before > 120, 255, 0).astype(np.uint8)) for one in painted]
+    assert softness_of(board, _real(8, softness=1.0)) == 0.0
 
 
 def test_softened_pictures_are_clean_outside_and_hard_at_zero():
