@@ -26,7 +26,7 @@ from anomalib_stage.speed.clock import now
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from anomalib.models import AnomalibModule
+    from anomalib.models.components import AnomalibModule
     from lightning.pytorch import LightningModule, Trainer
 
 __all__ = ["MODELS", "StepTimes", "time_steps"]

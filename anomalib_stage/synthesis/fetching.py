@@ -34,14 +34,18 @@ def run_together(work: Sequence[Steps[Result]]) -> list[Result]:
     results: dict[int, Result] = {}
     sent: dict[int, Rows | None] = dict.fromkeys(range(len(work)))
     while sent:
-        asked: dict[int, Tensor] = {}
-        for i, rows in sent.items():
-            try:
-                asked[i] = next(work[i]) if rows is None else work[i].send(rows)
-            except StopIteration as stop:
-                results[i] = stop.value
+        asked = {i: tensor for i, rows in sent.items() if (tensor := _next(work[i], rows, results, i)) is not None}
         sent = dict(zip(asked, _fetched(list(asked.values())), strict=True))
     return [results[i] for i in range(len(work))]
+
+
+def _next(work: Steps[Result], rows: Rows | None, results: dict[int, Result], i: int) -> Tensor | None:
+    """Go on until the work stops for numbers; None: it is done, and its result is entered."""
+    try:
+        return next(work) if rows is None else work.send(rows)
+    except StopIteration as stop:
+        results[i] = stop.value
+        return None
 
 
 def _fetched(tensors: Sequence[Tensor]) -> list[Rows]:
