@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from anomalib_stage import drawing, painting, synthesizer
 from anomalib_stage.speed.clock import now
+from anomalib_stage.synthesis import fetching
 from anomalib_stage.synthesis.codec import PixelCodec
+from anomalib_stage.synthesis.look import LookBank
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +29,11 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "masks": ((drawing.MaskDrawer, "draw"), (painting, "region_around")),
     "encode": ((painting, "crop"), (PixelCodec, "encode"), (PixelCodec, "encode_mask")),
     "surround": ((painting, "surround_fill"), (painting, "place_of")),
-    "look and noise": ((painting.RegionPainter, "_guidance"), (painting, "standard_normal")),
+    "look and noise": ((LookBank, "draw"), (painting, "standard_normal")),
     "denoise": ((painting, "sample_graded"),),
     "decode": ((PixelCodec, "decode"),),
-    "visibility": ((painting, "measure_visibility"),),
-    "transfer": ((painting, "_fetched"),),
+    "visibility": ((painting, "measure_visibility"), (painting, "texture_near")),
+    "transfer": ((fetching, "_fetched"),),
     "composite": ((synthesizer._Work, "take"), (synthesizer._Work, "pair")),
 }
 """Parts of a synthesis, and the functions that do them; one inside another counts for itself."""

@@ -34,10 +34,6 @@ COMPACT_CONFIG: dict[str, Any] = {
 """Configuration of the bundled compact denoiser; ``factor`` is the codec's space-to-depth factor."""
 
 
-GRID = 8
-"""Sides and steps of tiles are multiples of this many cells, which the network can halve on its way down."""
-
-
 class CompactDenoiser(nn.Module):
     """Small convolutional U-Net on the space-to-depth grid; no attention, so any region size from 16 px works.
 
@@ -200,8 +196,8 @@ class TiledDenoiser:
 
     Args:
         denoiser (Denoiser): A shift-equivariant denoiser.
-        tile (int): Largest side of a tile in latent cells, a multiple of 8.
-        overlap (int): Cells that neighbouring tiles share at least, a multiple of 8.
+        tile (int): Side of a tile in latent cells.
+        overlap (int): Cells that neighbouring tiles share.
     """
 
     def __init__(self, denoiser: Denoiser, *, tile: int = 256, overlap: int = 32) -> None:
@@ -213,9 +209,9 @@ class TiledDenoiser:
         if max(height, width) <= self.tile:
             return self.denoiser(x, t, guidance=guidance, aligned=aligned, branch=branch)
         total, weight = torch.zeros_like(x), x.new_zeros(1, 1, height, width)
-        for rows in self._spans(height):
-            for columns in self._spans(width):
-                window = (..., rows, columns)
+        for top in self._starts(height):
+            for left in self._starts(width):
+                window = (..., slice(top, top + self.tile), slice(left, left + self.tile))
                 part = self._part(guidance, window)
                 out = self.denoiser(x[window], t, guidance=part, aligned=aligned[window], branch=branch)
                 ramp = self._ramp(out)
@@ -229,22 +225,13 @@ class TiledDenoiser:
         surround = None if guidance.surround is None else guidance.surround[window]
         return replace(guidance, clean=guidance.clean[window], mask=guidance.mask[window], surround=surround)
 
-    def _spans(self, size: int) -> list[slice]:
-        """Divide an axis into as few tiles as will do, and those no larger than they need to be."""
+    def _starts(self, size: int) -> list[int]:
         if size <= self.tile:
-            return [slice(0, size)]
-        count = _ceil(size - self.overlap, self.tile - self.overlap)
-        side = GRID * _ceil(_ceil(size + (count - 1) * self.overlap, count), GRID)
-        step = GRID * _ceil(_ceil(size - side, count - 1), GRID)
-        starts = [min(i * step, size - side) for i in range(count)]
-        return [slice(start, start + side) for start in starts]
+            return [0]
+        return [*range(0, size - self.tile, self.tile - self.overlap), size - self.tile]
 
     def _ramp(self, like: Tensor) -> Tensor:
         """Weight that falls to the tile's border over half the overlap, never to zero."""
         sides = [torch.arange(n, device=like.device, dtype=like.dtype) + 0.5 for n in like.shape[-2:]]
         rows, cols = (F.threshold(-torch.maximum(-s, s - len(s)), 0.0, 0.0).clamp_max(self.overlap / 2) for s in sides)
         return (rows[:, None] * cols[None, :])[None, None]
-
-
-def _ceil(length: int, unit: int) -> int:
-    return -(-length // unit)

@@ -25,8 +25,8 @@ __all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "overlap", "region_around", "regi
 MIN_IMAGE_SIDE = 32
 """Smallest image side in pixels that can be synthesized on."""
 
-LADDER = (32, 48, 64, 80, 96, 128, 160, 192, 256)
-"""Sides of a region in pixels, few, so that regions share a denoiser call; beyond the last, multiples of 32."""
+LADDER = (32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)
+"""Sides of a region in pixels; beyond the last, multiples of 128. Few sizes, so that regions share a denoiser call."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Region:
 def region_side(length: int, *, margin: int) -> int:
     """Return the smallest side of the ladder that holds ``length`` pixels and ``margin`` on both ends."""
     wanted = length + 2 * margin
-    return next((side for side in LADDER if side >= wanted), -(-wanted // 32) * 32)
+    return next((side for side in LADDER if side >= wanted), -(-wanted // 128) * 128)
 
 
 def region_around(mask: NDArray[np.bool_], *, margin: int) -> Region:
