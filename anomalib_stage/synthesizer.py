@@ -213,7 +213,7 @@ class StageSynthesizer:
             if patch.score < gate.min_visibility or patch.agreement < gate.min_agreement:
                 return False
             if gate.trim:
-                inside = patch.seen.cpu()
+                inside = patch.seen
         work.take(i, patch, inside)
         return True
 
@@ -240,7 +240,7 @@ class _Work:
         """Put a picture into its image: the pixels ``inside`` its region, ``(1, height, width)`` bool on the CPU."""
         device = self.image.device
         here, there = overlap(patch.region, (self.image.shape[2], self.image.shape[3]))
-        self.label[i] = self.kinds[i] != GOOD and bool(inside[there].any())
+        self.label[i] = self.kinds[i] != GOOD and bool(inside[there].numpy().any())
         where = inside.to(device)
         composite(self.image[i], patch.pixels.to(device), mask=where, region=patch.region)
         self.touched[i][here] = where[there]

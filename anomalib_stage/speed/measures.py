@@ -53,7 +53,7 @@ def _tasks(results: Results, bundle: StageBundle, device: torch.device) -> Itera
             for steps in asked["all_steps"] if many else [asked["steps"]]:
                 made = synthesizer(bundle, device, steps=steps)
                 yield stage_task((STAGE, size, batch, steps), made, images, batch_size=batch, count=count), count
-            if many:
+            if many and size >= BASE:
                 same = synthesizer(bundle, device, steps=asked["steps"], size=size)
                 key = (SAME, size, batch, asked["steps"])
                 yield stage_task(key, same, images, batch_size=batch, count=count), count

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import torch
 
 from anomalib_stage.synthesis.look import allowed_contrast, held_to_look
-from anomalib_stage.synthesis.schedule import CLEAN, Schedule, alignment, open_share, per_sample, window_steps
+from anomalib_stage.synthesis.schedule import CLEAN, Schedule, alignment, open_shares, per_sample, window_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +102,7 @@ def sample_graded(
     clean, mask = guidance.clean, guidance.mask
     times = schedule.timesteps(steps)
     only = window_steps(times, windows, steps=schedule.steps)
-    shares = open_share(torch.tensor(times, dtype=mask.dtype), steps=schedule.steps).tolist()
+    shares = open_shares(tuple(times), steps=schedule.steps, dtype=mask.dtype)
     x = schedule.noised(clean, times[0], noise)
     outside, nothing = 1.0 - mask, torch.zeros_like(clean)
     weight = None if strength is None else strength.view(-1, 1, 1, 1)

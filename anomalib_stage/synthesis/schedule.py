@@ -10,6 +10,7 @@ weights elsewhere).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,6 +30,7 @@ __all__ = [
     "Schedule",
     "alignment",
     "open_share",
+    "open_shares",
     "per_sample",
     "window_steps",
 ]
@@ -98,6 +100,7 @@ class Schedule:
     """Coefficients of x0 and x_t in the mean of q(x_{t-1} | x_t, x_0), and its standard deviation ("fixed small")."""
     _roots: tuple[Tensor, Tensor] = field(init=False, repr=False)
     _numbers: tuple[list[float], list[float]] = field(init=False, repr=False)
+    _spaced: dict[int, list[int]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         try:
@@ -138,9 +141,11 @@ class Schedule:
         if not 1 <= count <= self.steps:
             msg = f"{count} sampling steps asked for; this schedule allows 1 to {self.steps}"
             raise InputError(msg)
-        scheduler = DDIMScheduler(**{"clip_sample": False, **self.config, "timestep_spacing": "trailing"})
-        scheduler.set_timesteps(count)
-        return [int(t) for t in scheduler.timesteps]
+        if count not in self._spaced:
+            scheduler = DDIMScheduler(**{"clip_sample": False, **self.config, "timestep_spacing": "trailing"})
+            scheduler.set_timesteps(count)
+            self._spaced[count] = [int(t) for t in scheduler.timesteps]
+        return list(self._spaced[count])
 
     def signal(self, t: Tensor | int, like: Tensor) -> Tensor | float:
         """``sqrt(ab_t)``, 1 where ``t`` is -1 (the clean end); for ``t`` of each sample shaped to broadcast."""
@@ -190,6 +195,12 @@ def alignment(mask: Tensor, t: Tensor, *, steps: int, end: float = SHRINK_END) -
 def open_share(t: Tensor, *, steps: int, end: float = SHRINK_END) -> Tensor:
     """Return what the alignment mask is outside the anomaly at the time steps ``t``, float; see :func:`alignment`."""
     return ((t / steps - end) / (1.0 - end)).clamp(0.0, 1.0)
+
+
+@lru_cache(maxsize=64)
+def open_shares(times: tuple[int, ...], *, steps: int, dtype: torch.dtype) -> tuple[float, ...]:
+    """Return :func:`open_share` at the time steps of a sampler, rounded to ``dtype``."""
+    return tuple(open_share(torch.tensor(times, dtype=dtype), steps=steps).tolist())
 
 
 def window_steps(timesteps: Sequence[int], windows: Sequence[tuple[float, float]], *, steps: int) -> list[bool]:
