@@ -172,14 +172,11 @@ def _engine(
 @contextmanager
 def _silence() -> Iterator[None]:
     """Leave out what the host says of every fit."""
-    loggers = [logging.getLogger(name) for name in ("anomalib", "anomalib_stage", "lightning.pytorch")]
-    levels = [logger.level for logger in loggers]
+    level = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
+        logging.disable(logging.WARNING)
         try:
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            logging.disable(level)
