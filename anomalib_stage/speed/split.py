@@ -32,6 +32,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "look and noise": ((LookBank, "draw"), (painting, "standard_normal")),
     "denoise": ((painting, "sample_graded"),),
     "decode": ((PixelCodec, "decode"),),
+    "grain": ((painting, "with_own_grain"), (painting, "faded")),
     "visibility": ((painting, "measure_visibility"), (painting, "texture_near")),
     "transfer": ((fetching, "_fetched"),),
     "composite": ((synthesizer._Work, "take"), (synthesizer._Work, "pair")),
