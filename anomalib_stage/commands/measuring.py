@@ -25,7 +25,7 @@ def benchmark_speed(
     batch_sizes: list[str] | None = None,
     steps: list[str] | None = None,
     rounds: int = 3,
-    images: int = 8,
+    images: int = 4,
     reference_steps: int = 2,
     train_size: int = 256,
     train_batch_size: int = 2,
@@ -42,7 +42,7 @@ def benchmark_speed(
         sizes: Sides of the images in pixels; 256 512 1024 2048 if not given.
         batch_sizes: Images in a batch; 1 8 32 if not given. All step counts are timed with the middle one.
         steps: Denoising steps; 4 10 20 if not given.
-        rounds: Turns of every measurement; medians are over them.
+        rounds: Turns of every measurement, fewer of more than 8 images of 1024 px; medians are over them.
         images: Images painted in a turn, more where the batch is larger.
         reference_steps: Steps timed of the published sampler's 1000 in a turn; its time is scaled from them.
         train_size: Side of the training images in pixels.

@@ -43,11 +43,13 @@ class Task:
         run (Callable[[int], Sequence[float]]): Does it in the round of that number, and returns the milliseconds of
             each piece of work.
         warm (Callable[[], object]): Does as little of it as will do to warm up.
+        rounds (int | None): Most turns that it has; None: as many as the others.
     """
 
     key: tuple[str | int, ...]
     run: Callable[[int], Sequence[float]]
     warm: Callable[[], object]
+    rounds: int | None = None
 
 
 @dataclass
@@ -87,7 +89,8 @@ def take_turns(
     for turn in range(rounds):
         for i, task in enumerate(tasks):
             progress(" ".join(map(str, task.key)), (turn + 1) * len(tasks) + i, total)
-            timings[task.key].rounds.append(list(task.run(turn)))
+            if task.rounds is None or turn < task.rounds:
+                timings[task.key].rounds.append(list(task.run(turn)))
     return timings
 
 

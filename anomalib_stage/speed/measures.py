@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from anomalib_stage.seeds import derive_seed
@@ -32,6 +32,9 @@ __all__ = ["MEASURES"]
 
 CPU_PIXELS = 2**25
 """Most pixels of a batch on a CPU: 32 images of 1024 px, 8 of 2048."""
+
+TURN_PIXELS = 2**23
+"""Pixels of a turn, 8 images of 1024 px, beyond which there are fewer turns: many images are a median of their own."""
 
 MEMORY_BATCH = 32
 """Images in the batch whose memory has a target."""
@@ -62,14 +65,19 @@ def _tasks(results: Results, bundle: StageBundle, device: torch.device) -> Itera
         yield reference_task((REFERENCE, size, 1, PUBLISHED_STEPS), bundle, images[0], steps=wanted), 1
 
 
+def _turns(rounds: int, pixels: int) -> int:
+    return max(min(rounds, rounds * TURN_PIXELS // pixels), 1)
+
+
 def _painting(results: Results, bundle: StageBundle, device: torch.device, say: Say) -> None:
     counts = {task.key: (task, count) for task, count in _tasks(results, bundle, device)}
-    tasks = [task for task, _ in counts.values()]
-    for key, timing in take_turns(tasks, rounds=results.settings["rounds"], progress=say).items():
+    rounds = results.settings["rounds"]
+    tasks = [replace(task, rounds=_turns(rounds, count * int(task.key[1]) ** 2)) for task, count in counts.values()]
+    for key, timing in take_turns(tasks, rounds=rounds, progress=say).items():
         source, size, batch, steps = str(key[0]), *map(int, key[1:])
         measured = results.settings["reference_steps"] if source == REFERENCE else steps
-        rounds = [statistics.fmean(pieces) for pieces in timing.rounds]
-        results.times.append(Time(source, size, batch, steps, measured, counts[key][1], timing.median, rounds))
+        means = [statistics.fmean(pieces) for pieces in timing.rounds]
+        results.times.append(Time(source, size, batch, steps, measured, counts[key][1], timing.median, means))
 
 
 def _arithmetic(results: Results, bundle: StageBundle, device: torch.device, say: Say) -> None:
@@ -92,13 +100,14 @@ def _split(results: Results, bundle: StageBundle, device: torch.device, say: Say
         count = asked["images"]
         images = surfaces(size, count).to(device)
         made(images[:1], seeds=[0])
-        seeds = [[derive_seed(turn, "speed", i) for i in range(count)] for turn in range(asked["rounds"])]
+        turns = _turns(asked["rounds"], count * size**2)
+        seeds = [[derive_seed(turn, "speed", i) for i in range(count)] for turn in range(turns)]
         results.split[size] = time_split(made, images, seeds=seeds)
 
 
 def _memory(results: Results, bundle: StageBundle, device: torch.device, say: Say) -> None:
     asked = results.settings
-    made = synthesizer(bundle, device, steps=asked["steps"])
+    made = synthesizer(bundle, device, steps=min(asked["all_steps"]))  # memory is the same for any number
     wanted = [(size, asked["batch_size"]) for size in asked["sizes"] if _fits(asked["batch_size"], size, device)]
     wanted = list(dict.fromkeys([(BASE, MEMORY_BATCH), *wanted]))
     for i, (size, batch) in enumerate(wanted):

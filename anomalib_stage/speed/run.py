@@ -60,7 +60,7 @@ def benchmark_speed(
     batch_sizes: Sequence[int] = BATCH_SIZES,
     steps: Sequence[int] = STEPS,
     rounds: int = 3,
-    images: int = 8,
+    images: int = 4,
     reference_steps: int = 2,
     train_size: int = 256,
     train_batch_size: int = 2,
@@ -78,7 +78,7 @@ def benchmark_speed(
         sizes (Sequence[int]): Sides of the images in pixels.
         batch_sizes (Sequence[int]): Images in a batch; the middle one is measured with all step counts.
         steps (Sequence[int]): Denoising steps; the other batch sizes have 20, or the most if 20 is not among them.
-        rounds (int): Turns of every measurement; medians are over them.
+        rounds (int): Turns of every measurement, fewer of more than 8 images of 1024 px; medians are over them.
         images (int): Images painted in a turn, more if the batch is larger.
         reference_steps (int): Steps measured of the published sampler's 1000 in a turn, after one that warms up.
         train_size (int): Side of the training images in pixels.
