@@ -20,6 +20,7 @@ from anomalib_stage import __version__
 from anomalib_stage.commands.judging import quality
 from anomalib_stage.commands.latent import convert, fit_latent, store_base
 from anomalib_stage.commands.learning import benchmark, fit, inspect
+from anomalib_stage.commands.measuring import benchmark_speed
 from anomalib_stage.commands.painting import pregenerate, preview, verify
 from anomalib_stage.errors import StageError
 
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., Iterator[str]]] = {
     "store-base": store_base,
     "benchmark": benchmark,
     "quality": quality,
+    "benchmark-speed": benchmark_speed,
     "inspect": inspect,
 }
 

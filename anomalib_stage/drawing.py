@@ -8,13 +8,14 @@ import hashlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import torch
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.synthesis.bank import bounding_box
-from anomalib_stage.synthesis.foreground import estimate_foreground
+from anomalib_stage.synthesis.foreground import enlarged, find_object, reduced
 from anomalib_stage.synthesis.masks import draw_extent, draw_mask
 from anomalib_stage.synthesis.placement import draw_from_bank
 
@@ -38,6 +39,9 @@ VARIED = (0.7, 1.4)
 REMEMBERED = 4096
 """Images whose foreground is kept."""
 
+PIECE = 128
+"""Rows of a channel that are rounded at once."""
+
 
 class MaskDrawer:
     """Draws kinds and masks.
@@ -56,7 +60,7 @@ class MaskDrawer:
         bank: Mapping[str, Sequence[BankMask]] | None = None,
     ) -> None:
         self.shapes, self.settings, self.bank = dict(shapes), settings, dict(bank or {})
-        self._foregrounds: OrderedDict[bytes, NDArray[np.uint8]] = OrderedDict()
+        self._found: OrderedDict[bytes, NDArray[np.bool_] | None] = OrderedDict()
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -89,11 +93,11 @@ class MaskDrawer:
             return str(rng.choice(self.kinds))
         return str(rng.choice(own if rng.random() < self.settings.bank_kinds else others))
 
-    def foregrounds(self, images: Sequence[Tensor]) -> list[NDArray[np.bool_] | None]:
-        """Where defects may lie in each image ``(3, H, W)``; None: everywhere."""
+    def foregrounds(self, images: Tensor) -> list[NDArray[np.bool_] | None]:
+        """Where defects may lie in each of the images ``(B, 3, H, W)``: ``(H, W)`` bool; None: everywhere."""
         if self.settings.foreground == "none":
             return [None] * len(images)
-        return [self._foreground(image) for image in images]
+        return [self._foreground(cv2.merge(list(planes))) for planes in _eight_bit(images).cpu().numpy()]
 
     def draw(
         self, kind: str, seed: int, *, size: tuple[int, int], allowed: NDArray[np.bool_] | None, turn: int
@@ -139,17 +143,33 @@ class MaskDrawer:
             return ()
         return self.bank[str(rng.choice(sorted(self.bank)))] if kind == GOOD else self.bank.get(kind, ())
 
-    def _foreground(self, image: Tensor) -> NDArray[np.bool_] | None:
-        """Estimate a foreground, or remember it: a training shows the same images again and again."""
-        pixels = (image.detach().as_subclass(torch.Tensor).permute(1, 2, 0).float() * 255.0 + 0.5).to(torch.uint8)
-        array = np.ascontiguousarray(pixels.cpu().numpy())
-        key = hashlib.blake2b(array.tobytes(), digest_size=16, key=repr(array.shape).encode()).digest()
-        if key in self._foregrounds:
-            self._foregrounds.move_to_end(key)
+    def _foreground(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+        """Estimate a foreground, or remember it: a training shows the same images again and again.
+
+        The estimate is a function of the image's small copy, so that is what is remembered.
+        """
+        small = reduced(pixels)
+        key = hashlib.blake2b(small.tobytes(), digest_size=16, key=repr(small.shape).encode()).digest()
+        if key in self._found:
+            self._found.move_to_end(key)
         else:
-            self._foregrounds[key] = np.packbits(estimate_foreground(array))
-            if len(self._foregrounds) > REMEMBERED:
-                self._foregrounds.popitem(last=False)
-        count = array.shape[0] * array.shape[1]
-        found = np.unpackbits(self._foregrounds[key], count=count).reshape(array.shape[:2]).astype(np.bool_)
-        return None if found.all() else found
+            self._found[key] = find_object(small)
+            if len(self._found) > REMEMBERED:
+                self._found.popitem(last=False)
+        found = self._found[key]
+        if found is None:
+            return None
+        where = enlarged(found, (pixels.shape[0], pixels.shape[1]))
+        return None if where.all() else where
+
+
+def _eight_bit(images: Tensor) -> Tensor:
+    """Round images in [0, 1] to 8 bit; on the CPU in pieces that stay in its cache."""
+    plain = images.detach().as_subclass(torch.Tensor)
+    rounded = torch.empty(plain.shape, dtype=torch.uint8, device=plain.device)
+    whole = plain.device.type != "cpu"
+    for source, target in [(plain, rounded)] if whole else zip(plain.flatten(0, 1), rounded.flatten(0, 1), strict=True):
+        rows = len(source) if whole else PIECE
+        for part, place in zip(source.split(rows), target.split(rows), strict=True):
+            place.copy_((part.float() * 255.0).add_(0.5))
+    return rounded

@@ -36,7 +36,7 @@ def check_images(images: Tensor) -> None:
     if min(images.shape[2:]) < MIN_IMAGE_SIDE:
         msg = f"images are {images.shape[2]}x{images.shape[3]} px; at least {MIN_IMAGE_SIDE} px a side are needed"
         raise InputError(msg)
-    low, high = (float(v) for v in images.aminmax()) if images.numel() else (0.0, 0.0)
+    low, high = torch.stack(images.aminmax()).tolist() if images.numel() else (0.0, 0.0)
     if not (low >= -1e-3 and high <= 1.0 + 1e-3):  # also catches NaN
         msg = f"images must be in [0, 1] without NaN, got [{low:.3g}, {high:.3g}]; undo normalisation before synthesis"
         raise InputError(msg)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.painting import Job
     from anomalib_stage.settings import LatentSettings, SynthesisSettings
+    from anomalib_stage.synthesis.fetching import Steps
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = ["LatentPainter", "native_region"]
@@ -72,7 +73,8 @@ class LatentPainter(RegionPainter):
     def _together(self) -> int:
         return self.settings.latent.batch * self._native**2
 
-    def _pictures(self, pixels: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
+    def _pictures(self, pixels: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Steps[Tensor]:
+        yield from ()  # nothing here is decided on the host
         jobs = [job for job, _ in cuts]
         codec = self._latents
         clean, hole = self._encoded.encode(pixels, noise=self._posterior(pixels, jobs)), codec.encode_mask(inside)

@@ -13,8 +13,9 @@ import torch
 from anomalib_stage.drawing import GOOD
 from anomalib_stage.seeds import generators, numpy_generator, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
-from anomalib_stage.synthesis.denoiser import TiledDenoiser
 from anomalib_stage.synthesis.edges import INTACT_FADE, edge_share, fade_width
+from anomalib_stage.synthesis.fetching import run_together
+from anomalib_stage.synthesis.frozen import ready_denoiser
 from anomalib_stage.synthesis.grain import with_own_grain
 from anomalib_stage.synthesis.levels import snapped, two_levels
 from anomalib_stage.synthesis.look import place_of, spread
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.settings import SynthesisSettings
+    from anomalib_stage.synthesis.fetching import Steps
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = ["Job", "Patch", "RegionPainter"]
@@ -74,7 +76,7 @@ class Patch:
         score (float): Visibility of the anomaly, see :class:`~anomalib_stage.synthesis.visibility.Visibility`.
         agreement (float): Share of the mask that is visible, [0, 1].
         exact (float): 1 where the picture has two levels: what has not changed there is no anomaly; else 0.
-        seen (Tensor): ``(1, region.height, region.width)`` bool, the visible part of the mask.
+        seen (Tensor): ``(1, region.height, region.width)`` bool on the CPU, the visible part of the mask.
     """
 
     region: Region
@@ -102,11 +104,13 @@ class RegionPainter:
         self._network = load_denoiser(bundle).eval().requires_grad_(requires_grad=False).to(device)
         self._codec = PixelCodec(round(self._network.cells**0.5))
         self._schedule, self._looks = Schedule(bundle.manifest.schedule), load_looks(bundle)
-        self._denoiser, self._clip = TiledDenoiser(self._network), settings.sampler.clip
+        self._denoiser, self._clip = ready_denoiser(self._network), settings.sampler.clip
         self._softness, self._goes_on = measured_softness(bundle), measured_texture(bundle)
 
     def paint(self, jobs: Sequence[Job]) -> list[Patch]:
         """Paint the regions of some jobs; a result depends on its own job alone.
+
+        The device is waited for three times, however many regions there are.
 
         Args:
             jobs (Sequence[Job]): What to paint; the images may have different sizes.
@@ -115,9 +119,10 @@ class RegionPainter:
             list[Patch]: One region for each job.
         """
         regions = [self._region(job) for job in jobs]
+        groups = list(_groups(regions, self._together()))
+        painted = run_together([self._paint([jobs[i] for i in group], [regions[i] for i in group]) for group in groups])
         patches: dict[int, Patch] = {}
-        for group in _groups(regions, self._together()):
-            together = self._paint([jobs[i] for i in group], [regions[i] for i in group])
+        for group, together in zip(groups, painted, strict=True):
             patches.update(zip(group, together, strict=True))
         return [patches[i] for i in range(len(jobs))]
 
@@ -128,24 +133,26 @@ class RegionPainter:
         """Pixels in one call of the network."""
         return self.settings.region_batch * 64 * 64
 
-    def _paint(self, jobs: Sequence[Job], regions: Sequence[Region]) -> list[Patch]:
+    def _paint(self, jobs: Sequence[Job], regions: Sequence[Region]) -> Steps[list[Patch]]:
         """Paint regions of one size."""
         cuts = list(zip(jobs, regions, strict=True))
         pixels = torch.stack([crop(job.image, region).float() for job, region in cuts]).to(self.device)
         pixels = pixels.as_subclass(torch.Tensor)
         inside = torch.stack([crop(job.mask, region) for job, region in cuts]).to(self.device)
-        painted = self._pictures(pixels, inside, cuts)
+        painted = yield from self._pictures(pixels, inside, cuts)
         # a grey camera makes grey defects: three equal channels stay equal
         grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
         painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
-        levels = torch.stack([two_levels(job.image.to(self.device)) for job in jobs])
+        levels = torch.stack([two_levels(job.image) for job in jobs]).to(self.device)
         if self.settings.sampler.name == "graded":
             painted = snapped(self._blended(painted, pixels, inside, cuts), inside, levels)
         seen = measure_visibility(pixels, painted, inside, texture=self._texture(cuts))
         exact = ~levels.isnan().flatten(1).any(dim=1)
         visible = torch.where(exact.view(-1, 1, 1, 1), changed_part(pixels, painted, inside), seen.seen)
-        numbers = torch.stack([seen.score, seen.agreement, exact.float()]).tolist()
-        return [Patch(*row) for row in zip(regions, painted, *numbers, visible, strict=True)]
+        numbers = yield torch.stack([seen.score, seen.agreement, exact.float()])
+        where = yield visible.float()
+        parts = torch.from_numpy(where) > 0
+        return [Patch(*row) for row in zip(regions, painted, *numbers.tolist(), parts, strict=True)]
 
     def _blended(self, painted: Tensor, clean: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
         """Take out of painted regions what betrays them: another grain, other edges, a third level."""
@@ -166,13 +173,14 @@ class RegionPainter:
             return fade_width(mask, low + (high - low) * float(rng.uniform()) ** 2)
         return fade_width(mask, min(measured * float(rng.uniform(*AS_MEASURED)), 1.0))
 
-    def _pictures(self, pixels: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
+    def _pictures(self, pixels: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Steps[Tensor]:
         """Paint regions ``(B, 3, h, w)`` with anomalies where ``inside`` says."""
         jobs = [job for job, _ in cuts]
         clean, hole = self._codec.encode(pixels), self._codec.encode_mask(inside)
         unknown = torch.stack([_unknown(job, region) for job, region in cuts]).to(self.device)
         surround = torch.where(hole > 0, surround_fill(clean, self._codec.encode_mask(unknown)), clean)
-        return self._codec.decode(self._sample(self._guidance(clean, hole, surround, jobs), jobs))
+        guidance = yield from self._guidance(clean, hole, surround, jobs)
+        return self._codec.decode(self._sample(guidance, jobs))
 
     def _texture(self, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
         """Measure the texture near each anomaly; it may lie beyond the region."""
@@ -180,9 +188,9 @@ class RegionPainter:
         clean = torch.stack([crop(job.image, region).float() for job, region in wide]).to(self.device)
         return texture_near(clean, torch.stack([crop(job.mask, region) for job, region in wide]).to(self.device))
 
-    def _guidance(self, clean: Tensor, hole: Tensor, surround: Tensor, jobs: Sequence[Job]) -> Guidance:
+    def _guidance(self, clean: Tensor, hole: Tensor, surround: Tensor, jobs: Sequence[Job]) -> Steps[Guidance]:
         """Say what to paint: kinds, and a look that suits the surface, drawn from each job's seed."""
-        places = place_of(surround, hole).cpu().numpy()
+        places = yield place_of(surround, hole)
         looks = np.stack(
             [
                 self._looks.draw(
@@ -209,6 +217,7 @@ class RegionPainter:
         sampler = self.settings.sampler
         streams = [stream for job in jobs for stream in generators([job.seed], "noise", *_again(job.attempt))]
         noise = standard_normal(tuple(guidance.clean.shape[1:]), streams).to(self.device)
+        strengths = [job.strength for job in jobs]
         with torch.autocast(self.device.type, enabled=False):
             if sampler.name == "graded":
                 return sample_graded(
@@ -219,7 +228,7 @@ class RegionPainter:
                     steps=sampler.steps,
                     windows=sampler.windows,
                     clip=self._clip,
-                    strength=torch.tensor([job.strength for job in jobs]).to(self.device),
+                    strength=None if min(strengths) == 1.0 else torch.tensor(strengths).to(self.device),
                 )
             return sample_reference(
                 self._denoiser,
@@ -237,7 +246,7 @@ def _unknown(job: Job, region: Region) -> Tensor:
     if job.foreground is None:
         return inside
     beside = inside | ~crop(job.foreground, region)
-    return inside if bool(beside.all()) else beside
+    return inside if beside.numpy().all() else beside
 
 
 def _again(attempt: int) -> tuple[int, ...]:

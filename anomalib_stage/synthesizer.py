@@ -17,7 +17,7 @@ from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.settings import SynthesisSettings
 from anomalib_stage.synthesis.bank import unpack_bank
 from anomalib_stage.synthesis.compositing import composite
-from anomalib_stage.synthesis.regions import uncrop
+from anomalib_stage.synthesis.regions import crop, overlap
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class StageSynthesizer:
 
     def _allowed(self, images: Tensor, foregrounds: Tensor | None) -> list[NDArray[np.bool_] | None]:
         if foregrounds is None:
-            return self._drawer.foregrounds(list(images))
+            return self._drawer.foregrounds(images)
         return [where[0].numpy() for where in checked_masks(foregrounds, images, name="foreground")]
 
     def _draw(self, kind: str, seed: int, images: Tensor, allowed: NDArray[np.bool_] | None, turn: int) -> Tensor:
@@ -206,14 +206,15 @@ class StageSynthesizer:
 
     def _accept(self, work: _Work, i: int, job: Job, patch: Patch) -> bool:
         """Take over a picture, unless it is an anomaly that nobody would see."""
-        gate, mask = self.settings.gate, job.mask
+        gate = self.settings.gate
         work.visibility[i] = patch.score
+        inside = crop(job.mask, patch.region)
         judged = job.kind != GOOD and gate.min_visibility > 0
         if judged and (patch.score < gate.min_visibility or patch.agreement < gate.min_agreement):
             return False
         if (judged and gate.trim) or (job.kind != GOOD and patch.exact):
-            mask = uncrop(patch.seen.cpu(), patch.region, size=(mask.shape[1], mask.shape[2]))
-        work.take(i, patch, mask)
+            inside = patch.seen
+        work.take(i, patch, inside)
         return True
 
 
@@ -222,28 +223,37 @@ class _Work:
     """A batch while it is painted."""
 
     image: Tensor
+    mask: Tensor
     touched: Tensor
     kinds: list[str]
     seeds: list[int]
     visibility: list[float]
+    label: list[bool]
 
     @classmethod
     def on(cls, images: Tensor, *, kinds: list[str], seeds: list[int]) -> _Work:
         plain = images.as_subclass(torch.Tensor).clone()
-        return cls(plain, torch.zeros_like(plain[:, :1], dtype=torch.bool), kinds, seeds, [0.0] * len(kinds))
+        mask, touched = (torch.zeros_like(plain[:, :1], dtype=torch.bool) for _ in range(2))
+        return cls(plain, mask, touched, kinds, seeds, [0.0] * len(kinds), [False] * len(kinds))
 
-    def take(self, i: int, patch: Patch, mask: Tensor) -> None:
-        where = mask.to(self.image.device)
-        composite(self.image[i], patch.pixels.to(self.image.device), mask=where, region=patch.region)
-        self.touched[i] = where
+    def take(self, i: int, patch: Patch, inside: Tensor) -> None:
+        """Put a picture into its image: the pixels ``inside`` its region, ``(1, height, width)`` bool on the CPU."""
+        device = self.image.device
+        here, there = overlap(patch.region, (self.image.shape[2], self.image.shape[3]))
+        self.label[i] = self.kinds[i] != GOOD and bool(inside[there].numpy().any())
+        where = inside.to(device)
+        composite(self.image[i], patch.pixels.to(device), mask=where, region=patch.region)
+        self.touched[i][here] = where[there]
+        if self.label[i]:
+            self.mask[i][here] = where[there]
 
     def pair(self) -> Pair:
         device = self.image.device
         wanted = torch.tensor([kind != GOOD for kind in self.kinds], device=device)
-        label = self.touched.flatten(1).any(dim=1) & wanted
-        mask = self.touched & label.view(-1, 1, 1, 1)
+        label = torch.tensor(self.label, device=device)
         visibility = torch.tensor(self.visibility, device=device)
-        return Pair(self.image, mask, label, self.kinds, self.seeds, self.touched, visibility, wanted & ~label)
+        rejected = wanted & ~label
+        return Pair(self.image, self.mask, label, self.kinds, self.seeds, self.touched, visibility, rejected)
 
 
 def _painter(bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings) -> RegionPainter:

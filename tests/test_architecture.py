@@ -38,6 +38,7 @@ LAYERS = {
     "parser": 8,
     "plugin": 9,
     "benchmark": 10,
+    "speed": 10,
     "quality": 11,
     "commands": 12,
     "cli": 13,

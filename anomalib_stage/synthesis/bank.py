@@ -166,8 +166,11 @@ def bounding_box(mask: Bools) -> tuple[int, int, int, int]:
 
 def edge_points(foreground: Bools) -> NDArray[np.int64]:
     """Return rows and columns, ``(n, 2)``, of the object's outermost pixels; the image's border ends the object too."""
-    inner = cv2.erode(np.pad(foreground, 1).astype(np.uint8), np.ones((3, 3), dtype=np.uint8))[1:-1, 1:-1]
-    return np.argwhere(foreground & (inner == 0))
+    top, left, height, width = bounding_box(foreground)
+    part = np.ascontiguousarray(foreground[top : top + height, left : left + width])
+    inner = cv2.erode(np.pad(part, 1).astype(np.uint8), np.ones((3, 3), dtype=np.uint8))[1:-1, 1:-1]
+    points: NDArray[np.int64] = np.argwhere(part & (inner == 0)) + np.array([top, left])
+    return points
 
 
 def _axis(cells: Bools) -> tuple[float, float]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from anomalib_stage.synthesis.regions import overlap
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -22,12 +24,9 @@ def composite(image: Tensor, painted: Tensor, *, mask: Tensor, region: Region) -
     Args:
         image (Tensor): Image to change, ``(3, H, W)``, any float dtype.
         painted (Tensor): Painted region, ``(3, region.height, region.width)``, float in [0, 1].
-        mask (Tensor): Pixels that may change, ``(1, H, W)`` bool.
-        region (Region): Where ``painted`` lies; the part over the image's border is dropped.
+        mask (Tensor): Pixels of the region that may change, ``(1, region.height, region.width)`` bool.
+        region (Region): Where it lies; the part over the image's border is dropped.
     """
-    height, width = image.shape[-2:]
-    top, left = max(region.top, 0), max(region.left, 0)
-    bottom, right = min(region.top + region.height, height), min(region.left + region.width, width)
-    target = image[:, top:bottom, left:right]
-    inside = painted[:, top - region.top : bottom - region.top, left - region.left : right - region.left]
-    target.copy_(torch.where(mask[:, top:bottom, left:right], inside.to(image.dtype), target))
+    here, there = overlap(region, (image.shape[1], image.shape[2]))
+    target = image[here]
+    target.copy_(torch.where(mask[there], painted[there].to(image.dtype), target))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Bools = NDArray[np.bool_]
 
-__all__ = ["estimate_foreground"]
+__all__ = ["enlarged", "estimate_foreground", "find_object", "reduced"]
 
 WORKING_SIDE = 160
 """Longest side in pixels of the copy that is looked at."""
@@ -74,18 +74,31 @@ def estimate_foreground(image: NDArray[np.uint8] | Floats) -> Bools:
         InputError: If the image has another shape or dtype, or holds NaN.
     """
     pixels = _checked(image)
-    size = pixels.shape[:2]
-    scale = min(WORKING_SIDE / max(size), 1.0)
-    small = cv2.resize(
-        pixels, (max(round(size[1] * scale), 8), max(round(size[0] * scale), 8)), interpolation=cv2.INTER_AREA
-    )
+    return enlarged(find_object(reduced(pixels)), (pixels.shape[0], pixels.shape[1]))
+
+
+def reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the small copy ``(h, w, 3)`` that an estimate looks at, of an image ``(H, W, 3)``, both RGB."""
+    height, width = pixels.shape[:2]
+    scale = min(WORKING_SIDE / max(height, width), 1.0)
+    size = (max(round(width * scale), 8), max(round(height * scale), 8))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def find_object(small: NDArray[np.uint8]) -> Bools | None:
+    """Find the object in a small copy, ``(h, w)`` bool; None: a texture."""
     lab = cv2.cvtColor(small.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
-    found = _object(np.asarray(cv2.GaussianBlur(lab, (3, 3), 0.0), dtype=np.float32))
-    if found is None:
-        return np.ones(size, dtype=np.bool_)
-    soft = cv2.resize(found.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-    mask: Bools = soft > 0.5
-    return mask if mask.any() else np.ones(size, dtype=np.bool_)
+    return _object(np.asarray(cv2.GaussianBlur(lab, (3, 3), 0.0), dtype=np.float32))
+
+
+def enlarged(found: Bools | None, size: tuple[int, int]) -> Bools:
+    """Bring what was found in a small copy to the size ``(H, W)`` of its image."""
+    if found is not None:
+        soft = cv2.resize(found.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+        mask: Bools = soft > 0.5
+        if mask.any():
+            return mask
+    return np.ones(size, dtype=np.bool_)
 
 
 def _checked(image: NDArray[np.uint8] | Floats) -> NDArray[np.uint8]:

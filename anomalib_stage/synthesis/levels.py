@@ -38,7 +38,7 @@ def two_levels(image: Tensor) -> Tensor:
     height, width = image.shape[1:]
     some = image[:, :: -(-height // SAMPLES), :: -(-width // SAMPLES)].flatten(1).float()
     bright = some.mean(dim=0)
-    ends = torch.stack([some[:, bright.argmin()], some[:, bright.argmax()]])
+    ends = some.index_select(1, torch.stack([bright.argmin(), bright.argmax()])).T
     near = (some[None] - ends[..., None]).abs().amax(dim=1) <= NEAR  # dark or light in all channels
     two = (near.any(dim=0).float().mean() >= SHARE) & ((ends[1] - ends[0]).abs().amax() >= APART)
     return torch.where(two, ends, torch.full_like(ends, torch.nan))

@@ -71,8 +71,8 @@ def draw_from_bank(
     places = np.array([(mask.row, mask.column) for mask in masks])
     fixed = len(masks) > 2 and float(places.std(axis=0).max()) < FIXED_SPREAD
     edge = edge_points(allowed) if entry.on_edge else None
-    depths = cv2.distanceTransform(np.pad(allowed, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    best, most = np.zeros(size, dtype=np.bool_), -1.0
+    depths = _depths(allowed, box) if edge is None else np.zeros((0, 0))
+    best, most = (np.zeros((0, 0), dtype=np.bool_), 0, 0), -1.0
     for _ in range(TRIES):
         jitter = FIXED_JITTER if fixed else FREE_JITTER
         if edge is None:
@@ -82,16 +82,27 @@ def draw_from_bank(
             place, outward = _place_on_edge(entry, box, edge=edge, allowed=allowed, jitter=jitter, rng=rng)
             turn = outward - entry.outward + 0.1 * float(rng.standard_normal())
         cells = _varied(entry.cells, length=length, turn=turn, flip=edge is None and bool(rng.integers(2)), rng=rng)
-        put = _put(cells, place, size)
-        kept = float((put & allowed).sum()) / cells.sum()
+        put = _put(cells, place, allowed)
+        kept = float(put[0].sum()) / cells.sum()
         if kept > most:
-            best, most = _of_few_parts(put & allowed, _parts(entry.cells)), kept
+            best, most = put, kept
         if kept >= (0.5 if entry.on_edge else MIN_KEPT):
             break
-    if not best.any():
+    part, top, left = best
+    whole = np.zeros(size, dtype=np.bool_)
+    if part.any():
+        whole[top : top + part.shape[0], left : left + part.shape[1]] = _of_few_parts(part, _parts(entry.cells))
+    else:
         inside = np.flatnonzero(allowed)
-        best.flat[int(inside[rng.integers(len(inside))])] = True
-    return best
+        whole.flat[int(inside[rng.integers(len(inside))])] = True
+    return whole
+
+
+def _depths(allowed: Bools, box: tuple[int, int, int, int]) -> NDArray[Any]:
+    """Distance of each pixel of the object's bounding box from the object's edge."""
+    top, left, height, width = box
+    inside = np.pad(allowed[top : top + height, left : left + width], 1).astype(np.uint8)
+    return cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
 
 
 def _near_its_place(
@@ -115,7 +126,7 @@ def _place(
     """Draw where the mask's centre comes to lie: near its old place on the object, and as deep in it as it was."""
     places = _near_its_place(entry, box, jitter=jitter, count=6, rng=rng)
     rows, columns = places.round().astype(int).T
-    found = depths[rows, columns] / min(box[2], box[3])
+    found = depths[rows - box[0], columns - box[1]] / min(box[2], box[3])
     row, column = places[int(np.abs(found - entry.depth).argmin())]
     return float(row), float(column)
 
@@ -153,9 +164,11 @@ def _outward(allowed: Bools, place: Point) -> float:
     """Direction out of the object at a point of its edge."""
     reach = max(min(allowed.shape) // 24, 2)
     row, column = round(place[0]), round(place[1])
-    padded = np.pad(allowed, reach)
-    window = padded[row : row + 2 * reach + 1, column : column + 2 * reach + 1]
     down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    rows, columns = row + down[:, 0], column + right[0]
+    window = allowed[np.ix_(rows.clip(0, allowed.shape[0] - 1), columns.clip(0, allowed.shape[1] - 1))]
+    window = window & ((rows >= 0) & (rows < allowed.shape[0]))[:, None]
+    window = window & ((columns >= 0) & (columns < allowed.shape[1]))
     return math.atan2(-float((window * down).sum()), -float((window * right).sum()))
 
 
@@ -181,14 +194,15 @@ def _varied(cells: Bools, *, length: float, turn: float, flip: bool, rng: np.ran
     return _of_few_parts(varied if varied.any() else np.ones((1, 1), dtype=np.bool_), _parts(cells))
 
 
-def _put(cells: Bools, place: Point, size: tuple[int, int]) -> Bools:
-    """Put a mask's centre at a place; what lies over the border is dropped."""
-    whole = np.zeros(size, dtype=np.bool_)
+def _put(cells: Bools, place: Point, allowed: Bools) -> tuple[Bools, int, int]:
+    """Put a mask's centre at a place; returns what lies on the object, and the row and column of its corner."""
     top, left = (round(at - (side - 1) / 2) for at, side in zip(place, cells.shape, strict=True))
-    rows = slice(max(top, 0), max(min(top + cells.shape[0], size[0]), 0))
-    columns = slice(max(left, 0), max(min(left + cells.shape[1], size[1]), 0))
-    whole[rows, columns] = cells[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    return whole
+    rows, columns = (
+        slice(max(start, 0), max(min(start + side, size), start, 0))
+        for start, side, size in zip((top, left), cells.shape, allowed.shape, strict=True)
+    )
+    part = cells[max(-top, 0) :, max(-left, 0) :][: rows.stop - rows.start, : columns.stop - columns.start]
+    return part & allowed[rows, columns], rows.start, columns.start
 
 
 def _parts(mask: Bools) -> int:

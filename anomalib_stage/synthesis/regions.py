@@ -13,10 +13,14 @@ import torch
 from anomalib_stage.errors import InputError
 
 if TYPE_CHECKING:
+    from types import EllipsisType
+
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "region_around", "region_side", "uncrop"]
+    Window = tuple[EllipsisType, slice, slice]
+
+__all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "overlap", "region_around", "region_side"]
 
 MIN_IMAGE_SIDE = 32
 """Smallest image side in pixels that can be synthesized on."""
@@ -93,23 +97,20 @@ def crop(image: Tensor, region: Region) -> Tensor:
     return image.index_select(-2, rows).index_select(-1, cols)
 
 
-def uncrop(part: Tensor, region: Region, *, size: tuple[int, int]) -> Tensor:
-    """Put a region's map back where it lies in an image of zeros; what lies over the border is dropped.
+def overlap(region: Region, size: tuple[int, int]) -> tuple[Window, Window]:
+    """Return the window of an image that a region covers, and the window of the region that lies in the image.
 
     Args:
-        part (Tensor): ``(..., region.height, region.width)``, any dtype.
         region (Region): Where it lies.
         size (tuple[int, int]): Height and width of the image in pixels.
 
     Returns:
-        Tensor: ``(..., H, W)``, dtype of ``part``.
+        tuple[Window, Window]: Indices into ``(..., H, W)`` and into ``(..., region.height, region.width)``.
     """
-    whole = part.new_zeros((*part.shape[:-2], *size))
     top, left = max(region.top, 0), max(region.left, 0)
     bottom, right = min(region.top + region.height, size[0]), min(region.left + region.width, size[1])
-    rows, cols = slice(top - region.top, bottom - region.top), slice(left - region.left, right - region.left)
-    whole[..., top:bottom, left:right] = part[..., rows, cols]
-    return whole
+    rows, columns = slice(top - region.top, bottom - region.top), slice(left - region.left, right - region.left)
+    return (..., slice(top, bottom), slice(left, right)), (..., rows, columns)
 
 
 def _mirrored(start: int, length: int, size: int) -> Tensor:

@@ -10,12 +10,13 @@ anomaly-only state.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 
 from anomalib_stage.synthesis.look import allowed_contrast, held_to_look
-from anomalib_stage.synthesis.schedule import Schedule, alignment, per_sample, window_steps
+from anomalib_stage.synthesis.schedule import CLEAN, Schedule, alignment, open_shares, per_sample, window_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,32 +102,33 @@ def sample_graded(
     clean, mask = guidance.clean, guidance.mask
     times = schedule.timesteps(steps)
     only = window_steps(times, windows, steps=schedule.steps)
-    x = schedule.noised(clean, _times(times[0], clean), noise)
-    nothing = torch.zeros_like(clean)
-    share = None if strength is None or bool((strength == 1).all()) else strength.view(-1, 1, 1, 1)
+    shares = open_shares(tuple(times), steps=schedule.steps, dtype=mask.dtype)
+    x = schedule.noised(clean, times[0], noise)
+    outside, nothing = 1.0 - mask, torch.zeros_like(clean)
+    weight = None if strength is None else strength.view(-1, 1, 1, 1)
     allowed = None
     if guidance.surround is not None and guidance.contrast is not None:
         allowed = allowed_contrast(mask, guidance.surround, guidance.contrast)
-    for i, now in enumerate(times):
-        t, t_next = _times(now, clean), _times(times[i + 1] if i + 1 < len(times) else -1, clean)
-        # the branch of this step: its state, its mask and its background
+    for i, (now, after) in enumerate(pairwise([*times, CLEAN])):
+        # the branch of this step: its state, its mask c (and 1 - c) and its background
         branch: Branch = "only" if only[i] else "aware"
-        aligned = mask if only[i] else alignment(mask, t, steps=schedule.steps)
+        aligned = mask if only[i] else mask + shares[i] * outside
+        rest = 1.0 - aligned
         background = nothing if only[i] else clean
-        state = blend(mask, x, schedule.noised(nothing, t, noise)) if only[i] else x
+        state = mask * x + outside * schedule.noised(nothing, now, noise) if only[i] else x
         # AIF in x0 space, then the deterministic step
-        output = denoiser(state, t, guidance=guidance, aligned=aligned, branch=branch)
-        x0 = schedule.clean_estimate(output, state, t)
+        output = denoiser(state, _times(now, clean), guidance=guidance, aligned=aligned, branch=branch)
+        x0 = schedule.clean_estimate(output, state, now)
         if guidance.surround is not None and allowed is not None:
             x0 = held_to_look(x0, mask, guidance.surround, allowed)
         if guidance.stained is not None and guidance.kept is not None:
             x0 = torch.lerp(x0, guidance.stained, guidance.kept.view(-1, 1, 1, 1) * mask)
         x0 = x0.clamp(-clip, clip) if clip else x0
-        x0 = blend(aligned, x0 if share is None else torch.lerp(clean, x0, share), background)
-        eps = (state - schedule.signal(t, state) * x0) / schedule.noise(t, state)
-        y = schedule.noised(x0, t_next, eps)
+        x0 = aligned * (x0 if weight is None else torch.lerp(clean, x0, weight)) + rest * background
+        eps = (state - schedule.signal(now, state) * x0) / schedule.noise(now, state)
+        y = schedule.noised(x0, after, eps)
         # write-back: the background returns to its own trajectory
-        x = blend(aligned, y, schedule.noised(clean, t_next, noise))
+        x = aligned * y + rest * schedule.noised(clean, after, noise)
     return blend(mask, x, clean)
 
 

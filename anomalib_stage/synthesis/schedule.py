@@ -10,6 +10,7 @@ weights elsewhere).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["COMPACT_SCHEDULE", "REFERENCE_SCHEDULE", "Schedule", "alignment", "per_sample", "window_steps"]
+__all__ = [
+    "CLEAN",
+    "COMPACT_SCHEDULE",
+    "REFERENCE_SCHEDULE",
+    "Schedule",
+    "alignment",
+    "open_share",
+    "open_shares",
+    "per_sample",
+    "window_steps",
+]
 
 REFERENCE_SCHEDULE: dict[str, Any] = {
     "num_train_timesteps": 1000,
@@ -39,6 +50,9 @@ COMPACT_SCHEDULE: dict[str, Any] = {
     "rescale_betas_zero_snr": True,
 }
 """The compact backbone's: x_T carries no signal (arXiv 2305.08891), so few steps from pure noise are valid."""
+
+CLEAN = -1
+"""Time step of the clean end, one below 0."""
 
 SHRINK_END = 0.2
 """Fraction of the diffusion time below which the alignment mask is the anomaly mask (published: 200 of 1000)."""
@@ -85,6 +99,8 @@ class Schedule:
     posterior: tuple[Tensor, Tensor, Tensor] = field(init=False, repr=False)
     """Coefficients of x0 and x_t in the mean of q(x_{t-1} | x_t, x_0), and its standard deviation ("fixed small")."""
     _roots: tuple[Tensor, Tensor] = field(init=False, repr=False)
+    _numbers: tuple[list[float], list[float]] = field(init=False, repr=False)
+    _spaced: dict[int, list[int]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         try:
@@ -102,7 +118,9 @@ class Schedule:
         object.__setattr__(self, "posterior", _posterior(betas, alphas_cumprod))
         # the clean end is appended: index -1, one step below 0, has signal 1 and noise 0
         padded = torch.cat([alphas_cumprod, alphas_cumprod.new_ones(1)])
-        object.__setattr__(self, "_roots", (padded.sqrt().float(), (1.0 - padded).sqrt().float()))
+        roots = padded.sqrt().float(), (1.0 - padded).sqrt().float()
+        object.__setattr__(self, "_roots", roots)
+        object.__setattr__(self, "_numbers", tuple(table.tolist() for table in roots))
 
     @property
     def steps(self) -> int:
@@ -123,20 +141,22 @@ class Schedule:
         if not 1 <= count <= self.steps:
             msg = f"{count} sampling steps asked for; this schedule allows 1 to {self.steps}"
             raise InputError(msg)
-        scheduler = DDIMScheduler(**{"clip_sample": False, **self.config, "timestep_spacing": "trailing"})
-        scheduler.set_timesteps(count)
-        return [int(t) for t in scheduler.timesteps]
+        if count not in self._spaced:
+            scheduler = DDIMScheduler(**{"clip_sample": False, **self.config, "timestep_spacing": "trailing"})
+            scheduler.set_timesteps(count)
+            self._spaced[count] = [int(t) for t in scheduler.timesteps]
+        return list(self._spaced[count])
 
-    def signal(self, t: Tensor, like: Tensor) -> Tensor:
-        """``sqrt(ab_t)`` for each sample, shaped to broadcast over ``like``; 1 where ``t`` is -1 (the clean end)."""
-        return per_sample(self._roots[0], t, like)
+    def signal(self, t: Tensor | int, like: Tensor) -> Tensor | float:
+        """``sqrt(ab_t)``, 1 where ``t`` is -1 (the clean end); for ``t`` of each sample shaped to broadcast."""
+        return self._numbers[0][t] if isinstance(t, int) else per_sample(self._roots[0], t, like)
 
-    def noise(self, t: Tensor, like: Tensor) -> Tensor:
-        """``sqrt(1 - ab_t)`` for each sample, shaped to broadcast over ``like``; 0 where ``t`` is -1."""
-        return per_sample(self._roots[1], t, like)
+    def noise(self, t: Tensor | int, like: Tensor) -> Tensor | float:
+        """``sqrt(1 - ab_t)``, 0 where ``t`` is -1; for ``t`` of each sample shaped to broadcast over ``like``."""
+        return self._numbers[1][t] if isinstance(t, int) else per_sample(self._roots[1], t, like)
 
-    def noised(self, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """``q(x, t; n) = sqrt(ab_t) x + sqrt(1 - ab_t) n``. ``t``: ``(B,)`` int64, -1 means clean."""
+    def noised(self, clean: Tensor, t: Tensor | int, noise: Tensor) -> Tensor:
+        """``q(x, t; n) = sqrt(ab_t) x + sqrt(1 - ab_t) n``. ``t``: ``(B,)`` int64 or one for all, -1 means clean."""
         return self.signal(t, clean) * clean + self.noise(t, clean) * noise
 
     def target(self, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
@@ -145,7 +165,7 @@ class Schedule:
             return noise
         return self.signal(t, clean) * noise - self.noise(t, clean) * clean
 
-    def clean_estimate(self, output: Tensor, x: Tensor, t: Tensor) -> Tensor:
+    def clean_estimate(self, output: Tensor, x: Tensor, t: Tensor | int) -> Tensor:
         """Turn the network's output at ``x = x_t`` into its estimate of the clean latent, x0."""
         signal, noise = self.signal(t, x), self.noise(t, x)
         if self.prediction_type == "epsilon":
@@ -168,8 +188,19 @@ def alignment(mask: Tensor, t: Tensor, *, steps: int, end: float = SHRINK_END) -
     Returns:
         Tensor: Alignment mask, shape and dtype of ``mask``, values in [0, 1].
     """
-    open_share = ((t.to(mask.dtype) / steps - end) / (1.0 - end)).clamp(0.0, 1.0)
-    return mask + open_share.view(-1, *([1] * (mask.dim() - 1))) * (1.0 - mask)
+    share = open_share(t.to(mask.dtype), steps=steps, end=end)
+    return mask + share.view(-1, *([1] * (mask.dim() - 1))) * (1.0 - mask)
+
+
+def open_share(t: Tensor, *, steps: int, end: float = SHRINK_END) -> Tensor:
+    """Return what the alignment mask is outside the anomaly at the time steps ``t``, float; see :func:`alignment`."""
+    return ((t / steps - end) / (1.0 - end)).clamp(0.0, 1.0)
+
+
+@lru_cache(maxsize=64)
+def open_shares(times: tuple[int, ...], *, steps: int, dtype: torch.dtype) -> tuple[float, ...]:
+    """Return :func:`open_share` at the time steps of a sampler, rounded to ``dtype``."""
+    return tuple(open_share(torch.tensor(times, dtype=dtype), steps=steps).tolist())
 
 
 def window_steps(timesteps: Sequence[int], windows: Sequence[tuple[float, float]], *, steps: int) -> list[bool]:

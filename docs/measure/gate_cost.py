@@ -70,7 +70,7 @@ def main() -> None:
     same = [pixels for path in paths if (pixels := read_image(path)).shape == first.shape][: given.count]
     images = torch.from_numpy(np.stack(same)).permute(0, 3, 1, 2).float() / 255.0
     clock = Clock()
-    clock.watch(drawing, "estimate_foreground")
+    clock.watch(drawing.MaskDrawer, "foregrounds")
     clock.watch(painting, "measure_visibility")
 
     def run(settings: SynthesisSettings, seed: int) -> float:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Denoisers: batch independence, any size, tiling."""
+"""Denoisers: batch independence, any size, tiling, and the frozen one that gives the same numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 import torch
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.synthesis import denoiser as modules
+from anomalib_stage.synthesis import frozen
 from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, CompactDenoiser, TiledDenoiser
+from anomalib_stage.synthesis.frozen import FrozenDenoiser
 from anomalib_stage.synthesis.sampling import Guidance
 
 TINY = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
@@ -79,6 +82,27 @@ def test_tiles_agree_with_the_whole_away_from_their_borders(network: CompactDeno
     out = TiledDenoiser(network, tile=32, overlap=8)(x, t, guidance=guidance, aligned=guidance.mask, branch="aware")
     assert out.shape == x.shape
     assert bool(out.isfinite().all())
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("half", [True, False], ids=["bf16", "fp32"])
+@pytest.mark.parametrize("branch", ["aware", "only"])
+def test_a_frozen_denoiser_gives_the_same_numbers(
+    branch: str, half: bool, layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {**TINY, "block_out_channels": [8, 16, 24], "layers_per_block": layers}
+    network = CompactDenoiser(["scratch"], config=config).eval().requires_grad_(requires_grad=False)
+    for module in (modules, frozen):
+        monkeypatch.setattr(module, "bf16_is_fast", lambda _: half)
+    same = FrozenDenoiser(network)
+    for size, count in (((16, 16), 1), ((32, 24), 3), ((8, 40), 2)):
+        x, t, guidance = _inputs(network, size, count)
+        told = replace(guidance, surround=guidance.clean.flip(2), contrast=torch.rand(count))
+        for given in (guidance, told):
+            wanted = network(x, t, guidance=given, aligned=0.5 * given.mask, branch=branch)
+            found = same(x, t, guidance=given, aligned=0.5 * given.mask, branch=branch)
+            assert found.dtype == torch.float32
+            assert (found - wanted).abs().max() <= (1e-2 if half else 1e-4)  # here: to the bit
 
 
 def test_an_unknown_kind_is_refused_by_name(network: CompactDenoiser) -> None:

@@ -143,6 +143,17 @@ def test_alignment_goes_from_ones_to_the_mask() -> None:
     assert torch.equal(at[0], mask)
 
 
+@pytest.mark.parametrize("config", [REFERENCE_SCHEDULE, COMPACT_SCHEDULE], ids=["epsilon", "v_prediction"])
+def test_one_time_step_for_all_is_that_time_step_for_each(config: dict) -> None:
+    schedule = Schedule(config)
+    clean, noise = (torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    for t in (-1, 0, 1, 499, 998):
+        each = torch.full((2,), t)
+        assert torch.equal(schedule.noised(clean, t, noise), schedule.noised(clean, each, noise))
+        if t >= 0:
+            assert torch.equal(schedule.clean_estimate(noise, clean, t), schedule.clean_estimate(noise, clean, each))
+
+
 def test_both_branches_are_used_where_the_windows_say() -> None:
     guidance = _guidance(_square())
     schedule = Schedule(COMPACT_SCHEDULE)
