@@ -53,6 +53,8 @@ class LatentPainter(RegionPainter):
         BundleError: If the bundle's networks cannot be built.
     """
 
+    few = 20
+
     def __init__(self, bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings) -> None:
         self.device, self.settings = device, settings
         dtype = _dtype(settings.latent, device)

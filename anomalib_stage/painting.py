@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -99,6 +99,10 @@ class RegionPainter:
         BundleError: If the bundle's network cannot be built.
     """
 
+    few: ClassVar[int] = 4
+    """Denoising steps if none are given. More changed nothing that was measured (docs/concepts/speed.md): look and grain
+    are set in closed form, and the network has little left to decide."""
+
     def __init__(self, bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings) -> None:
         self.device, self.settings = device, settings
         self._network = load_denoiser(bundle).eval().requires_grad_(requires_grad=False).to(device)
@@ -106,6 +110,13 @@ class RegionPainter:
         self._schedule, self._looks = Schedule(bundle.manifest.schedule), load_looks(bundle)
         self._denoiser, self._clip = ready_denoiser(self._network), settings.sampler.clip
         self._softness, self._goes_on = measured_softness(bundle), measured_texture(bundle)
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps of the graded sampler; of the published one, all of the schedule's."""
+        if self.settings.sampler.name == "reference":
+            return self._schedule.steps
+        return self.settings.sampler.steps or self.few
 
     def paint(self, jobs: Sequence[Job]) -> list[Patch]:
         """Paint the regions of some jobs; a result depends on its own job alone.
@@ -225,7 +236,7 @@ class RegionPainter:
                     guidance,
                     schedule=self._schedule,
                     noise=noise,
-                    steps=sampler.steps,
+                    steps=self.steps,
                     windows=sampler.windows,
                     clip=self._clip,
                     strength=None if min(strengths) == 1.0 else torch.tensor(strengths).to(self.device),

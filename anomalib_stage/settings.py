@@ -37,14 +37,15 @@ class SamplerSettings(Settings):
 
     Attributes:
         name: ``graded`` (few steps, shared background noise) or ``reference`` (the published loop, number for number).
-        steps: Denoising steps of the graded sampler, 4 to 1000. The reference sampler always uses every training step.
+        steps: Denoising steps of the graded sampler, 4 to 1000; None: 4 with the compact backbone, 20 with the latent
+            one. The reference sampler always uses every training step.
         windows: Windows of the anomaly-only branch as fractions of the diffusion time, 1 = pure noise. Each window gets
             at least one step. Empty: the anomaly-aware branch alone.
         clip: Predicted clean latents are clamped to plus or minus this value; 0 turns it off.
     """
 
     name: Literal["graded", "reference"] = "graded"
-    steps: Annotated[int, Field(ge=4, le=1000)] = 20
+    steps: Annotated[int, Field(ge=4, le=1000)] | None = None
     windows: tuple[tuple[Fraction, Fraction], ...] = ((0.7, 0.8), (0.3, 0.4))
     clip: Annotated[float, Field(ge=0.0)] = 1.05
 

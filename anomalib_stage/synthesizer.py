@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,11 +12,11 @@ from anomalib_stage.drawing import GOOD, MaskDrawer
 from anomalib_stage.errors import BundleError, DeviceError, InputError
 from anomalib_stage.inputs import check_images, checked_masks, seed_list
 from anomalib_stage.painting import Job, RegionPainter
+from anomalib_stage.pair import Pair, Work
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.settings import SynthesisSettings
 from anomalib_stage.synthesis.bank import unpack_bank
-from anomalib_stage.synthesis.compositing import composite
-from anomalib_stage.synthesis.regions import crop, overlap
+from anomalib_stage.synthesis.regions import crop
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
@@ -32,33 +31,6 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.bank import BankMask
 
 __all__ = ["GOOD", "Pair", "StageSynthesizer", "resolve_device"]
-
-
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """Synthetic images with their pixel-exact labels.
-
-    Args:
-        image (Tensor): ``(B, 3, H, W)``, dtype and device of the input, [0, 1]; equal to the input outside ``painted``.
-        mask (Tensor): ``(B, 1, H, W)`` bool, the anomaly; all False for the kind ``good``.
-        label (Tensor): ``(B,)`` bool, True where the mask has a pixel.
-        defect (list[str]): Kind of each sample.
-        seed (list[int]): Seed of each sample; with the bundle, image and kind it makes the pair again.
-        painted (Tensor): ``(B, 1, H, W)`` bool, the pixels the synthesizer was allowed to change.
-        visibility (Tensor): ``(B,)`` float, change inside the mask in units of what good surface painted over good
-            surface would change (:func:`~anomalib_stage.synthesis.visibility.measure_visibility`).
-        rejected (Tensor): ``(B,)`` bool, an anomaly was wanted, and none of the pictures tried was visible enough: the
-            image is the input, the mask empty, the label False.
-    """
-
-    image: Tensor
-    mask: Tensor
-    label: Tensor
-    defect: list[str]
-    seed: list[int]
-    painted: Tensor
-    visibility: Tensor
-    rejected: Tensor
 
 
 class StageSynthesizer:
@@ -107,6 +79,11 @@ class StageSynthesizer:
         """Defect kinds that can be painted, without ``good``."""
         return self._drawer.kinds
 
+    @property
+    def steps(self) -> int:
+        """Denoising steps of an anomaly."""
+        return self._painter.steps
+
     @torch.no_grad()
     def __call__(
         self,
@@ -142,7 +119,7 @@ class StageSynthesizer:
         kinds = self._drawer.choose_kinds(defects, per_sample)
         given = None if masks is None else checked_masks(masks, images)
         allowed = self._allowed(images, foregrounds) if given is None else [None] * len(images)
-        work = _Work.on(images, kinds=kinds, seeds=per_sample)
+        work = Work.on(images, kinds=kinds, seeds=per_sample)
         waiting = list(range(len(images)))
         for attempt in range(self.settings.gate.max_tries):
             drawn = {
@@ -204,7 +181,7 @@ class StageSynthesizer:
         strength = 1.0 if kind == GOOD else strength
         return Job(image, mask, kind, seed, strength=strength, attempt=attempt, foreground=foreground)
 
-    def _accept(self, work: _Work, i: int, job: Job, patch: Patch) -> bool:
+    def _accept(self, work: Work, i: int, job: Job, patch: Patch) -> bool:
         """Take over a picture, unless it is an anomaly that nobody would see."""
         gate = self.settings.gate
         work.visibility[i] = patch.score
@@ -216,44 +193,6 @@ class StageSynthesizer:
             inside = patch.seen
         work.take(i, patch, inside)
         return True
-
-
-@dataclass(frozen=True, eq=False)
-class _Work:
-    """A batch while it is painted."""
-
-    image: Tensor
-    mask: Tensor
-    touched: Tensor
-    kinds: list[str]
-    seeds: list[int]
-    visibility: list[float]
-    label: list[bool]
-
-    @classmethod
-    def on(cls, images: Tensor, *, kinds: list[str], seeds: list[int]) -> _Work:
-        plain = images.as_subclass(torch.Tensor).clone()
-        mask, touched = (torch.zeros_like(plain[:, :1], dtype=torch.bool) for _ in range(2))
-        return cls(plain, mask, touched, kinds, seeds, [0.0] * len(kinds), [False] * len(kinds))
-
-    def take(self, i: int, patch: Patch, inside: Tensor) -> None:
-        """Put a picture into its image: the pixels ``inside`` its region, ``(1, height, width)`` bool on the CPU."""
-        device = self.image.device
-        here, there = overlap(patch.region, (self.image.shape[2], self.image.shape[3]))
-        self.label[i] = self.kinds[i] != GOOD and bool(inside[there].numpy().any())
-        where = inside.to(device)
-        composite(self.image[i], patch.pixels.to(device), mask=where, region=patch.region)
-        self.touched[i][here] = where[there]
-        if self.label[i]:
-            self.mask[i][here] = where[there]
-
-    def pair(self) -> Pair:
-        device = self.image.device
-        wanted = torch.tensor([kind != GOOD for kind in self.kinds], device=device)
-        label = torch.tensor(self.label, device=device)
-        visibility = torch.tensor(self.visibility, device=device)
-        rejected = wanted & ~label
-        return Pair(self.image, self.mask, label, self.kinds, self.seeds, self.touched, visibility, rejected)
 
 
 def _painter(bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings) -> RegionPainter:

@@ -32,6 +32,7 @@ LAYERS = {
     "weights": 3,
     "painting": 4,
     "latent_painting": 5,
+    "pair": 5,
     "synthesizer": 6,
     "training": 7,
     "offline": 8,

@@ -53,7 +53,7 @@ def benchmark(
     size: int = 128,
     batch_size: int = 16,
     learning_rate: float = 2e-3,
-    sampling_steps: int = 20,
+    sampling_steps: int | None = None,
     negatives: float = 0.25,
     defects: Sequence[str] | None = None,
     synthesis: Mapping[str, Any] | None = None,
@@ -76,7 +76,7 @@ def benchmark(
         size (int): Side of the pictures in pixels.
         batch_size (int): Pictures in a step, half of them good.
         learning_rate (float): Peak learning rate.
-        sampling_steps (int): Denoising steps of bundles.
+        sampling_steps (int | None): Denoising steps of bundles; None: as many as their backbone needs.
         negatives (float): Share of the good pictures that are re-synthesized, for bundles.
         defects (Sequence[str] | None): Kinds that bundles paint, in turn; None: drawn from all of each bundle's.
         synthesis (Mapping[str, Any] | None): What differs from the default
@@ -171,7 +171,7 @@ def _check(*, seeds: Sequence[int], steps: int, pairs: int, size: int, batch_siz
             raise InputError(complaint)
 
 
-def _synthesis(changes: Mapping[str, Any], *, steps: int) -> SynthesisSettings:
+def _synthesis(changes: Mapping[str, Any], *, steps: int | None) -> SynthesisSettings:
     """Settings of painting, changed by what the user gives; the steps come from their own option."""
     values = {"sampler": {"steps": steps}} | dict(changes)
     if "sampler" in changes:

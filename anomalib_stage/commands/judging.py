@@ -24,7 +24,7 @@ def quality(
     count: int = 200,
     size: int | None = None,
     seed: int = 0,
-    steps: int = 20,
+    steps: int | None = None,
     device: str = "auto",
 ) -> Iterator[str]:
     """Measure what a bundle paints against real defects and untouched surface; needs no foreign weights.
@@ -37,7 +37,7 @@ def quality(
         count: Anomalies to paint, and as many times good surface.
         size: Resize images to this side in pixels first; as they are if not given.
         seed: Base seed.
-        steps: Sampling steps, 4 to 1000.
+        steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
         device: auto, cpu, cuda or cuda:N.
     """
     from anomalib_stage.quality.run import quality as run

@@ -117,7 +117,7 @@ def benchmark(
     size: int = 128,
     batch_size: int = 16,
     learning_rate: float = 2e-3,
-    sampling_steps: int = 20,
+    sampling_steps: int | None = None,
     negatives: float = 0.25,
     defects: list[str] | None = None,
     synthesis: dict[str, Any] | None = None,
@@ -137,7 +137,7 @@ def benchmark(
         size: Side of the pictures in pixels.
         batch_size: Pictures in a step, half of them good.
         learning_rate: Peak learning rate.
-        sampling_steps: Denoising steps of bundles.
+        sampling_steps: Denoising steps of bundles; as many as their backbone needs if not given.
         negatives: Share of the good pictures that are re-synthesized, for bundles.
         defects: Kinds that bundles paint, in turn; drawn from all of each bundle's if not given.
         synthesis: What differs from the default settings of painting, '{"masks": {"extent": [0.03, 0.6]}}' for example.

@@ -26,7 +26,7 @@ def pregenerate(
     defects: list[str] | None = None,
     masks: Path | None = None,
     seed: int = 0,
-    steps: int = 20,
+    steps: int | None = None,
     strength: tuple[float, float] = (1.0, 1.0),
     foreground: Literal["auto", "none"] = "auto",
     min_visibility: float | None = None,
@@ -50,7 +50,7 @@ def pregenerate(
         defects: Kinds to paint, one or more; all kinds of the bundle if not given.
         masks: Folder of masks to use in turn, each of its image's size; drawn if not given.
         seed: Base seed; the same arguments give the same files.
-        steps: Sampling steps, 4 to 1000.
+        steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
         strength: Weakest and strongest anomaly, each in (0, 1]: how far a picture leaves the clean surface.
         foreground: "auto" keeps drawn masks on the object, "none" lets them lie anywhere.
         min_visibility: Least change inside a mask, 1 = that of repainted good surface; 0: any; 1.2 if not given.
@@ -124,7 +124,7 @@ def preview(
     defects: list[str] | None = None,
     count: int = 8,
     seed: int = 0,
-    steps: int = 20,
+    steps: int | None = None,
     strength: tuple[float, float] = (1.0, 1.0),
     foreground: Literal["auto", "none"] = "auto",
     device: str = "auto",
@@ -140,7 +140,7 @@ def preview(
         defects: Kinds to paint in turn, one or more ("good" too); all kinds of the bundle if not given.
         count: Images to paint, spread over the folder.
         seed: Base seed.
-        steps: Sampling steps, 4 to 1000.
+        steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
         strength: Weakest and strongest anomaly, each in (0, 1].
         foreground: "auto" keeps masks on the object, "none" lets them lie anywhere.
         device: auto, cpu, cuda or cuda:N.

@@ -41,7 +41,7 @@ def prepare(
     defects: Sequence[str] | None = None,
     masks: Path | None = None,
     seed: int = 0,
-    steps: int = 20,
+    steps: int | None = None,
     strength: tuple[float, float] = (1.0, 1.0),
     foreground: Literal["auto", "none"] = "auto",
     min_visibility: float | None = None,
@@ -61,7 +61,7 @@ def prepare(
         defects (Sequence[str] | None): Kinds to paint, in any order; None: every kind of the bundle.
         masks (Path | None): Folder of masks to use in turn, each of its image's size; None: masks are drawn.
         seed (int): Base seed.
-        steps (int): Sampling steps, 4 to 1000.
+        steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
         strength (tuple[float, float]): Weakest and strongest anomaly, in (0, 1].
         foreground (Literal["auto", "none"]): ``auto`` keeps drawn masks on the object, ``none`` lets them lie anywhere.
         min_visibility (float | None): Least change inside a mask

@@ -43,7 +43,7 @@ def preview(
     defects: Sequence[str] | None = None,
     count: int = 8,
     seed: int = 0,
-    steps: int = 20,
+    steps: int | None = None,
     strength: tuple[float, float] = (1.0, 1.0),
     foreground: Literal["auto", "none"] = "auto",
     device: str = "auto",
@@ -63,7 +63,7 @@ def preview(
         defects (Sequence[str] | None): Kinds to paint in turn (also ``good``); None: every kind of the bundle in turn.
         count (int): Images to paint, spread over the folder.
         seed (int): Base seed.
-        steps (int): Sampling steps, 4 to 1000.
+        steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
         strength (tuple[float, float]): Weakest and strongest anomaly, in (0, 1].
         foreground (Literal["auto", "none"]): ``auto`` keeps masks on the object, ``none`` lets them lie anywhere.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.

@@ -182,7 +182,7 @@ class Studio:
             kind=item.kind,
             seed=item.seed,
             base_seed=self._job.seed,
-            steps=self._job.settings.sampler.steps,
+            steps=self._synthesizer.steps,
             bundle=self._job.bundle,
             versions=versions(),
             **write_pair(item, picture, out=self._out, layout=self._job.layout),

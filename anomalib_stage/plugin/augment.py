@@ -74,7 +74,8 @@ class StageAugment(Callback):
         trim (bool): Take pixels without visible change out of the masks. Defaults to ``False``.
         seed (int): Seed of every choice and picture; independent of the training's own random numbers.
             Defaults to ``0``.
-        steps (int): Denoising steps, 4 to 1000: fewer are faster, more are finer. Defaults to ``20``.
+        steps (int | None): Denoising steps, 4 to 1000. Defaults to ``None``: as many as the bundle's backbone needs,
+            4 if it is compact.
         device (str): Where to paint: ``auto`` (where the model is), ``cpu``, ``cuda`` or ``cuda:N``.
             Defaults to ``"auto"``.
         mode (str): ``auto`` looks the model up. For a custom model ``batch`` edits image, mask and label of its
@@ -108,7 +109,7 @@ class StageAugment(Callback):
         min_visibility: float | None = None,
         trim: bool = False,
         seed: int = 0,
-        steps: int = 20,
+        steps: int | None = None,
         device: str = "auto",
         mode: Literal["auto", "batch", "swap"] = "auto",
         target: str | None = None,

@@ -13,7 +13,7 @@ __all__ = ["synthesis_settings"]
 
 def synthesis_settings(
     *,
-    steps: int,
+    steps: int | None,
     foreground: Literal["auto", "none"],
     extent: tuple[float, float] | None,
     strength: tuple[float, float] | None,
@@ -23,7 +23,7 @@ def synthesis_settings(
     """Build the settings; None leaves an option at its own default.
 
     Args:
-        steps (int): Denoising steps, 4 to 1000.
+        steps (int | None): Denoising steps, 4 to 1000; None: as many as the bundle's backbone needs.
         foreground (Literal["auto", "none"]): Keep defects on the object, or let them lie anywhere.
         extent (tuple[float, float] | None): Smallest and largest defect as fractions of the shorter image side.
         strength (tuple[float, float] | None): Weakest and strongest anomaly, in (0, 1].

@@ -66,7 +66,7 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
             Defaults to ``None``.
         trim (bool): Take pixels without visible change out of painted masks. Defaults to ``False``.
         seed (int): Seed of every choice and picture. Defaults to ``0``.
-        steps (int): Denoising steps, 4 to 1000. Defaults to ``20``.
+        steps (int | None): Denoising steps, 4 to 1000. Defaults to ``None``: as many as the bundle's backbone needs.
 
     Raises:
         InputError: If an argument cannot be used.
@@ -93,7 +93,7 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         min_visibility: float | None = None,
         trim: bool = False,
         seed: int = 0,
-        steps: int = 20,
+        steps: int | None = None,
     ) -> None:
         super().__init__()
         check_fraction("probability", probability, owner=OWNER)

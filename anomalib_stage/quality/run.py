@@ -57,7 +57,7 @@ def quality(
     count: int = 200,
     size: int | None = None,
     seed: int = 0,
-    steps: int = 20,
+    steps: int | None = None,
     device: str = "auto",
     progress: Say | None = None,
 ) -> str:
@@ -73,7 +73,7 @@ def quality(
         count (int): Anomalies to paint, and as many times good surface.
         size (int | None): Resize images to this side in pixels first; None: as they are.
         seed (int): Base seed.
-        steps (int): Sampling steps, 4 to 1000.
+        steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         progress (Say | None): Called with what is done, how much of it, and of how much.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from anomalib_stage import drawing, painting, synthesizer
+from anomalib_stage import drawing, painting, pair, synthesizer
 from anomalib_stage.speed.clock import now
 from anomalib_stage.synthesis import fetching
 from anomalib_stage.synthesis.codec import PixelCodec
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["PARTS", "time_split"]
 
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
-    "check and copy": ((synthesizer, "check_images"), (synthesizer._Work, "on")),
+    "check and copy": ((synthesizer, "check_images"), (pair.Work, "on")),
     "foreground": ((drawing.MaskDrawer, "foregrounds"),),
     "masks": ((drawing.MaskDrawer, "draw"), (painting, "region_around")),
     "encode": ((painting, "crop"), (PixelCodec, "encode"), (PixelCodec, "encode_mask")),
@@ -35,7 +35,7 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "grain": ((painting, "with_own_grain"), (painting, "edge_share"), (painting, "snapped")),
     "visibility": ((painting, "measure_visibility"), (painting, "texture_near")),
     "transfer": ((fetching, "_fetched"),),
-    "composite": ((synthesizer._Work, "take"), (synthesizer._Work, "pair")),
+    "composite": ((pair.Work, "take"), (pair.Work, "pair")),
 }
 """Parts of a synthesis, and the functions that do them; one inside another counts for itself."""
 

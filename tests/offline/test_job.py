@@ -46,7 +46,7 @@ DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
     "weights": ({"bundle": "c" * 64}, f"bundle {'a' * 64} -> {'c' * 64};"),
     "steps": (
         {"settings": SynthesisSettings(sampler=SamplerSettings(steps=4))},
-        "settings.sampler.steps 20 -> 4;",
+        "settings.sampler.steps None -> 4;",
     ),
     "images": ({"sources": FileList.of([("a.png", "c" * 64)])}, "sources.sha256 "),
     "masks": ({"masks": FileList.of([("m.png", "c" * 64)])}, "masks.files None -> 1;"),

@@ -35,5 +35,5 @@ def _cuts(*, own_grain: bool) -> tuple[list[Cut], list[Cut]]:
 
 def test_its_own_grain_takes_the_trace_out_of_painted_surface():
     worst = {own: max(trace.auroc for trace in traces(*_cuts(own_grain=own)).values()) for own in (False, True)}
-    assert worst[False] > 0.8  # a single statistic tells them
-    assert worst[True] < 0.7
+    assert worst[False] > 0.7  # a single statistic tells them
+    assert worst[True] < 0.66
