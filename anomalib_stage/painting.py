@@ -100,8 +100,8 @@ class RegionPainter:
     """
 
     few: ClassVar[int] = 4
-    """Denoising steps if none are given. More changed nothing that was measured (docs/concepts/speed.md): look and grain
-    are set in closed form, and the network has little left to decide."""
+    """Denoising steps if none are given. More changed nothing that was measured (docs/concepts/speed.md): look and
+    grain are set in closed form, and the network has little left to decide."""
 
     def __init__(self, bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings) -> None:
         self.device, self.settings = device, settings
