@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from anomalib_stage.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic_core import ErrorDetails
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "SamplerSettings",
     "Settings",
     "SynthesisSettings",
+    "changed_synthesis",
     "checked",
 ]
 
@@ -178,6 +181,21 @@ def checked(cls: type[SettingsT], **values: Any) -> SettingsT:  # noqa: ANN401
     except ValidationError as error:
         msg = f"bad settings: {'; '.join(map(_complaint, error.errors()))}"
         raise InputError(msg) from error
+
+
+def changed_synthesis(changes: Mapping[str, Any], *, steps: int | None) -> SynthesisSettings:
+    """Build settings from what a user changes of the defaults; the steps have an option of their own.
+
+    Args:
+        changes (Mapping[str, Any]): Such as ``{"masks": {"extent": [0.03, 0.6]}}``.
+        steps (int | None): Denoising steps, unless ``changes`` names others.
+
+    Raises:
+        InputError: With every complaint, if a name or value cannot be used.
+    """
+    sampler = {"steps": steps}
+    own = changes.get("sampler", {})
+    return checked(SynthesisSettings, **{**changes, "sampler": {**sampler, **own} if isinstance(own, dict) else own})
 
 
 def _complaint(error: ErrorDetails) -> str:

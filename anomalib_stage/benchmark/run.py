@@ -20,7 +20,7 @@ from anomalib_stage.benchmark.sources import BUILT_IN, paint_pool
 from anomalib_stage.errors import InputError
 from anomalib_stage.images import write_file
 from anomalib_stage.plugin.networks import SegmentationLoss, build_network
-from anomalib_stage.settings import SynthesisSettings, checked
+from anomalib_stage.settings import SynthesisSettings, changed_synthesis
 from anomalib_stage.synthesizer import StageSynthesizer, resolve_device
 from anomalib_stage.weights.bundle import StageBundle
 
@@ -109,7 +109,7 @@ def benchmark(
         "defects": list(defects) if defects else None,
         "synthesis": dict(synthesis) if synthesis else None,
     }
-    painting = _synthesis(synthesis or {}, steps=sampling_steps)
+    painting = changed_synthesis(synthesis or {}, steps=sampling_steps)
     _claim(out, settings)
     read = load_data(data, split=split or data / "few_shot.json", size=size)
     say = progress or (lambda *_: None)
@@ -169,14 +169,6 @@ def _check(*, seeds: Sequence[int], steps: int, pairs: int, size: int, batch_siz
     for fine, complaint in complaints:
         if not fine:
             raise InputError(complaint)
-
-
-def _synthesis(changes: Mapping[str, Any], *, steps: int | None) -> SynthesisSettings:
-    """Settings of painting, changed by what the user gives; the steps come from their own option."""
-    values = {"sampler": {"steps": steps}} | dict(changes)
-    if "sampler" in changes:
-        values["sampler"] = {"steps": steps} | dict(changes["sampler"])
-    return checked(SynthesisSettings, **values)
 
 
 def _claim(out: Path, settings: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.commands.progress import Progress
 
@@ -25,6 +25,7 @@ def quality(
     size: int | None = None,
     seed: int = 0,
     steps: int | None = None,
+    synthesis: dict[str, Any] | None = None,
     device: str = "auto",
 ) -> Iterator[str]:
     """Measure what a bundle paints against real defects and untouched surface; needs no foreign weights.
@@ -38,6 +39,7 @@ def quality(
         size: Resize images to this side in pixels first; as they are if not given.
         seed: Base seed.
         steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
+        synthesis: What differs from the default settings of painting, '{"own_grain": false}' for example.
         device: auto, cpu, cuda or cuda:N.
     """
     from anomalib_stage.quality.run import quality as run
@@ -52,6 +54,7 @@ def quality(
             size=size,
             seed=seed,
             steps=steps,
+            synthesis=synthesis,
             device=device,
             progress=progress.say,
         )

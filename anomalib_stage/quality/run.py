@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,13 +23,13 @@ from anomalib_stage.measures.traces import traces
 from anomalib_stage.offline.rows import paint_rows
 from anomalib_stage.quality.report import Comparison, Report, as_json, markdown
 from anomalib_stage.seeds import derive_seed, numpy_generator
-from anomalib_stage.settings import SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.settings import changed_synthesis
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 from anomalib_stage.synthesizer import StageSynthesizer
 from anomalib_stage.training.examples import read_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -58,6 +58,7 @@ def quality(
     size: int | None = None,
     seed: int = 0,
     steps: int | None = None,
+    synthesis: Mapping[str, Any] | None = None,
     device: str = "auto",
     progress: Say | None = None,
 ) -> str:
@@ -74,6 +75,8 @@ def quality(
         size (int | None): Resize images to this side in pixels first; None: as they are.
         seed (int): Base seed.
         steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
+        synthesis (Mapping[str, Any] | None): What differs from the default
+            :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"own_grain": false}``.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         progress (Say | None): Called with what is done, how much of it, and of how much.
 
@@ -86,7 +89,7 @@ def quality(
         BundleError: If the bundle cannot be used.
     """
     _check_arguments(count=count, size=size)
-    settings = checked(SynthesisSettings, sampler=checked(SamplerSettings, steps=steps))
+    settings = changed_synthesis(synthesis or {}, steps=steps)
     synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
     images, real = read_set(data, split=split or data / "few_shot.json", size=size)
     painter = _Painter(synthesizer, images, seed=seed, say=progress or (lambda *_: None))
@@ -113,7 +116,8 @@ def quality(
             "count": count,
             "size": size,
             "seed": seed,
-            "steps": steps,
+            "steps": synthesizer.steps,
+            "synthesis": dict(synthesis) if synthesis else None,
         },
         comparisons=_comparisons(anomalies, real),
         halves=halves(table_of(real), seed=seed),
