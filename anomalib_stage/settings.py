@@ -40,7 +40,7 @@ class SamplerSettings(Settings):
 
     Attributes:
         name: ``graded`` (few steps, shared background noise) or ``reference`` (the published loop, number for number).
-        steps: Denoising steps of the graded sampler, 4 to 1000; None: 4 with the compact backbone, 20 with the latent
+        steps: Denoising steps of the graded sampler, 4 to 1000; None: 8 with the compact backbone, 20 with the latent
             one. The reference sampler always uses every training step.
         windows: Windows of the anomaly-only branch as fractions of the diffusion time, 1 = pure noise. Each window gets
             at least one step. Empty: the anomaly-aware branch alone.

@@ -41,7 +41,7 @@ def benchmark_speed(
         device: auto, cpu, cuda or cuda:N.
         sizes: Sides of the images in pixels; 256 512 1024 2048 if not given.
         batch_sizes: Images in a batch; 1 8 32 if not given. All step counts are timed with the middle one.
-        steps: Denoising steps; 4 10 20 if not given.
+        steps: Denoising steps; 4 8 20 if not given.
         rounds: Turns of every measurement, fewer of more than 8 images of 1024 px; medians are over them.
         images: Images painted in a turn, more where the batch is larger.
         reference_steps: Steps timed of the published sampler's 1000 in a turn; its time is scaled from them.

@@ -75,7 +75,7 @@ class StageAugment(Callback):
         seed (int): Seed of every choice and picture; independent of the training's own random numbers.
             Defaults to ``0``.
         steps (int | None): Denoising steps, 4 to 1000. Defaults to ``None``: as many as the bundle's backbone needs,
-            4 if it is compact.
+            8 if it is compact.
         device (str): Where to paint: ``auto`` (where the model is), ``cpu``, ``cuda`` or ``cuda:N``.
             Defaults to ``"auto"``.
         mode (str): ``auto`` looks the model up. For a custom model ``batch`` edits image, mask and label of its
