@@ -141,8 +141,9 @@ class SynthesisSettings(Settings):
         own_grain: Give painted places the finest detail of the surface under them
             (:mod:`~anomalib_stage.synthesis.grain`).
         softness: Range of how far anomalies fade towards the mask's edge, hard ones more often: 0 not at all, 1 from
-            where the mask is deepest. Kinds that were fitted have a range of their own. Intact surface always goes over
-            into the surface around (:mod:`~anomalib_stage.synthesis.edges`). The published sampler does none of this.
+            where the mask is deepest. Kinds that were fitted have a range of their own, unless this is (0, 0). Intact
+            surface always goes over into the surface around (:mod:`~anomalib_stage.synthesis.edges`). The published
+            sampler does none of this.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
         latent: How a latent backbone computes.

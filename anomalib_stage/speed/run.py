@@ -15,6 +15,7 @@ import torch
 
 from anomalib_stage import __version__
 from anomalib_stage.errors import InputError
+from anomalib_stage.painting import RegionPainter
 from anomalib_stage.speed.measures import MEASURES
 from anomalib_stage.speed.report import markdown, write_results
 from anomalib_stage.speed.results import Results
@@ -30,9 +31,6 @@ SIZES = (256, 512, 1024, 2048)
 BATCH_SIZES = (1, 8, 32)
 STEPS = (4, 8, 20)
 PARTS = tuple(MEASURES)
-
-DEFAULT_STEPS = 8
-"""Steps that the other batch sizes are timed with, and that are judged."""
 
 PACKAGES = ("torch", "diffusers", "anomalib", "lightning", "numpy", "opencv-python-headless")
 """Packages whose versions are reported."""
@@ -77,7 +75,8 @@ def benchmark_speed(
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         sizes (Sequence[int]): Sides of the images in pixels.
         batch_sizes (Sequence[int]): Images in a batch; the middle one is measured with all step counts.
-        steps (Sequence[int]): Denoising steps; the other batch sizes have 20, or the most if 20 is not among them.
+        steps (Sequence[int]): Denoising steps; the other batch sizes have the default, or the most if
+            that is not among them.
         rounds (int): Turns of every measurement, fewer of more than 8 images of 1024 px; medians are over them.
         images (int): Images painted in a turn, more if the batch is larger.
         reference_steps (int): Steps measured of the published sampler's 1000 in a turn, after one that warms up.
@@ -118,7 +117,7 @@ def benchmark_speed(
     chosen = {
         "device": str(target),
         "all_steps": list(steps),
-        "steps": DEFAULT_STEPS if DEFAULT_STEPS in steps else max(steps),
+        "steps": RegionPainter.few if RegionPainter.few in steps else max(steps),
         "batch_size": sorted(batch_sizes)[len(batch_sizes) // 2],
     }
     results = Results(_about(asked, target), asked | chosen)

@@ -73,12 +73,14 @@ def compare_with_real(
         folder (Path): Where ``copies.png``, the painted anomalies nearest to a real one, goes.
 
     Returns:
-        Comparison: Empty where nothing can be compared: no good images, fewer than two pieces with defects, or nothing
-        visible was painted.
+        Comparison: Where nothing can be compared (no good images, fewer than two pieces with defects, nothing visible
+        was painted) its summary is ``{"not_compared": reason}``.
     """
     real = _real_cuts(material)
-    if not material.good or len({cut.source for cut in real}) < 2:
+    if not real:
         return Comparison({}, {})
+    if not material.good or len({cut.source for cut in real}) < 2:
+        return Comparison({}, {"not_compared": "it takes good images, and defects on two pieces"})
     named = by_kind(real)
     textures = {kind: goes_on(cuts) for kind, cuts in named.items()}
     measured = {kind: {} if value is None else {"goes_on": value} for kind, value in textures.items()}
@@ -87,7 +89,7 @@ def compare_with_real(
         measured[kind]["softness"] = softness_of([one for one in painted if one.kind == kind], cuts)
     cuts = [cut for one in painted for cut in softened(one, measured[one.kind]["softness"])]
     if not cuts:
-        return Comparison({}, {})
+        return Comparison(measured, {"not_compared": "nothing visible was painted into the good images"})
     copies = copy_distance(cuts, real)
     write_file(folder / SHEET, encode_png(copies_sheet(cuts, real, copies.synthetic)))
     return Comparison(

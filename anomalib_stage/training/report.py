@@ -92,6 +92,8 @@ def _compared_lines(compared: Mapping[str, Any]) -> list[str]:
     """Say how near the painted anomalies are to the real ones, and how like them."""
     if not compared:
         return []
+    if "not_compared" in compared:
+        return [f"copies: not compared; {compared['not_compared']}"]
     ratio, copies = compared["copy_ratio"], compared["copies"]
     lines = [
         f"copies: {compared['painted']} painted anomalies are {ratio:.2f} times as far from the nearest real one as "

@@ -98,6 +98,8 @@ def test_likeness_is_reported_and_copies_are_warned_of() -> None:
         "other; 4% are nearer than 95 % of those",
         "statistics: 0.80 deviations from those of the real ones, 0 is equal",
     ]
+    assert report_lines({"compared": {}}) == []
+    assert report_lines({"compared": {"not_compared": "no good images"}}) == ["copies: not compared; no good images"]
     warned = report_lines({"compared": numbers | {"copy_ratio": 0.3, "gap": None}})
     assert len(warned) == 2
     assert warned[1].startswith("warning: the painted anomalies are near copies of the real ones (0.30)")
