@@ -18,6 +18,7 @@ from anomalib_stage.synthesis.bank import bounding_box
 from anomalib_stage.synthesis.foreground import enlarged, find_object, reduced
 from anomalib_stage.synthesis.masks import draw_extent, draw_mask
 from anomalib_stage.synthesis.placement import draw_from_bank
+from anomalib_stage.synthesis.surroundings import grey_picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +61,7 @@ class MaskDrawer:
         bank: Mapping[str, Sequence[BankMask]] | None = None,
     ) -> None:
         self.shapes, self.settings, self.bank = dict(shapes), settings, dict(bank or {})
+        self._looks_around = any(mask.around is not None for masks in self.bank.values() for mask in masks)
         self._found: OrderedDict[bytes, NDArray[np.bool_] | None] = OrderedDict()
 
     @property
@@ -99,8 +101,21 @@ class MaskDrawer:
             return [None] * len(images)
         return [self._foreground(cv2.merge(list(planes))) for planes in _eight_bit(images).cpu().numpy()]
 
+    def pictures(self, images: Tensor) -> list[NDArray[np.uint8] | None]:
+        """Images ``(B, 3, H, W)`` in grey, ``(H, W)`` uint8 in 1 to 255; None if no mask asks for surroundings."""
+        if not self._looks_around:
+            return [None] * len(images)
+        return [grey_picture(cv2.merge(list(planes))) for planes in _eight_bit(images).cpu().numpy()]
+
     def draw(
-        self, kind: str, seed: int, *, size: tuple[int, int], allowed: NDArray[np.bool_] | None, turn: int
+        self,
+        kind: str,
+        seed: int,
+        *,
+        size: tuple[int, int],
+        allowed: NDArray[np.bool_] | None,
+        turn: int,
+        picture: NDArray[np.uint8] | None = None,
     ) -> Tensor:
         """Draw a mask.
 
@@ -110,6 +125,8 @@ class MaskDrawer:
             size (tuple[int, int]): Height and width of the image in pixels.
             allowed (NDArray[np.bool_] | None): ``(H, W)``, where it may lie; None: everywhere.
             turn (int): 0, or the number of the fresh mask after one that could not be used.
+            picture (NDArray[np.uint8] | None): ``(H, W)``, the image in grey; None: real masks lie near where they were
+                on their object, whatever the image shows there.
 
         Returns:
             Tensor: ``(1, H, W)`` bool on the CPU, not empty.
@@ -117,7 +134,8 @@ class MaskDrawer:
         rng = numpy_generator(seed, "mask", *((turn,) if turn else ()))
         real = self._real(kind, rng=rng)
         if real:
-            return torch.from_numpy(draw_from_bank(real, size, foreground=allowed, rng=rng))[None]
+            drawn = draw_from_bank(real, size, foreground=allowed, rng=rng, picture=picture)
+            return torch.from_numpy(drawn)[None]
         extent = self._extent(kind, size, allowed, rng=rng)
         shape = str(rng.choice(self.shapes[kind]))
         return torch.from_numpy(draw_mask(shape, size, extent=extent, rng=rng, allowed=allowed))[None]

@@ -15,7 +15,7 @@ from anomalib_stage.painting import Job, RegionPainter
 from anomalib_stage.pair import Pair, Work
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.settings import SynthesisSettings
-from anomalib_stage.synthesis.bank import unpack_bank
+from anomalib_stage.synthesis.bank import BANK_PREFIXES, unpack_bank
 from anomalib_stage.synthesis.regions import crop
 from anomalib_stage.weights.bundle import StageBundle
 
@@ -119,11 +119,14 @@ class StageSynthesizer:
         kinds = self._drawer.choose_kinds(defects, per_sample)
         given = None if masks is None else checked_masks(masks, images)
         allowed = self._allowed(images, foregrounds) if given is None else [None] * len(images)
+        views = self._drawer.pictures(images) if given is None else []
         work = Work.on(images, kinds=kinds, seeds=per_sample)
         waiting = list(range(len(images)))
         for attempt in range(self.settings.gate.max_tries):
             drawn = {
-                i: self._draw(kinds[i], per_sample[i], images, allowed[i], attempt // 2) if given is None else given[i]
+                i: self._draw(kinds[i], per_sample[i], images, allowed[i], views[i], turn=attempt // 2)
+                if given is None
+                else given[i]
                 for i in waiting
             }
             jobs = [self._job(images[i], drawn[i], kinds[i], per_sample[i], attempt, allowed[i]) for i in waiting]
@@ -161,16 +164,27 @@ class StageSynthesizer:
         per_sample = seed_list(seeds, len(images))
         kinds = self._drawer.choose_kinds(defects, per_sample)
         allowed = self._allowed(images, foregrounds)
-        rows = zip(kinds, per_sample, allowed, strict=True)
-        return torch.stack([self._draw(kind, seed, images, where, 0) for kind, seed, where in rows]).to(images.device)
+        rows = zip(kinds, per_sample, allowed, self._drawer.pictures(images), strict=True)
+        drawn = [self._draw(kind, seed, images, where, view, turn=0) for kind, seed, where, view in rows]
+        return torch.stack(drawn).to(images.device)
 
     def _allowed(self, images: Tensor, foregrounds: Tensor | None) -> list[NDArray[np.bool_] | None]:
         if foregrounds is None:
             return self._drawer.foregrounds(images)
         return [where[0].numpy() for where in checked_masks(foregrounds, images, name="foreground")]
 
-    def _draw(self, kind: str, seed: int, images: Tensor, allowed: NDArray[np.bool_] | None, turn: int) -> Tensor:
-        return self._drawer.draw(kind, seed, size=(images.shape[2], images.shape[3]), allowed=allowed, turn=turn)
+    def _draw(
+        self,
+        kind: str,
+        seed: int,
+        images: Tensor,
+        allowed: NDArray[np.bool_] | None,
+        view: NDArray[np.uint8] | None,
+        *,
+        turn: int,
+    ) -> Tensor:
+        size = (images.shape[2], images.shape[3])
+        return self._drawer.draw(kind, seed, size=size, allowed=allowed, turn=turn, picture=view)
 
     def _job(
         self, image: Tensor, mask: Tensor, kind: str, seed: int, attempt: int, allowed: NDArray[np.bool_] | None
@@ -204,9 +218,7 @@ def _painter(bundle: StageBundle, *, device: torch.device, settings: SynthesisSe
 
 
 def _bank(bundle: StageBundle) -> dict[str, list[BankMask]]:
-    stored = {
-        name: tensor.numpy() for name, tensor in bundle.tensors.items() if name.startswith(("mask_bank.", "prior."))
-    }
+    stored = {name: tensor.numpy() for name, tensor in bundle.tensors.items() if name.startswith(BANK_PREFIXES)}
     try:
         return unpack_bank(stored)
     except InputError as error:

@@ -33,15 +33,20 @@ WARMUP_SHARE = 0.1
 class Lesson:
     """What a network learns from; half of every batch is anomalous, the other half good.
 
+    Real defects keep their half where there are synthetic ones too, and these take half of the good pictures' places:
+    they are good surface for the most part. So a network sees the few real defects as often as without the others.
+
     Args:
-        anomalies (Sequence[Pictures]): Pools to take anomalous pictures from in turn; empty: every picture is good.
+        anomalies (Sequence[Pictures]): Pools to take synthetic anomalies from in turn.
         good (NDArray[np.uint8]): Good pictures ``(N, S, S, 3)`` RGB.
+        real (Pictures | None): Pictures with real defects. Without any anomalies every picture is good.
         negatives (NDArray[np.uint8] | None): Good pictures with re-synthesized surface, ``(N, S, S, 3)``.
         negative_share (float): Share of the good half that they take.
     """
 
     anomalies: Sequence[Pictures]
     good: NDArray[np.uint8]
+    real: Pictures | None = None
     negatives: NDArray[np.uint8] | None = None
     negative_share: float = 0.25
 
@@ -50,7 +55,8 @@ class Lesson:
         rng = numpy_generator(seed, "batch", step)
         images, masks = [], []
         for i in range(count):
-            image, mask = self._anomalous(step, i, rng=rng) if i < count // 2 else self._good(rng=rng)
+            pool = self._pool(step, i, count=count)
+            image, mask = self._good(rng=rng) if pool is None else _drawn(pool, rng=rng)
             turns, mirrored = int(rng.integers(4)), bool(rng.random() < 0.5)
             gain, offset = rng.uniform(0.9, 1.1), rng.uniform(-0.05, 0.05)
             image, mask = np.rot90(image, turns), np.rot90(mask, turns)
@@ -59,18 +65,23 @@ class Lesson:
             masks.append(mask)
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(masks))
 
-    def _anomalous(self, step: int, i: int, *, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        if not self.anomalies:
-            return self._good(rng=rng)
-        pool = self.anomalies[(step + i) % len(self.anomalies)]
-        chosen = int(rng.integers(len(pool.images)))
-        return pool.images[chosen], pool.masks[chosen]
+    def _pool(self, step: int, i: int, *, count: int) -> Pictures | None:
+        """Pool of a batch's picture; None: it is good."""
+        if self.real is not None and i < count // 2:
+            return self.real
+        last = count // 2 if self.real is None else count // 2 + count // 4
+        return self.anomalies[(step + i) % len(self.anomalies)] if self.anomalies and i < last else None
 
     def _good(self, *, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         negative = rng.random() < self.negative_share and self.negatives is not None
         pool = self.negatives if negative and self.negatives is not None else self.good
         image = pool[int(rng.integers(len(pool)))]
         return image, np.zeros(image.shape[:2], dtype=np.bool_)
+
+
+def _drawn(pool: Pictures, *, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    chosen = int(rng.integers(len(pool.images)))
+    return pool.images[chosen], pool.masks[chosen]
 
 
 def train(

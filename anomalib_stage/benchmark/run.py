@@ -66,7 +66,8 @@ def benchmark(
         data (Path): Data set in MVTec layout.
         out (Path): Folder for pools, finished runs and results; running again does only what is missing.
         sources (Sequence[str]): ``none``, ``perlin``, ``cutpaste``, ``croppaste``, ``real``, ``default``, bundle files,
-            and sums such as ``default+real``, whose parts take turns.
+            and sums such as ``default+real``: synthetic parts take turns, and real defects keep their half of every
+            batch, see :class:`~anomalib_stage.benchmark.learning.Lesson`.
         split (Path | None): JSON file ``{kind: {"fit": [stems], "eval": [stems]}}``; None: ``few_shot.json`` in
             ``data``.
         textures (Path | None): Folder of texture images for ``perlin``; None: noise colours.
@@ -256,13 +257,18 @@ def _lesson(
     for part in parts:
         pool = pools[part]
         if part == "real":  # all of the few are learnt from
-            taken.append(pool)
             continue
         held = np.arange(len(pool.images)) % SELF_SHARE == 0
         kept.append(Pictures(pool.images[held], pool.masks[held]))
         taken.append(Pictures(pool.images[~held], pool.masks[~held]))
     own = [repainted[part] for part in parts if part in repainted]
-    lesson = Lesson(taken, good, np.concatenate(own) if own else None, negative_share=negatives)
+    lesson = Lesson(
+        taken,
+        good,
+        real=pools["real"] if "real" in parts else None,
+        negatives=np.concatenate(own) if own else None,
+        negative_share=negatives,
+    )
     if not kept:
         return lesson, None
     return lesson, Pictures(*(np.concatenate(arrays) for arrays in zip(*kept, strict=True)))

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.synthesis.surroundings import SIDE, picture_around
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
 
     Bools = NDArray[np.bool_]
 
-__all__ = ["COLUMNS", "BankMask", "bounding_box", "edge_points", "measure_mask", "pack_bank", "unpack_bank"]
+__all__ = [
+    "BANK_PREFIXES",
+    "COLUMNS",
+    "BankMask",
+    "bounding_box",
+    "edge_points",
+    "measure_mask",
+    "pack_bank",
+    "unpack_bank",
+]
 
 STORED_SIDE = 192
 """Masks with a longer side are stored reduced to this one."""
@@ -47,6 +57,8 @@ class BankMask:
         outward (float): Direction from its centre to the nearest point of the edge, radians from the column axis.
         direction (float): Direction of its long axis, radians in [0, pi).
         elongation (float): Share by which the long axis exceeds the short one, 0 round to 1 a line.
+        around (NDArray[np.uint8] | None): What surrounded it, ``(48, 48)``, see
+            :func:`~anomalib_stage.synthesis.surroundings.picture_around`; None: not kept.
     """
 
     cells: Bools
@@ -58,18 +70,24 @@ class BankMask:
     outward: float
     direction: float
     elongation: float
+    around: NDArray[np.uint8] | None = None
 
 
-COLUMNS = ("height", "width", *(field.name for field in fields(BankMask) if field.name != "cells"))
-"""Columns of the tensor ``prior.<kind>``, one row for each mask; ``mask_bank.<kind>`` holds the masks' packed bits."""
+COLUMNS = ("height", "width", *(field.name for field in fields(BankMask) if field.name not in {"cells", "around"}))
+"""Columns of the tensor ``prior.<kind>``, one row for each mask; ``mask_bank.<kind>`` holds the masks' packed bits and
+``around.<kind>`` pictures of what surrounded them."""
+
+BANK_PREFIXES = ("mask_bank.", "prior.", "around.")
+"""Names of a bank's tensors begin with these."""
 
 
-def measure_mask(mask: Bools, foreground: Bools) -> BankMask:
+def measure_mask(mask: Bools, foreground: Bools, image: NDArray[np.uint8] | None = None) -> BankMask:
     """Describe a real mask on its object.
 
     Args:
         mask (NDArray[np.bool_]): ``(H, W)``, not empty.
         foreground (NDArray[np.bool_]): ``(H, W)``, the object, not empty.
+        image (NDArray[np.uint8] | None): The image with the defect, ``(H, W, 3)`` RGB: what surrounds the mask is kept.
 
     Returns:
         BankMask: The mask with its place.
@@ -102,16 +120,23 @@ def measure_mask(mask: Bools, foreground: Bools) -> BankMask:
         outward=math.atan2(towards[0], towards[1]),
         direction=direction,
         elongation=elongation,
+        around=None if image is None else picture_around(image, mask),
     )
 
 
 def pack_bank(bank: Mapping[str, Sequence[BankMask]]) -> dict[str, NDArray[np.uint8] | NDArray[np.float32]]:
-    """Return arrays ``mask_bank.<kind>`` (uint8, packed bits) and ``prior.<kind>`` (float32 rows of ``COLUMNS``)."""
+    """Return arrays ``mask_bank.<kind>`` (uint8, packed bits), ``prior.<kind>`` (float32 rows of ``COLUMNS``).
+
+    And ``around.<kind>`` (uint8 ``(n, 48, 48)``), if it is kept for all masks of the kind.
+    """
     packed: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {}
     for kind, masks in bank.items():
         rows = [[*mask.cells.shape, *(float(getattr(mask, name)) for name in COLUMNS[2:])] for mask in masks]
         packed[f"mask_bank.{kind}"] = np.concatenate([np.packbits(mask.cells) for mask in masks])
         packed[f"prior.{kind}"] = np.asarray(rows, dtype=np.float32)
+        around = [mask.around for mask in masks if mask.around is not None]
+        if len(around) == len(masks):
+            packed[f"around.{kind}"] = np.stack(around)
     return packed
 
 
@@ -119,13 +144,15 @@ def unpack_bank(arrays: Mapping[str, NDArray[Any]]) -> dict[str, list[BankMask]]
     """Read what :func:`pack_bank` wrote; arrays with other names are ignored.
 
     Raises:
-        InputError: If a kind has only one of its two arrays, or they do not fit each other.
+        InputError: If a kind has only one of its two first arrays, or they do not fit each other.
     """
-    names = {name.partition(".")[2] for name in arrays if name.startswith(("mask_bank.", "prior."))}
-    return {kind: _unpack(kind, arrays.get(f"mask_bank.{kind}"), arrays.get(f"prior.{kind}")) for kind in sorted(names)}
+    names = sorted({name.partition(".")[2] for name in arrays if name.startswith(BANK_PREFIXES)})
+    return {kind: _unpack(kind, *(arrays.get(prefix + kind) for prefix in BANK_PREFIXES)) for kind in names}
 
 
-def _unpack(kind: str, bits: NDArray[Any] | None, prior: NDArray[Any] | None) -> list[BankMask]:
+def _unpack(
+    kind: str, bits: NDArray[Any] | None, prior: NDArray[Any] | None, around: NDArray[Any] | None
+) -> list[BankMask]:
     if bits is None or prior is None:
         msg = f"the bank of {kind!r} has only one of mask_bank.{kind} and prior.{kind}; both are needed"
         raise InputError(msg)
@@ -146,12 +173,19 @@ def _unpack(kind: str, bits: NDArray[Any] | None, prior: NDArray[Any] | None) ->
             f"the columns {', '.join(COLUMNS)}, and mask_bank the bits of every mask"
         )
         raise InputError(msg)
+    if around is not None and (around.dtype != np.uint8 or around.shape != (len(prior), SIDE, SIDE)):
+        msg = (
+            f"the bank of {kind!r} is malformed: around is {around.dtype} of shape {around.shape}; it must be uint8 of "
+            f"shape {(len(prior), SIDE, SIDE)}, one picture for each mask"
+        )
+        raise InputError(msg)
     masks = []
     for i, values in enumerate(prior.astype(np.float64)):
         shape = (int(values[0]), int(values[1]))
         cells = np.unpackbits(bits[starts[i] : starts[i + 1]].astype(np.uint8), count=int(counts[i])).reshape(shape) > 0
         named = dict(zip(COLUMNS[2:], values[2:].tolist(), strict=True))
-        masks.append(BankMask(cells, **{**named, "on_edge": named["on_edge"] > 0.5}))
+        picture = None if around is None else around[i]
+        masks.append(BankMask(cells, **{**named, "on_edge": named["on_edge"] > 0.5}, around=picture))
     if not all(mask.cells.any() for mask in masks):
         msg = f"the bank of {kind!r} holds an empty mask"
         raise InputError(msg)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -12,9 +13,10 @@ import numpy as np
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.bank import bounding_box, edge_points
+from anomalib_stage.synthesis.surroundings import Pose, find_fits, mended
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,20 +38,40 @@ MIN_KEPT = 0.97
 """Least share of a mask that must lie on the object; masks on its edge may lose half."""
 
 
+SIZES = 0.22
+"""Logarithm of the most that a mask is enlarged or reduced by, beside the object's size."""
+
+POSES, WINDOW = 8, 0.25
+"""Ways of laying a mask for which places are looked for; how far those may be from where it was on an object, relative
+to the object's sides."""
+
+AS_GOOD, NOISE = 1.2, 2.0
+"""Places count as equally good up to this factor of the best one's difference, and this many grey levels."""
+
+
 def draw_from_bank(
-    masks: Sequence[BankMask], size: tuple[int, int], *, foreground: Bools | None, rng: np.random.Generator
+    masks: Sequence[BankMask],
+    size: tuple[int, int],
+    *,
+    foreground: Bools | None,
+    rng: np.random.Generator,
+    picture: NDArray[np.uint8] | None = None,
 ) -> Bools:
     """Draw a mask like those of a bank, in a place like theirs.
 
     The mask is scaled with the object (and by 0.8 to 1.25), turned freely unless the kind has a direction of its own,
     flipped and bent a little, and never falls into more parts than it had. Kinds on the object's edge are put on its
-    edge and turned to it; kinds that were always in one place stay there.
+    edge and turned to it; kinds that were always in one place stay there. Where the image and what surrounded the mask
+    are known, it is laid where and as its surroundings fit
+    (:func:`~anomalib_stage.synthesis.surroundings.find_fits`), else near where it was.
 
     Args:
         masks (Sequence[BankMask]): Masks of one kind.
         size (tuple[int, int]): Height and width of the image in pixels.
         foreground (NDArray[np.bool_] | None): ``(H, W)``, the object; None: everywhere.
         rng (np.random.Generator): Source of all choices.
+        picture (NDArray[np.uint8] | None): The image in grey, ``(H, W)``, see
+            :func:`~anomalib_stage.synthesis.surroundings.grey_picture`; None: not looked at.
 
     Returns:
         NDArray[np.bool_]: ``(H, W)``, not empty, on the object.
@@ -65,23 +87,14 @@ def draw_from_bank(
         raise InputError(msg + f"{tuple(size)}, the size of the image, with at least one pixel")
     allowed = np.ones(size, dtype=np.bool_) if foreground is None else foreground
     entry = masks[int(rng.integers(len(masks)))]
-    box = bounding_box(allowed)
-    short = min(box[2], box[3])
-    length = min(max(entry.length * short * math.exp(rng.uniform(-0.22, 0.22)), 1.0), float(max(size)))
     places = np.array([(mask.row, mask.column) for mask in masks])
     fixed = len(masks) > 2 and float(places.std(axis=0).max()) < FIXED_SPREAD
-    edge = edge_points(allowed) if entry.on_edge else None
-    depths = _depths(allowed, box) if edge is None else np.zeros((0, 0))
+    laid = _near(entry, masks, allowed, fixed=fixed, rng=rng)
+    if picture is not None and entry.around is not None and not entry.on_edge and not fixed:
+        laid = chain(_fitting(entry, masks, entry.around, picture, foreground=foreground, rng=rng), laid)
     best, most = (np.zeros((0, 0), dtype=np.bool_), 0, 0), -1.0
-    for _ in range(TRIES):
-        jitter = FIXED_JITTER if fixed else FREE_JITTER
-        if edge is None:
-            place = _place(entry, box, depths=depths, jitter=jitter, rng=rng)
-            turn = _own_turn(masks, rng=rng)
-        else:
-            place, outward = _place_on_edge(entry, box, edge=edge, allowed=allowed, jitter=jitter, rng=rng)
-            turn = outward - entry.outward + 0.1 * float(rng.standard_normal())
-        cells = _varied(entry.cells, length=length, turn=turn, flip=edge is None and bool(rng.integers(2)), rng=rng)
+    for place, pose in islice(laid, TRIES):
+        cells = _varied(entry.cells, pose, rng=rng)
         put = _put(cells, place, allowed)
         kept = float(put[0].sum()) / cells.sum()
         if kept > most:
@@ -96,6 +109,66 @@ def draw_from_bank(
         inside = np.flatnonzero(allowed)
         whole.flat[int(inside[rng.integers(len(inside))])] = True
     return whole
+
+
+def _near(
+    entry: BankMask, masks: Sequence[BankMask], allowed: Bools, *, fixed: bool, rng: np.random.Generator
+) -> Iterator[tuple[Point, Pose]]:
+    """Lay a mask near where it was on its object, again and again."""
+    box = bounding_box(allowed)
+    length = _length(entry, box, rng=rng)
+    jitter = FIXED_JITTER if fixed else FREE_JITTER
+    edge = edge_points(allowed) if entry.on_edge else None
+    depths = _depths(allowed, box) if edge is None else np.zeros((0, 0))
+    while True:
+        if edge is None:
+            place = _place(entry, box, depths=depths, jitter=jitter, rng=rng)
+            yield place, Pose(length, _own_turn(masks, rng=rng), bool(rng.integers(2)))
+        else:
+            place, outward = _place_on_edge(entry, box, edge=edge, allowed=allowed, jitter=jitter, rng=rng)
+            yield place, Pose(length, outward - entry.outward + 0.1 * float(rng.standard_normal()), flip=False)
+
+
+def _fitting(
+    entry: BankMask,
+    masks: Sequence[BankMask],
+    around: NDArray[np.uint8],
+    picture: NDArray[np.uint8],
+    *,
+    foreground: Bools | None,
+    rng: np.random.Generator,
+) -> Iterator[tuple[Point, Pose]]:
+    """Lay a mask where its surroundings fit, in random order of the places that are about as good as the best.
+
+    Half of the poses have the mask upright, turned by right angles unless the kind has a direction: what is made by
+    machines is mostly aligned with the image.
+    """
+    box = (0, 0, *picture.shape) if foreground is None else bounding_box(foreground)
+    window = None
+    if foreground is not None:
+        rows, columns = (
+            slice(max(round(start + (at - WINDOW) * side), 0), round(start + (at + WINDOW) * side) + 1)
+            for start, side, at in zip(box[:2], box[2:], (entry.row, entry.column), strict=True)
+        )
+        window = rows, columns
+    directed = _has_direction(masks)
+    poses = []
+    for i in range(POSES):
+        turn = _own_turn(masks, rng=rng)
+        if i % 2 == 0 and not directed:
+            turn = math.pi / 2 * int(rng.integers(4))
+        poses.append(Pose(_length(entry, box, rng=rng), turn, bool(rng.integers(2))))
+    fits = find_fits(picture, around, poses, rng=rng, window=window)
+    good = [fit for fit in fits if fit.difference <= AS_GOOD * fits[0].difference + NOISE]
+    for i in rng.permutation(len(good)):
+        fit = mended(good[i], picture, around)
+        yield (fit.row, fit.column), fit.pose
+
+
+def _length(entry: BankMask, box: tuple[int, int, int, int], *, rng: np.random.Generator) -> float:
+    """Draw a mask's longer side in pixels, for an object of this bounding box."""
+    length = entry.length * min(box[2], box[3]) * math.exp(rng.uniform(-SIZES, SIZES))
+    return min(max(length, 1.0), float(max(box[2], box[3])))
 
 
 def _depths(allowed: Bools, box: tuple[int, int, int, int]) -> NDArray[Any]:
@@ -152,12 +225,16 @@ def _place_on_edge(
 
 def _own_turn(masks: Sequence[BankMask], *, rng: np.random.Generator) -> float:
     """Draw by how much the mask is turned, in radians: hardly, where the kind has a direction of its own."""
+    if _has_direction(masks):
+        return 0.08 * float(rng.standard_normal()) + math.pi * int(rng.integers(2))
+    return float(rng.uniform(0.0, 2.0 * math.pi))
+
+
+def _has_direction(masks: Sequence[BankMask]) -> bool:
     weights = np.array([mask.elongation for mask in masks])
     doubled = np.exp(2j * np.array([mask.direction for mask in masks]))
     concentration = abs((weights * doubled).sum()) / max(float(weights.sum()), 1e-9)
-    if len(masks) > 2 and weights.mean() > 0.3 and concentration > MIN_CONCENTRATION:
-        return 0.08 * float(rng.standard_normal()) + math.pi * int(rng.integers(2))
-    return float(rng.uniform(0.0, 2.0 * math.pi))
+    return len(masks) > 2 and weights.mean() > 0.3 and bool(concentration > MIN_CONCENTRATION)
 
 
 def _outward(allowed: Bools, place: Point) -> float:
@@ -172,8 +249,9 @@ def _outward(allowed: Bools, place: Point) -> float:
     return math.atan2(-float((window * down).sum()), -float((window * right).sum()))
 
 
-def _varied(cells: Bools, *, length: float, turn: float, flip: bool, rng: np.random.Generator) -> Bools:
+def _varied(cells: Bools, pose: Pose, *, rng: np.random.Generator) -> Bools:
     """Scale, turn, flip and bend a mask; the result has no more parts than the mask and at least one pixel."""
+    length, turn, flip = pose
     scale = length / max(cells.shape)
     side = math.ceil(math.hypot(*cells.shape) * scale) + 5
     picture = np.pad((cells[:, ::-1] if flip else cells).astype(np.float32), 1)

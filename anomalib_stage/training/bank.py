@@ -46,7 +46,7 @@ def bank_of(
     texture = bool(looked_at) and float(np.median([estimate_foreground(image).mean() for image in looked_at])) == 1.0
     return {
         kind: [
-            measure_mask(example.mask, _object(example, texture=texture, known=bool(looked_at)))
+            measure_mask(example.mask, _object(example, texture=texture, known=bool(looked_at)), example.image)
             for example in _spread(examples)
         ]
         for kind, examples in by_kind.items()

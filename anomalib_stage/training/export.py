@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from anomalib_stage.synthesis.bank import pack_bank
+from anomalib_stage.synthesis.bank import BANK_PREFIXES, pack_bank
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.manifest import KindSpec
 
@@ -30,7 +30,7 @@ REGION_SIDE = 64
 LIKENESS = ("softness", "goes_on")
 """Fields of a kind that are measured on real defects."""
 
-MEASURED = ("mask_bank.", "prior.", "look.")
+MEASURED = (*BANK_PREFIXES, "look.")
 
 
 def export_bundle(

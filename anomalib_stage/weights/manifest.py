@@ -50,6 +50,7 @@ PREFIXES = (
     "lora.",
     "mask_bank.",
     "prior.",
+    "around.",
     "look.",
 )
 """Every tensor's name begins with one of these."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -132,6 +133,25 @@ def test_a_network_learns_what_its_pool_shows(data: BenchmarkData) -> None:
     assert np.array_equal(maps[0], maps[1])
     masks = data.test["bright"].masks
     assert maps[0][masks].mean() > 2 * maps[0][~masks].mean()
+
+
+def test_real_defects_keep_their_half_of_a_batch_and_synthetic_ones_take_good_places() -> None:
+    def flat(level: int, marked: int) -> Pictures:
+        masks = np.zeros((3, 8, 8), np.bool_)
+        masks[:, :marked] = True
+        return Pictures(np.full((3, 8, 8, 3), level, np.uint8), masks)
+
+    real, one, other, good = flat(200, 4), flat(100, 2), flat(150, 1), flat(50, 0).images
+
+    def marked(lesson: Lesson) -> Counter[int]:
+        masks = torch.cat([lesson.batch(step, count=16, seed=0)[1] for step in range(4)])
+        return Counter((masks.flatten(1).sum(dim=1) // 8).tolist())
+
+    assert marked(Lesson([], good)) == {0: 64}
+    assert marked(Lesson([one], good)) == {2: 32, 0: 32}
+    assert marked(Lesson([one, other], good)) == {2: 16, 1: 16, 0: 32}
+    assert marked(Lesson([], good, real=real)) == {4: 32, 0: 32}
+    assert marked(Lesson([one, other], good, real=real)) == {4: 32, 2: 8, 1: 8, 0: 16}
 
 
 def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
