@@ -18,7 +18,7 @@ from anomalib_stage.synthesis.fetching import run_together
 from anomalib_stage.synthesis.frozen import ready_denoiser
 from anomalib_stage.synthesis.grain import with_own_grain
 from anomalib_stage.synthesis.levels import snapped, two_levels
-from anomalib_stage.synthesis.look import place_of, spread
+from anomalib_stage.synthesis.look import FOREIGN, foreign_tone, place_of, spread
 from anomalib_stage.synthesis.regions import Region, crop, region_around
 from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
 from anomalib_stage.synthesis.schedule import Schedule
@@ -110,6 +110,7 @@ class RegionPainter:
         self._schedule, self._looks = Schedule(bundle.manifest.schedule), load_looks(bundle)
         self._denoiser, self._clip = ready_denoiser(self._network), settings.sampler.clip
         self._softness, self._goes_on = measured_softness(bundle), measured_texture(bundle)
+        self._foreign = {kind for kind in FOREIGN if f"prior.{kind}" not in bundle.tensors}
 
     @property
     def steps(self) -> int:
@@ -202,18 +203,7 @@ class RegionPainter:
     def _guidance(self, clean: Tensor, hole: Tensor, surround: Tensor, jobs: Sequence[Job]) -> Steps[Guidance]:
         """Say what to paint: kinds, and a look that suits the surface, drawn from each job's seed."""
         places = yield place_of(surround, hole)
-        looks = np.stack(
-            [
-                self._looks.draw(
-                    job.kind,
-                    place,
-                    rng=numpy_generator(job.seed, "look", *_again(job.attempt)),
-                    attempt=job.attempt,
-                    seen=job.kind != GOOD,
-                )
-                for job, place in zip(jobs, places, strict=True)
-            ]
-        )
+        looks = np.stack([self._look(job, place) for job, place in zip(jobs, places, strict=True)])
         wanted = torch.from_numpy(looks).to(clean.device)
         conditions = self._network.condition([job.kind for job in jobs])
         toned = (surround + hole * spread(wanted[:, :3], like=clean)).clamp(-1.0, 1.0)
@@ -223,6 +213,17 @@ class RegionPainter:
         goes_on = torch.tensor([self._goes_on.get(job.kind, 1.0) for job in jobs]).to(clean.device)
         kept = self.settings.keep_texture * goes_on * kept_share(hole)
         return replace(guidance, stained=stained(clean, surround, toned), kept=kept)
+
+    def _look(self, job: Job, place: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Draw the look of an anomaly from its job's seed."""
+        again = _again(job.attempt)
+        rng, seen = numpy_generator(job.seed, "look", *again), job.kind != GOOD
+        look = self._looks.draw(job.kind, place, rng=rng, attempt=job.attempt, seen=seen)
+        rng = numpy_generator(job.seed, "colour", *again)
+        if job.kind in self._foreign and rng.random() < self.settings.foreign:
+            tone = foreign_tone(place, rng=rng)
+            look[: len(look) - 1] = look[: len(look) - 1] if tone is None else tone
+        return look
 
     def _sample(self, guidance: Guidance, jobs: Sequence[Job]) -> Tensor:
         sampler = self.settings.sampler

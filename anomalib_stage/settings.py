@@ -144,6 +144,9 @@ class SynthesisSettings(Settings):
             where the mask is deepest. Kinds that were fitted have a range of their own, unless this is (0, 0). Intact
             surface always goes over into the surface around (:mod:`~anomalib_stage.synthesis.edges`). The published
             sampler does none of this.
+        foreign: Share of the stains, contaminations, discolorations, scratches and chips that are of any colour, on
+            surfaces that are not grey; the others have colours that were measured in training. Kinds that were fitted
+            keep theirs.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
         latent: How a latent backbone computes.
@@ -156,6 +159,7 @@ class SynthesisSettings(Settings):
     keep_texture: Fraction = 0.8
     own_grain: bool = True
     softness: tuple[Fraction, Fraction] = (0.0, 0.4)
+    foreign: Fraction = 0.4
     margin: Annotated[int, Field(ge=4, le=256)] = 8
     region_batch: Annotated[int, Field(ge=1)] = 64
     latent: LatentSettings = LatentSettings()

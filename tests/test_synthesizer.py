@@ -130,6 +130,23 @@ def test_a_grey_image_stays_grey_and_a_coloured_one_does_not(synth: StageSynthes
     assert not torch.equal(pair.image[1, 0][inside[1]], pair.image[1, 1][inside[1]])
 
 
+def test_what_is_of_another_material_has_another_colour_where_the_picture_has_colours() -> None:
+    noise = 0.02 * torch.randn(8, 1, 96, 96, generator=torch.Generator().manual_seed(0))
+    blue = (torch.tensor([0.1, 0.3, 0.7]).view(1, 3, 1, 1) + noise).clamp(0, 1)
+
+    def painted(images: torch.Tensor, foreign: float, kind: str = "contamination") -> list[torch.Tensor]:
+        settings = SynthesisSettings(sampler=SamplerSettings(steps=4), foreign=foreign)
+        pair = StageSynthesizer.from_pretrained(device="cpu", settings=settings)(images, defects=kind, seeds=3)
+        return [image[:, mask[0]].mean(dim=1) for image, mask in zip(pair.image, pair.mask, strict=True) if mask.any()]
+
+    usual, foreign = painted(blue, 0.0), painted(blue, 1.0)
+    assert all(colour.argmax() == 2 for colour in usual)
+    assert sum(int(colour.argmax() != 2) for colour in foreign) >= len(foreign) // 3
+    assert all(colour.argmax() == 2 for colour in painted(blue, 1.0, "dent"))
+    grey = (0.5 + noise).expand(-1, 3, -1, -1)
+    assert all(torch.equal(a, b) for a, b in zip(painted(grey, 0.0), painted(grey, 1.0), strict=True))
+
+
 def test_good_is_a_negative(synth: StageSynthesizer) -> None:
     images = _images(2)
     pair = synth(images, defects=["good", None], seeds=0)

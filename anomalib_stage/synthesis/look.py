@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     Rows = NDArray[np.float32]
 
 __all__ = [
+    "FOREIGN",
     "LOOK_COLUMNS",
     "LookBank",
     "allowed_contrast",
+    "foreign_tone",
     "held_to_look",
     "measure_looks",
     "place_of",
@@ -63,6 +65,12 @@ PLAINER = 0.75
 HIDDEN = 9.0
 """What it adds to the squared distance of places if a look would not show there: those that the gate would refuse are
 drawn only where there are no others."""
+
+FOREIGN = frozenset({"chip", "contamination", "discoloration", "scratch", "stain"})
+"""Kinds of the default bundle whose anomalies may be of another material than the surface, and so of any colour."""
+
+BRIGHTNESS, MOST_SATURATED, GREY = (0.1, 0.95), 0.8, 1e-4
+"""Range of the brightness of such a colour, its highest saturation, and the spread below which a level is grey."""
 
 COLOURS = 3
 SMOOTH = 5
@@ -217,6 +225,29 @@ def _shows(table: Rows, place: NDArray[Any], *, plainer: float = 1.0) -> NDArray
     change = np.square(tone).max(axis=1) + apart * np.maximum(np.square(contrast) - unrest**2, 0.0)
     seen: NDArray[np.bool_] = change >= np.square(plainer * (SEEN[0] * unrest + SEEN[1]))
     return seen
+
+
+def foreign_tone(place: NDArray[Any], *, rng: np.random.Generator) -> Rows | None:
+    """Draw the tone of an anomaly of another material: rust on blue paint, bare metal, something that fell on it.
+
+    Looks are measured on surfaces of many colours and keep near them; what is of another material need not.
+
+    Args:
+        place (NDArray[Any]): Where it will lie, ``(5,)``, see :func:`place_of`.
+        rng (np.random.Generator): Stream that every draw comes from.
+
+    Returns:
+        NDArray[np.float32] | None: ``(3,)``, what takes the surface's level to a colour of any hue; None if the surface
+        is grey in all channels, where a camera without colours is likely.
+    """
+    level = place[:COLOURS]
+    hue, brightness = rng.uniform(0.0, 6.0), rng.uniform(*BRIGHTNESS)
+    saturation = MOST_SATURATED * rng.uniform() ** 2  # most things are rather grey
+    if np.ptp(level) < GREY:
+        return None
+    away = np.abs((hue + np.array([0.0, 4.0, 2.0])) % 6.0 - 3.0)  # of red, green and blue on the circle of hues
+    colour = brightness * (1.0 - saturation * (1.0 - np.clip(away - 1.0, 0.0, 1.0)))
+    return np.asarray(2.0 * colour - 1.0 - level, dtype=np.float32)
 
 
 def unpack_looks(arrays: Mapping[str, NDArray[Any]]) -> LookBank:

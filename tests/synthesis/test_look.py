@@ -16,6 +16,7 @@ from anomalib_stage.synthesis.look import (
     LOOK_COLUMNS,
     LookBank,
     allowed_contrast,
+    foreign_tone,
     held_to_look,
     measure_looks,
     place_of,
@@ -191,3 +192,18 @@ def test_a_malformed_table_is_refused(shape: tuple[int, ...]) -> None:
 def test_no_looks_at_all_are_refused() -> None:
     with pytest.raises(InputError, match="no look.<kind>"):
         unpack_looks({})
+
+
+def test_what_is_of_another_material_has_any_colour_but_not_where_all_is_grey() -> None:
+    place = np.array([-0.6, 0.1, 0.7, 6.0, -4.0], dtype=np.float32)
+    tones = [foreign_tone(place, rng=np.random.default_rng(seed)) for seed in range(200)]
+    colours = np.stack([tone for tone in tones if tone is not None]) + place[:3]
+    assert len(colours) == 200
+    assert colours.min() >= -1.0
+    assert colours.max() <= 1.0
+    assert set(colours.argmax(axis=1).tolist()) == {0, 1, 2}
+    saturation = np.ptp(colours, axis=1) / (colours.max(axis=1) + 1.0)
+    assert np.median(saturation) < 0.4
+    assert saturation.max() > 0.6
+    grey = np.array([0.2, 0.2, 0.2, 6.0, -4.0], dtype=np.float32)
+    assert foreign_tone(grey, rng=np.random.default_rng(0)) is None
