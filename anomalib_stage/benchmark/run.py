@@ -99,6 +99,7 @@ def benchmark(
     bundles = {part: StageBundle.load(part) for part in parts if part not in BUILT_IN}
     settings = {
         "data": data.name,
+        "split": split.name if split else None,
         "steps": steps,
         "pairs": pairs,
         "size": size,

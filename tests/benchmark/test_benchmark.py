@@ -7,6 +7,8 @@ from __future__ import annotations
 import csv
 import json
 import random
+import runpy
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -209,6 +211,21 @@ def test_pools_are_painted_with_the_kinds_and_settings_asked_for(data: Benchmark
     small, large = (pool(kinds[:1], extent).masks.mean() for extent in ((0.1, 0.1), (0.5, 0.5)))
     assert large > 4 * small > 0
     assert not np.array_equal(pool(kinds[:1], (0.3, 0.3)).images, pool(kinds[1:], (0.3, 0.3)).images)
+
+
+def test_a_split_with_fewer_shots_has_defects_of_many_groups_and_scores_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = {"dent": {"fit": ["a", "b", "c", "d", "e"], "eval": ["x"]}, "line": {"fit": ["k", "j"], "eval": ["y"]}}
+    (tmp_path / "few_shot.json").write_text(json.dumps(split))
+    (tmp_path / "groups.json").write_text(json.dumps({"group_of": {"a": 1, "b": 1, "c": 1, "d": 2, "e": 3}}))
+    arguments = ["fewer_shots.py", f"--data={tmp_path}", "--shots=3", f"--out={tmp_path / 'fewer.json'}"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    runpy.run_path(str(Path(__file__).parents[2] / "docs" / "measure" / "fewer_shots.py"), run_name="__main__")
+    assert json.loads((tmp_path / "fewer.json").read_text()) == {
+        "dent": {"fit": ["a", "d", "e"], "eval": ["x"]},
+        "line": {"fit": ["j", "k"], "eval": ["y"]},
+    }
 
 
 def test_tables_show_spread_and_paired_differences() -> None:

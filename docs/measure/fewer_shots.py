@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+r"""Write a split with fewer defects of each kind to learn from; what is scored stays the same.
+
+    python docs/measure/fewer_shots.py --data SET --shots 5 --out five.json
+    anomalib-stage fit --normal SET/train/good --defects SET/test --masks SET/ground_truth --include five.json \
+        --out FILE
+    anomalib-stage benchmark --data SET --split five.json --out bench5 --sources real FILE FILE+real
+
+Defects are taken in sorted order, from as many groups of captures as there are (``groups.json`` in the set, if any).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+
+
+def main() -> None:
+    """Read a split, and write the smaller one."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="data set with few_shot.json")
+    parser.add_argument("--shots", type=int, default=5, help="defects of each kind")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    split = json.loads((given.data / "few_shot.json").read_text())
+    groups_file = given.data / "groups.json"
+    groups = json.loads(groups_file.read_text())["group_of"] if groups_file.is_file() else {}
+    fewer = {kind: {**sides, "fit": chosen(sides["fit"], groups, given.shots)} for kind, sides in split.items()}
+    given.out.write_text(json.dumps(fewer, indent=1))
+    print({kind: len(sides["fit"]) for kind, sides in fewer.items()})
+
+
+def chosen(stems: list[str], groups: dict[str, int], shots: int) -> list[str]:
+    """Take so many stems, the first of every group before the second of any."""
+    seen: Counter[object] = Counter()
+    turns = {}
+    for stem in sorted(stems):
+        group = groups.get(stem, stem)
+        turns[stem] = seen[group]
+        seen[group] += 1
+    return sorted(sorted(stems, key=lambda stem: (turns[stem], stem))[:shots])
+
+
+if __name__ == "__main__":
+    main()
