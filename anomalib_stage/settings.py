@@ -101,8 +101,8 @@ class GateSettings(Settings):
             good.
     """
 
-    min_visibility: Annotated[float, Field(ge=0.0)] = 1.2
-    min_agreement: Fraction = 0.25
+    min_visibility: Annotated[float, Field(ge=0.0)] = 2.5
+    min_agreement: Fraction = 0.5
     trim: bool = False
     max_tries: Annotated[int, Field(ge=1, le=100)] = 6
 
@@ -159,7 +159,7 @@ class SynthesisSettings(Settings):
     keep_texture: Fraction = 0.8
     own_grain: bool = True
     softness: tuple[Fraction, Fraction] = (0.0, 0.4)
-    foreign: Fraction = 0.4
+    foreign: Fraction = 0.5
     margin: Annotated[int, Field(ge=4, le=256)] = 8
     region_batch: Annotated[int, Field(ge=1)] = 64
     latent: LatentSettings = LatentSettings()
