@@ -33,8 +33,8 @@ WARMUP_SHARE = 0.1
 class Lesson:
     """What a network learns from; half of every batch is anomalous, the other half good.
 
-    Real defects keep their half where there are synthetic ones too, and these take half of the good pictures' places:
-    they are good surface for the most part. So a network sees the few real defects as often as without the others.
+    Real defects keep their half where there are synthetic ones too, and these take three quarters of the good pictures'
+    places: they are good surface for the most part. So a network sees the few real defects as often as without them.
 
     Args:
         anomalies (Sequence[Pictures]): Pools to take synthetic anomalies from in turn.
@@ -69,7 +69,7 @@ class Lesson:
         """Pool of a batch's picture; None: it is good."""
         if self.real is not None and i < count // 2:
             return self.real
-        last = count // 2 if self.real is None else count // 2 + count // 4
+        last = count // 2 if self.real is None else count // 2 + 3 * count // 8
         return self.anomalies[(step + i) % len(self.anomalies)] if self.anomalies and i < last else None
 
     def _good(self, *, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -153,7 +153,7 @@ def test_real_defects_keep_their_half_of_a_batch_and_synthetic_ones_take_good_pl
     assert marked(Lesson([one], good)) == {2: 32, 0: 32}
     assert marked(Lesson([one, other], good)) == {2: 16, 1: 16, 0: 32}
     assert marked(Lesson([], good, real=real)) == {4: 32, 0: 32}
-    assert marked(Lesson([one, other], good, real=real)) == {4: 32, 2: 8, 1: 8, 0: 16}
+    assert marked(Lesson([one, other], good, real=real)) == {4: 32, 2: 12, 1: 12, 0: 8}
 
 
 def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
