@@ -101,8 +101,8 @@ class GateSettings(Settings):
             good.
     """
 
-    min_visibility: Annotated[float, Field(ge=0.0)] = 2.5
-    min_agreement: Fraction = 0.5
+    min_visibility: Annotated[float, Field(ge=0.0)] = 1.2
+    min_agreement: Fraction = 0.25
     trim: bool = False
     max_tries: Annotated[int, Field(ge=1, le=100)] = 6
 

@@ -53,7 +53,7 @@ def pregenerate(
         steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
         strength: Weakest and strongest anomaly, each in (0, 1]: how far a picture leaves the clean surface.
         foreground: "auto" keeps drawn masks on the object, "none" lets them lie anywhere.
-        min_visibility: Least change inside a mask, 1 = that of repainted good surface; 0: any; 2.5 if not given.
+        min_visibility: Least change inside a mask, 1 = that of repainted good surface; 0: any; 1.2 if not given.
         trim: Take pixels without visible change out of the masks.
         batch_size: Most pairs painted together, fewer of images above 360 px.
         device: auto, cpu, cuda or cuda:N.

@@ -268,7 +268,14 @@ def test_low_rank_additions_change_the_attention_alone(fit: Fit, tmp_path: Path)
     assert after < before
 
     slim = fit(**options, slim=True, out=tmp_path / "slim" / "slim.safetensors")
-    assert {name.partition(".")[0] for name in slim.tensors} == {"adapter", "condition", "lora", "mask_bank", "prior"}
+    assert {name.partition(".")[0] for name in slim.tensors} == {
+        "adapter",
+        "around",
+        "condition",
+        "lora",
+        "mask_bank",
+        "prior",
+    }
     whole = whole_tensors(slim)
     assert whole.keys() == bundle.tensors.keys()
     assert all(torch.equal(whole[name], tensor) for name, tensor in bundle.tensors.items())
