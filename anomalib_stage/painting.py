@@ -222,7 +222,8 @@ class RegionPainter:
         rng = numpy_generator(job.seed, "colour", *again)
         if job.kind in self._foreign and rng.random() < self.settings.foreign:
             tone = foreign_tone(place, rng=rng)
-            look[: len(look) - 1] = look[: len(look) - 1] if tone is None else tone
+            if tone is not None:
+                look[: len(tone)] = tone
         return look
 
     def _sample(self, guidance: Guidance, jobs: Sequence[Job]) -> Tensor:

@@ -146,7 +146,7 @@ class SynthesisSettings(Settings):
             sampler does none of this.
         foreign: Share of the stains, contaminations, discolorations, scratches and chips that are of any colour, on
             surfaces that are not grey; the others have colours that were measured in training. Kinds that were fitted
-            keep theirs.
+            keep theirs, and a latent backbone decides itself.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
         latent: How a latent backbone computes.

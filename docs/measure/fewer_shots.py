@@ -25,12 +25,17 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=5, help="defects of each kind")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    split = json.loads((given.data / "few_shot.json").read_text())
-    groups_file = given.data / "groups.json"
+    print(write_fewer(given.data, shots=given.shots, out=given.out))
+
+
+def write_fewer(data: Path, *, shots: int, out: Path) -> dict[str, int]:
+    """Write the smaller split of a set, and count the defects of each kind."""
+    split = json.loads((data / "few_shot.json").read_text())
+    groups_file = data / "groups.json"
     groups = json.loads(groups_file.read_text())["group_of"] if groups_file.is_file() else {}
-    fewer = {kind: {**sides, "fit": chosen(sides["fit"], groups, given.shots)} for kind, sides in split.items()}
-    given.out.write_text(json.dumps(fewer, indent=1))
-    print({kind: len(sides["fit"]) for kind, sides in fewer.items()})
+    fewer = {kind: {**sides, "fit": chosen(sides["fit"], groups, shots)} for kind, sides in split.items()}
+    out.write_text(json.dumps(fewer, indent=1))
+    return {kind: len(sides["fit"]) for kind, sides in fewer.items()}
 
 
 def chosen(stems: list[str], groups: dict[str, int], shots: int) -> list[str]:

@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import runpy
 import statistics
-import sys
 import time
 from pathlib import Path
+
+from fewer_shots import write_fewer
 
 from anomalib_stage.benchmark.run import benchmark
 from anomalib_stage.training.fit import fit
 
 FREE = ("perlin", "cutpaste", "croppaste", "real")
-SEEDS = (0, 1, 2)
+SEEDS, SHOTS = (0, 1, 2), 5
 PLAINER = {"gate": {"min_visibility": 2.5, "min_agreement": 0.5}}
 """Settings of painting that differ from the default: few training steps learn little from faint anomalies."""
 
@@ -45,7 +45,7 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     five = given.out / "five.json"
-    fewer(given.data, five)
+    write_fewer(given.data, shots=SHOTS, out=five)
     bundles = {name: given.out / f"{name}.safetensors" for name in ("fitted", "five")}
     for name, split in (("fitted", given.data / "few_shot.json"), ("five", five)):
         if not bundles[name].is_file():
@@ -60,15 +60,6 @@ def main() -> None:
     text = "\n".join(["| target | seed by seed | state |", "|---|---|---|", *rows])
     (given.out / "targets.md").write_text(text + "\n")
     print(text)
-
-
-def fewer(data: Path, out: Path) -> None:
-    """Write a split with five defects of each kind."""
-    argv, sys.argv = sys.argv, ["fewer_shots.py", f"--data={data}", "--shots=5", f"--out={out}"]
-    try:
-        runpy.run_path(str(Path(__file__).with_name("fewer_shots.py")), run_name="__main__")
-    finally:
-        sys.argv = argv
 
 
 def fitted(data: Path, split: Path, out: Path, *, steps: int, device: str) -> None:

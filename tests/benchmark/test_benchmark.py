@@ -192,6 +192,8 @@ def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
     assert all(run.stat().st_mtime_ns == before[run] for run in runs[1:])
     with pytest.raises(InputError, match="steps: 2 there, 3 here"):
         benchmark(**{**options, "steps": 3})
+    with pytest.raises(InputError, match=r"split: None there, 'other.json' here"):
+        benchmark(**{**options, "split": tmp_path / "other.json"})
     with pytest.raises(InputError, match=r"synthesis: \{'gate': .* there, None here"):
         benchmark(**{**options, "synthesis": None})
 
@@ -226,6 +228,17 @@ def test_a_split_with_fewer_shots_has_defects_of_many_groups_and_scores_the_same
         "dent": {"fit": ["a", "d", "e"], "eval": ["x"]},
         "line": {"fit": ["j", "k"], "eval": ["y"]},
     }
+
+
+def test_targets_are_compared_by_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(__file__).parents[2] / "docs" / "measure"
+    monkeypatch.syspath_prepend(str(folder))
+    found = {"perlin": [0.1, 0.3], "cutpaste": [0.3, 0.3], "croppaste": [0.15, 0.25], "real": [0.4, 0.4]}
+    found |= {"default": [0.2, 0.2], "fitted": [0.31, 0.33], "fitted+real": [0.4, 0.52]}
+    rows = runpy.run_path(str(folder / "targets.py"))["targets"](found, {"real": [0.2], "five+real": [0.1]})
+    states = [row.split("| ")[-1] for row in rows]
+    assert ["yes" in state for state in states] == [True, False, True, False, True, True, False]
+    assert rows[0] == "| default at least as good as perlin | 0.200 0.200 against 0.100 0.300 | yes, by +0.000 |"
 
 
 def test_tables_show_spread_and_paired_differences() -> None:

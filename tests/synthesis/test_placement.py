@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.bank import COLUMNS, BankMask, measure_mask, pack_bank, unpack_bank
 from anomalib_stage.synthesis.placement import draw_from_bank
+from anomalib_stage.synthesis.surroundings import SIDE
 
 SIZE = (120, 160)
 
@@ -218,7 +219,9 @@ def test_large_masks_are_stored_small_and_keep_their_length() -> None:
     assert entry.length == pytest.approx(1051 / 900)
 
 
-@pytest.mark.parametrize("spoil", ["no prior", "no bits", "bits short", "columns", "nan", "sizes", "empty"])
+@pytest.mark.parametrize(
+    "spoil", ["no prior", "no bits", "bits short", "columns", "nan", "sizes", "empty", "around", "only around"]
+)
 def test_a_malformed_bank_is_refused(spoil: str) -> None:
     packed = dict(pack_bank({"hole": BLOBS}))
     bits, prior = packed["mask_bank.hole"], packed["prior.hole"]
@@ -230,6 +233,8 @@ def test_a_malformed_bank_is_refused(spoil: str) -> None:
         "nan": {"mask_bank.hole": bits, "prior.hole": prior * np.float32("nan")},
         "sizes": {"mask_bank.hole": bits, "prior.hole": prior * 1000},
         "empty": {"mask_bank.hole": bits * np.uint8(0), "prior.hole": prior},
+        "around": {**packed, "around.hole": np.zeros((len(BLOBS) - 1, SIDE, SIDE), np.uint8)},
+        "only around": {"around.hole": np.zeros((len(BLOBS), SIDE, SIDE), np.uint8)},
     }[spoil]
     with pytest.raises(InputError, match="the bank of 'hole'"):
         unpack_bank(changed)
