@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.synthesis.bank import bounding_box
 from anomalib_stage.synthesis.foreground import enlarged, find_object, reduced
 from anomalib_stage.synthesis.masks import draw_extent, draw_mask
-from anomalib_stage.synthesis.placement import draw_from_bank
+from anomalib_stage.synthesis.placement import draw_with_exemplar
 from anomalib_stage.synthesis.surroundings import grey_picture
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from anomalib_stage.settings import MaskSettings
     from anomalib_stage.synthesis.bank import BankMask
+    from anomalib_stage.synthesis.exemplar import Exemplar
 
-__all__ = ["GOOD", "MaskDrawer"]
+__all__ = ["GOOD", "DrawnMask", "MaskDrawer"]
 
 GOOD = "good"
 """The kind that paints intact surface; its pairs are negatives with label False."""
@@ -42,6 +43,13 @@ REMEMBERED = 4096
 
 PIECE = 128
 """Rows of a channel that are rounded at once."""
+
+
+class DrawnMask(NamedTuple):
+    """A mask, ``(1, H, W)`` bool on the CPU, not empty; and the real defect that it was, None for drawn shapes."""
+
+    mask: Tensor
+    exemplar: Exemplar | None = None
 
 
 class MaskDrawer:
@@ -116,7 +124,7 @@ class MaskDrawer:
         allowed: NDArray[np.bool_] | None,
         turn: int,
         picture: NDArray[np.uint8] | None = None,
-    ) -> Tensor:
+    ) -> DrawnMask:
         """Draw a mask.
 
         Args:
@@ -129,16 +137,16 @@ class MaskDrawer:
                 on their object, whatever the image shows there.
 
         Returns:
-            Tensor: ``(1, H, W)`` bool on the CPU, not empty.
+            DrawnMask: The mask, and its exemplar.
         """
         rng = numpy_generator(seed, "mask", *((turn,) if turn else ()))
         real = self._real(kind, rng=rng)
         if real:
-            drawn = draw_from_bank(real, size, foreground=allowed, rng=rng, picture=picture)
-            return torch.from_numpy(drawn)[None]
+            drawn = draw_with_exemplar(real, size, foreground=allowed, rng=rng, picture=picture)
+            return DrawnMask(torch.from_numpy(drawn.mask)[None], None if kind == GOOD else drawn.exemplar)
         extent = self._extent(kind, size, allowed, rng=rng)
         shape = str(rng.choice(self.shapes[kind]))
-        return torch.from_numpy(draw_mask(shape, size, extent=extent, rng=rng, allowed=allowed))[None]
+        return DrawnMask(torch.from_numpy(draw_mask(shape, size, extent=extent, rng=rng, allowed=allowed))[None])
 
     def _extent(
         self, kind: str, size: tuple[int, int], allowed: NDArray[np.bool_] | None, *, rng: np.random.Generator

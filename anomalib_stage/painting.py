@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 
 from anomalib_stage.drawing import GOOD
+from anomalib_stage.guiding import Guide
+from anomalib_stage.jobs import Job, Patch
 from anomalib_stage.seeds import generators, numpy_generator, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
 from anomalib_stage.synthesis.edges import INTACT_FADE, edge_share, fade_width
@@ -18,13 +19,12 @@ from anomalib_stage.synthesis.fetching import run_together
 from anomalib_stage.synthesis.frozen import ready_denoiser
 from anomalib_stage.synthesis.grain import with_own_grain
 from anomalib_stage.synthesis.levels import snapped, two_levels
-from anomalib_stage.synthesis.look import FOREIGN, foreign_tone, place_of, spread
-from anomalib_stage.synthesis.regions import Region, crop, region_around
-from anomalib_stage.synthesis.sampling import Guidance, sample_graded, sample_reference
+from anomalib_stage.synthesis.regions import crop, region_around
+from anomalib_stage.synthesis.sampling import sample_graded, sample_reference
 from anomalib_stage.synthesis.schedule import Schedule
-from anomalib_stage.synthesis.surround import kept_share, stained, surround_fill
+from anomalib_stage.synthesis.surround import surround_fill
 from anomalib_stage.synthesis.visibility import AROUND, changed_part, measure_visibility, texture_near
-from anomalib_stage.weights.compact import load_denoiser, load_looks, measured_softness, measured_texture
+from anomalib_stage.weights.compact import load_denoiser, measured_softness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,57 +34,14 @@ if TYPE_CHECKING:
 
     from anomalib_stage.settings import SynthesisSettings
     from anomalib_stage.synthesis.fetching import Steps
+    from anomalib_stage.synthesis.regions import Region
+    from anomalib_stage.synthesis.sampling import Guidance
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = ["Job", "Patch", "RegionPainter"]
 
 AS_MEASURED = (0.5, 1.5)
 """Softness of an anomaly relative to that measured for its kind."""
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One anomaly to paint.
-
-    Args:
-        image (Tensor): Clean image ``(3, H, W)``, float in [0, 1].
-        mask (Tensor): Where, ``(1, H, W)`` bool on the CPU, not empty.
-        kind (str): Defect kind of the bundle.
-        seed (int): Seed of the noise.
-        strength (float): How far it leaves the clean surface, in (0, 1].
-        attempt (int): 0, or the number of the fresh noise after a picture that could not be used.
-        foreground (Tensor | None): Where the object is, ``(1, H, W)`` bool on the CPU: the anomaly is laid on its
-            surface, not on what lies beside it; None: everywhere.
-    """
-
-    image: Tensor
-    mask: Tensor
-    kind: str
-    seed: int
-    strength: float = 1.0
-    attempt: int = 0
-    foreground: Tensor | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Patch:
-    """A painted region.
-
-    Args:
-        region (Region): Where it belongs.
-        pixels (Tensor): ``(3, region.height, region.width)`` float32 in [0, 1].
-        score (float): Visibility of the anomaly, see :class:`~anomalib_stage.synthesis.visibility.Visibility`.
-        agreement (float): Share of the mask that is visible, [0, 1].
-        exact (float): 1 where the picture has two levels: what has not changed there is no anomaly; else 0.
-        seen (Tensor): ``(1, region.height, region.width)`` bool on the CPU, the visible part of the mask.
-    """
-
-    region: Region
-    pixels: Tensor
-    score: float
-    agreement: float
-    exact: float
-    seen: Tensor
 
 
 class RegionPainter:
@@ -107,10 +64,9 @@ class RegionPainter:
         self.device, self.settings = device, settings
         self._network = load_denoiser(bundle).eval().requires_grad_(requires_grad=False).to(device)
         self._codec = PixelCodec(round(self._network.cells**0.5))
-        self._schedule, self._looks = Schedule(bundle.manifest.schedule), load_looks(bundle)
+        self._schedule, self._softness = Schedule(bundle.manifest.schedule), measured_softness(bundle)
         self._denoiser, self._clip = ready_denoiser(self._network), settings.sampler.clip
-        self._softness, self._goes_on = measured_softness(bundle), measured_texture(bundle)
-        self._foreign = {kind for kind in FOREIGN if f"prior.{kind}" not in bundle.tensors}
+        self._guide = Guide(bundle, self._network, codec=self._codec, settings=settings)
 
     @property
     def steps(self) -> int:
@@ -191,7 +147,7 @@ class RegionPainter:
         clean, hole = self._codec.encode(pixels), self._codec.encode_mask(inside)
         unknown = torch.stack([_unknown(job, region) for job, region in cuts]).to(self.device)
         surround = torch.where(hole > 0, surround_fill(clean, self._codec.encode_mask(unknown)), clean)
-        guidance = yield from self._guidance(clean, hole, surround, jobs)
+        guidance = yield from self._guide(clean, hole, surround, cuts)
         return self._codec.decode(self._sample(guidance, jobs))
 
     def _texture(self, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
@@ -200,35 +156,9 @@ class RegionPainter:
         clean = torch.stack([crop(job.image, region).float() for job, region in wide]).to(self.device)
         return texture_near(clean, torch.stack([crop(job.mask, region) for job, region in wide]).to(self.device))
 
-    def _guidance(self, clean: Tensor, hole: Tensor, surround: Tensor, jobs: Sequence[Job]) -> Steps[Guidance]:
-        """Say what to paint: kinds, and a look that suits the surface, drawn from each job's seed."""
-        places = yield place_of(surround, hole)
-        looks = np.stack([self._look(job, place) for job, place in zip(jobs, places, strict=True)])
-        wanted = torch.from_numpy(looks).to(clean.device)
-        conditions = self._network.condition([job.kind for job in jobs])
-        toned = (surround + hole * spread(wanted[:, :3], like=clean)).clamp(-1.0, 1.0)
-        guidance = Guidance(clean, hole, conditions, surround=toned, contrast=wanted[:, 3])
-        if not self.settings.keep_texture:
-            return guidance
-        goes_on = torch.tensor([self._goes_on.get(job.kind, 1.0) for job in jobs]).to(clean.device)
-        kept = self.settings.keep_texture * goes_on * kept_share(hole)
-        return replace(guidance, stained=stained(clean, surround, toned), kept=kept)
-
-    def _look(self, job: Job, place: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Draw the look of an anomaly from its job's seed."""
-        again = _again(job.attempt)
-        rng, seen = numpy_generator(job.seed, "look", *again), job.kind != GOOD
-        look = self._looks.draw(job.kind, place, rng=rng, attempt=job.attempt, seen=seen)
-        rng = numpy_generator(job.seed, "colour", *again)
-        if job.kind in self._foreign and rng.random() < self.settings.foreign:
-            tone = foreign_tone(place, rng=rng)
-            if tone is not None:
-                look[: len(tone)] = tone
-        return look
-
     def _sample(self, guidance: Guidance, jobs: Sequence[Job]) -> Tensor:
         sampler = self.settings.sampler
-        streams = [stream for job in jobs for stream in generators([job.seed], "noise", *_again(job.attempt))]
+        streams = [stream for job in jobs for stream in generators([job.seed], "noise", *job.again)]
         noise = standard_normal(tuple(guidance.clean.shape[1:]), streams).to(self.device)
         strengths = [job.strength for job in jobs]
         with torch.autocast(self.device.type, enabled=False):
@@ -260,11 +190,6 @@ def _unknown(job: Job, region: Region) -> Tensor:
         return inside
     beside = inside | ~crop(job.foreground, region)
     return inside if beside.numpy().all() else beside
-
-
-def _again(attempt: int) -> tuple[int, ...]:
-    """Key of a repeated draw; the first has none, so that its numbers do not depend on there being others."""
-    return (attempt,) if attempt else ()
 
 
 def _groups(regions: Sequence[Region], limit: int) -> Iterator[list[int]]:

@@ -147,6 +147,9 @@ class SynthesisSettings(Settings):
         foreign: Share of the stains, contaminations, discolorations, scratches and chips that are of any colour, on
             surfaces that are not grey; the others have colours that were measured in training. Kinds that were fitted
             keep theirs, and a latent backbone decides itself.
+        exemplars: Share of the anomalies of fitted kinds with real masks that take their detail from the real defect
+            (:mod:`~anomalib_stage.synthesis.exemplar`); the network makes up that of the others. Without effect where
+            masks are given, and on a latent backbone.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
         latent: How a latent backbone computes.
@@ -160,6 +163,7 @@ class SynthesisSettings(Settings):
     own_grain: bool = True
     softness: tuple[Fraction, Fraction] = (0.0, 0.4)
     foreign: Fraction = 0.5
+    exemplars: Fraction = 0.5
     margin: Annotated[int, Field(ge=4, le=256)] = 8
     region_batch: Annotated[int, Field(ge=1)] = 64
     latent: LatentSettings = LatentSettings()

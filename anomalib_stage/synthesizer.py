@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anomalib_stage.drawing import GOOD, MaskDrawer
+from anomalib_stage.drawing import GOOD, DrawnMask, MaskDrawer
 from anomalib_stage.errors import BundleError, DeviceError, InputError
 from anomalib_stage.inputs import check_images, checked_masks, seed_list
 from anomalib_stage.painting import Job, RegionPainter
@@ -126,7 +126,7 @@ class StageSynthesizer:
             drawn = {
                 i: self._draw(kinds[i], per_sample[i], images, allowed[i], views[i], turn=attempt // 2)
                 if given is None
-                else given[i]
+                else DrawnMask(given[i])
                 for i in waiting
             }
             jobs = [self._job(images[i], drawn[i], kinds[i], per_sample[i], attempt, allowed[i]) for i in waiting]
@@ -165,7 +165,7 @@ class StageSynthesizer:
         kinds = self._drawer.choose_kinds(defects, per_sample)
         allowed = self._allowed(images, foregrounds)
         rows = zip(kinds, per_sample, allowed, self._drawer.pictures(images), strict=True)
-        drawn = [self._draw(kind, seed, images, where, view, turn=0) for kind, seed, where, view in rows]
+        drawn = [self._draw(kind, seed, images, where, view, turn=0).mask for kind, seed, where, view in rows]
         return torch.stack(drawn).to(images.device)
 
     def _allowed(self, images: Tensor, foregrounds: Tensor | None) -> list[NDArray[np.bool_] | None]:
@@ -182,18 +182,27 @@ class StageSynthesizer:
         view: NDArray[np.uint8] | None,
         *,
         turn: int,
-    ) -> Tensor:
+    ) -> DrawnMask:
         size = (images.shape[2], images.shape[3])
         return self._drawer.draw(kind, seed, size=size, allowed=allowed, turn=turn, picture=view)
 
     def _job(
-        self, image: Tensor, mask: Tensor, kind: str, seed: int, attempt: int, allowed: NDArray[np.bool_] | None
+        self, image: Tensor, drawn: DrawnMask, kind: str, seed: int, attempt: int, allowed: NDArray[np.bool_] | None
     ) -> Job:
         weakest, strongest = self.settings.strength
         strength = float(numpy_generator(seed, "strength").uniform(weakest, strongest))
         foreground = None if allowed is None else torch.from_numpy(allowed)[None]
         strength = 1.0 if kind == GOOD else strength
-        return Job(image, mask, kind, seed, strength=strength, attempt=attempt, foreground=foreground)
+        return Job(
+            image,
+            drawn.mask,
+            kind,
+            seed,
+            strength=strength,
+            attempt=attempt,
+            foreground=foreground,
+            exemplar=drawn.exemplar,
+        )
 
     def _accept(self, work: Work, i: int, job: Job, patch: Patch) -> bool:
         """Take over a picture, unless it is an anomaly that nobody would see."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,13 +18,16 @@ from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.manifest import KindSpec
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 TINY_KINDS = {"scratch": ("scratch",), "hole": ("blob", "spots"), "stain": ("perlin", "edge_chip"), "good": ("blob",)}
 TINY_CONFIG = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
 TINY_LOOKS = [[0.0, 0.0, 0.0, 6.0, -2.0, -0.8, -0.8, -0.8, 0.1], [0.0, 0.0, 0.0, 6.0, -2.0, 0.7, 0.6, 0.5, 0.2]]
 
 
-def make_tiny_bundle() -> StageBundle:
-    """Build a bundle with the real classes and small random weights."""
+def make_tiny_bundle(more: Mapping[str, torch.Tensor] | None = None) -> StageBundle:
+    """Build a bundle with the real classes and small random weights, and more tensors."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = CompactDenoiser(list(TINY_KINDS), config=TINY_CONFIG)
@@ -32,7 +36,7 @@ def make_tiny_bundle() -> StageBundle:
     tensors |= {f"condition.{kind}": vector for kind, vector in network.conditions.items()}
     tensors |= {f"look.{kind}": torch.tensor(TINY_LOOKS) for kind in TINY_KINDS}
     return StageBundle.build(
-        tensors,
+        {**tensors, **(more or {})},
         kinds=[KindSpec(name=kind, shapes=shapes) for kind, shapes in TINY_KINDS.items()],
         backbone="compact",
         denoiser=TINY_CONFIG,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,11 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.errors import BundleError, DeviceError, InputError
-from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings
+from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, changed_synthesis
+from anomalib_stage.synthesis.bank import measure_mask, pack_bank
 from anomalib_stage.synthesizer import StageSynthesizer
+from tests.conftest import make_tiny_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from anomalib_stage.pair import Pair
+    from anomalib_stage.weights.bundle import StageBundle
 
 FAST = SynthesisSettings(sampler=SamplerSettings(steps=4))
 
@@ -145,6 +150,35 @@ def test_what_is_of_another_material_has_another_colour_where_the_picture_has_co
     assert all(colour.argmax() == 2 for colour in painted(blue, 1.0, "dent"))
     grey = (0.5 + noise).expand(-1, 3, -1, -1)
     assert all(torch.equal(a, b) for a, b in zip(painted(grey, 0.0), painted(grey, 1.0), strict=True))
+
+
+def test_anomalies_of_fitted_kinds_take_their_detail_from_the_real_ones() -> None:
+    stripes = np.where(np.arange(48) % 12 < 6, 40, 215).astype(np.uint8)[None, :, None]
+    image, mask = np.broadcast_to(stripes, (48, 48, 3)), np.ones((48, 48), np.bool_)
+    entry = measure_mask(np.pad(mask, 24), np.ones((96, 96), np.bool_), np.pad(image, ((24, 24), (24, 24), (0, 0))))
+    bank = {name: torch.from_numpy(array) for name, array in pack_bank({"stain": [entry]}).items()}
+    fitted = make_tiny_bundle(bank)
+    without = make_tiny_bundle({name: array for name, array in bank.items() if not name.startswith("exemplar.")})
+    clean = (0.5 + 0.02 * torch.randn(6, 3, 96, 96, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+
+    def painted(bundle: StageBundle, share: float, **arguments: Any) -> Pair:
+        changes = {
+            "masks": {"bank_share": 1.0, "foreground": "none"},
+            "exemplars": share,
+            "gate": {"min_visibility": 0},
+        }
+        settings = changed_synthesis(changes, steps=4)
+        return StageSynthesizer(bundle, device="cpu", settings=settings)(clean, seeds=5, **arguments)
+
+    taken, made_up = painted(fitted, 1.0, defects="stain"), painted(fitted, 0.0, defects="stain")
+    assert torch.equal(taken.mask, made_up.mask)
+    assert torch.equal(taken.image[~taken.mask.expand(-1, 3, -1, -1)], clean[~taken.mask.expand(-1, 3, -1, -1)])
+    spreads = [pair.image[i][:, pair.mask[i, 0]].std() for pair in (taken, made_up) for i in range(len(clean))]
+    assert min(spreads[:6]) > max(spreads[6:])
+    assert sum(spreads[:6]) > 2 * sum(spreads[6:])  # stripes of the whole range, turned and bent
+    assert torch.equal(made_up.image, painted(without, 1.0, defects="stain").image)
+    for arguments in ({"defects": "good"}, {"defects": "hole"}, {"defects": "stain", "masks": taken.mask}):
+        assert torch.equal(painted(fitted, 1.0, **arguments).image, painted(fitted, 0.0, **arguments).image)
 
 
 def test_good_is_a_negative(synth: StageSynthesizer) -> None:

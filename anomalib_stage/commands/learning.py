@@ -39,6 +39,7 @@ def fit(
     patience: int = 10,
     sheet_minutes: float = 5.0,
     no_bank: bool = False,
+    no_exemplars: bool = False,
     freeze: bool = False,
     resume: bool = False,
 ) -> Iterator[str]:
@@ -66,7 +67,8 @@ def fit(
         check_steps: Steps between looks at the defects held out.
         patience: Looks without a better loss after which training stops, 0 never; the best weights are kept.
         sheet_minutes: Minutes between sample sheets.
-        no_bank: Do not keep the real masks and their places in the bundle.
+        no_bank: Do not keep the real masks, their places and the pictures of the defects in the bundle.
+        no_exemplars: Keep masks and places, but no pictures of the defects.
         freeze: Learn nothing but the condition vectors of the kinds in --defects.
         resume: Go on from the last checkpoint in workdir.
     """
@@ -97,6 +99,7 @@ def fit(
         patience=patience,
         sheet_minutes=sheet_minutes,
         no_bank=no_bank,
+        no_exemplars=no_exemplars,
         freeze=freeze,
         resume=resume,
     )

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.synthesis.exemplar import completed
 from anomalib_stage.synthesis.surroundings import SIDE, picture_around
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class BankMask:
         elongation (float): Share by which the long axis exceeds the short one, 0 round to 1 a line.
         around (NDArray[np.uint8] | None): What surrounded it, ``(48, 48)``, see
             :func:`~anomalib_stage.synthesis.surroundings.picture_around`; None: not kept.
+        exemplar (NDArray[np.uint8] | None): The defect itself, RGB in the cells' size ``(h, w, 3)``, see
+            :func:`~anomalib_stage.synthesis.exemplar.completed`; None: not kept.
     """
 
     cells: Bools
@@ -71,13 +74,15 @@ class BankMask:
     direction: float
     elongation: float
     around: NDArray[np.uint8] | None = None
+    exemplar: NDArray[np.uint8] | None = None
 
 
-COLUMNS = ("height", "width", *(field.name for field in fields(BankMask) if field.name not in {"cells", "around"}))
-"""Columns of the tensor ``prior.<kind>``, one row for each mask; ``mask_bank.<kind>`` holds the masks' packed bits and
-``around.<kind>`` pictures of what surrounded them."""
+NOT_COLUMNS = {"cells", "around", "exemplar"}
+COLUMNS = ("height", "width", *(field.name for field in fields(BankMask) if field.name not in NOT_COLUMNS))
+"""Columns of the tensor ``prior.<kind>``, one row for each mask; ``mask_bank.<kind>`` holds the masks' packed bits,
+``around.<kind>`` pictures of what surrounded them, ``exemplar.<kind>`` pictures of the defects."""
 
-BANK_PREFIXES = ("mask_bank.", "prior.", "around.")
+BANK_PREFIXES = ("mask_bank.", "prior.", "around.", "exemplar.")
 """Names of a bank's tensors begin with these."""
 
 
@@ -87,7 +92,8 @@ def measure_mask(mask: Bools, foreground: Bools, image: NDArray[np.uint8] | None
     Args:
         mask (NDArray[np.bool_]): ``(H, W)``, not empty.
         foreground (NDArray[np.bool_]): ``(H, W)``, the object, not empty.
-        image (NDArray[np.uint8] | None): The image with the defect, ``(H, W, 3)`` RGB: what surrounds the mask is kept.
+        image (NDArray[np.uint8] | None): The image with the defect, ``(H, W, 3)`` RGB: it is kept, and what
+            surrounds it.
 
     Returns:
         BankMask: The mask with its place.
@@ -110,8 +116,13 @@ def measure_mask(mask: Bools, foreground: Bools, image: NDArray[np.uint8] | None
     edge = edge_points(foreground)
     towards = edge[np.square(edge - np.asarray(centre)).sum(axis=1).argmin()] - np.asarray(centre)
     direction, elongation = _axis(cells)
+    stored, exemplar = _reduced(cells), None
+    if image is not None:
+        part = image[mask_top : mask_top + mask_height, mask_left : mask_left + mask_width]
+        size = (stored.shape[1], stored.shape[0])
+        exemplar = np.asarray(cv2.resize(completed(part, cells), size, interpolation=cv2.INTER_AREA), np.uint8)
     return BankMask(
-        _reduced(cells),
+        stored,
         row=(centre[0] - top) / max(height - 1, 1),
         column=(centre[1] - left) / max(width - 1, 1),
         length=max(mask_height, mask_width) / short,
@@ -121,13 +132,15 @@ def measure_mask(mask: Bools, foreground: Bools, image: NDArray[np.uint8] | None
         direction=direction,
         elongation=elongation,
         around=None if image is None else picture_around(image, mask),
+        exemplar=exemplar,
     )
 
 
 def pack_bank(bank: Mapping[str, Sequence[BankMask]]) -> dict[str, NDArray[np.uint8] | NDArray[np.float32]]:
     """Return arrays ``mask_bank.<kind>`` (uint8, packed bits), ``prior.<kind>`` (float32 rows of ``COLUMNS``).
 
-    And ``around.<kind>`` (uint8 ``(n, 48, 48)``), if it is kept for all masks of the kind.
+    And, if they are kept for all masks of the kind, ``around.<kind>`` (uint8 ``(n, 48, 48)``) and ``exemplar.<kind>``
+    (uint8, the pixels of all pictures one after the other).
     """
     packed: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {}
     for kind, masks in bank.items():
@@ -137,6 +150,9 @@ def pack_bank(bank: Mapping[str, Sequence[BankMask]]) -> dict[str, NDArray[np.ui
         around = [mask.around for mask in masks if mask.around is not None]
         if len(around) == len(masks):
             packed[f"around.{kind}"] = np.stack(around)
+        exemplars = [mask.exemplar.ravel() for mask in masks if mask.exemplar is not None]
+        if len(exemplars) == len(masks):
+            packed[f"exemplar.{kind}"] = np.concatenate(exemplars)
     return packed
 
 
@@ -151,7 +167,11 @@ def unpack_bank(arrays: Mapping[str, NDArray[Any]]) -> dict[str, list[BankMask]]
 
 
 def _unpack(
-    kind: str, bits: NDArray[Any] | None, prior: NDArray[Any] | None, around: NDArray[Any] | None
+    kind: str,
+    bits: NDArray[Any] | None,
+    prior: NDArray[Any] | None,
+    around: NDArray[Any] | None,
+    exemplar: NDArray[Any] | None,
 ) -> list[BankMask]:
     if bits is None or prior is None:
         msg = f"the bank of {kind!r} has only one of mask_bank.{kind} and prior.{kind}; both are needed"
@@ -173,19 +193,22 @@ def _unpack(
             f"the columns {', '.join(COLUMNS)}, and mask_bank the bits of every mask"
         )
         raise InputError(msg)
-    if around is not None and (around.dtype != np.uint8 or around.shape != (len(prior), SIDE, SIDE)):
-        msg = (
-            f"the bank of {kind!r} is malformed: around is {around.dtype} of shape {around.shape}; it must be uint8 of "
-            f"shape {(len(prior), SIDE, SIDE)}, one picture for each mask"
-        )
-        raise InputError(msg)
-    masks = []
+    wanted = {"around": (around, (len(prior), SIDE, SIDE)), "exemplar": (exemplar, (3 * int(counts.sum()),))}
+    for name, (found, shape) in wanted.items():
+        if found is not None and (found.dtype != np.uint8 or found.shape != shape):
+            msg = (
+                f"the bank of {kind!r} is malformed: {name} is {found.dtype} of shape {found.shape}; it must be uint8 "
+                f"of shape {shape}, a picture for each mask"
+            )
+            raise InputError(msg)
+    masks, pixels = [], 3 * np.concatenate([[0], np.cumsum(counts)])
     for i, values in enumerate(prior.astype(np.float64)):
         shape = (int(values[0]), int(values[1]))
         cells = np.unpackbits(bits[starts[i] : starts[i + 1]].astype(np.uint8), count=int(counts[i])).reshape(shape) > 0
         named = dict(zip(COLUMNS[2:], values[2:].tolist(), strict=True))
         picture = None if around is None else around[i]
-        masks.append(BankMask(cells, **{**named, "on_edge": named["on_edge"] > 0.5}, around=picture))
+        own = None if exemplar is None else exemplar[pixels[i] : pixels[i + 1]].reshape(*shape, 3)
+        masks.append(BankMask(cells, **{**named, "on_edge": named["on_edge"] > 0.5}, around=picture, exemplar=own))
     if not all(mask.cells.any() for mask in masks):
         msg = f"the bank of {kind!r} holds an empty mask"
         raise InputError(msg)

@@ -33,6 +33,7 @@ __all__ = [
     "allowed_contrast",
     "foreign_tone",
     "held_to_look",
+    "mean_inside",
     "measure_looks",
     "place_of",
     "spread",
@@ -95,7 +96,7 @@ def place_of(surround: Tensor, mask: Tensor) -> Tensor:
     outside = 1.0 - mask
     fine = ((surround - F.avg_pool2d(padded, SMOOTH, stride=1)) * outside).square().flatten(1).sum(dim=1)
     unrest = (fine / outside.flatten(1).sum(dim=1).clamp_min(1.0)).sqrt().clamp_min(FAINTEST)
-    return torch.cat([_mean(surround, mask, pixels), torch.stack([pixels, unrest], dim=1).log2()], dim=1)
+    return torch.cat([mean_inside(surround, mask), torch.stack([pixels, unrest], dim=1).log2()], dim=1)
 
 
 def measure_looks(latent: Tensor, mask: Tensor, surround: Tensor) -> Tensor:
@@ -111,7 +112,7 @@ def measure_looks(latent: Tensor, mask: Tensor, surround: Tensor) -> Tensor:
     """
     pixels = _pixels(mask)
     change = (latent - surround) * mask
-    tone = _mean(change, mask, pixels)
+    tone = mean_inside(change, mask)
     around = (change - spread(tone, like=latent)) * mask
     contrast = (around.square().sum(dim=(1, 2, 3)) / (COLOURS * pixels)).sqrt()
     return torch.cat([tone, contrast.view(-1, 1)], dim=1)
@@ -162,10 +163,10 @@ def _pixels(mask: Tensor) -> Tensor:
     return mask.flatten(1).sum(dim=1).div(COLOURS).clamp_min(1.0)
 
 
-def _mean(values: Tensor, mask: Tensor, pixels: Tensor) -> Tensor:
-    """Mean of each colour inside the mask, ``(B, 3)``."""
+def mean_inside(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of each colour of latents inside a mask, ``(B, 3)``; both ``(B, 3 * cells, h, w)``."""
     inside = (values * mask).reshape(len(values), COLOURS, -1).sum(dim=2)
-    return inside / pixels.view(-1, 1)
+    return inside / _pixels(mask).view(-1, 1)
 
 
 class LookBank:

@@ -1,18 +1,20 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw masks like real ones, in places like theirs."""
+"""Draw masks like real ones, in places like theirs; and the pictures of the defects that they were."""
 
 from __future__ import annotations
 
 import math
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.bank import bounding_box, edge_points
+from anomalib_stage.synthesis.exemplar import Exemplar
+from anomalib_stage.synthesis.laying import Put, count_parts, of_few_parts, put, varied
 from anomalib_stage.synthesis.surroundings import Pose, find_fits, mended
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Point = tuple[float, float]
 
-__all__ = ["draw_from_bank"]
+__all__ = ["Drawn", "draw_from_bank", "draw_with_exemplar"]
 
 FIXED_SPREAD, FREE_JITTER, FIXED_JITTER = 0.12, 0.12, 0.02
 """Kinds whose places deviate by less stay where they were; jitter of the other kinds' places; jitter of theirs."""
@@ -49,6 +51,13 @@ AS_GOOD, NOISE = 1.2, 2.0
 """Places count as equally good up to this factor of the best one's difference, and this many grey levels."""
 
 
+class Drawn(NamedTuple):
+    """A drawn mask, ``(H, W)`` bool, and the picture of the defect that it was, laid as the mask is; None: not kept."""
+
+    mask: Bools
+    exemplar: Exemplar | None
+
+
 def draw_from_bank(
     masks: Sequence[BankMask],
     size: tuple[int, int],
@@ -57,7 +66,19 @@ def draw_from_bank(
     rng: np.random.Generator,
     picture: NDArray[np.uint8] | None = None,
 ) -> Bools:
-    """Draw a mask like those of a bank, in a place like theirs.
+    """Draw a mask like those of a bank, in a place like theirs: the mask of :func:`draw_with_exemplar`."""
+    return draw_with_exemplar(masks, size, foreground=foreground, rng=rng, picture=picture).mask
+
+
+def draw_with_exemplar(
+    masks: Sequence[BankMask],
+    size: tuple[int, int],
+    *,
+    foreground: Bools | None,
+    rng: np.random.Generator,
+    picture: NDArray[np.uint8] | None = None,
+) -> Drawn:
+    """Draw a mask like those of a bank, in a place like theirs, and lay the picture of its defect in the same way.
 
     The mask is scaled with the object (and by 0.8 to 1.25), turned freely unless the kind has a direction of its own,
     flipped and bent a little, and never falls into more parts than it had. Kinds on the object's edge are put on its
@@ -74,7 +95,7 @@ def draw_from_bank(
             :func:`~anomalib_stage.synthesis.surroundings.grey_picture`; None: not looked at.
 
     Returns:
-        NDArray[np.bool_]: ``(H, W)``, not empty, on the object.
+        Drawn: A mask ``(H, W)``, not empty, on the object, with its exemplar.
 
     Raises:
         InputError: If there is no mask to draw from, or the object is empty or of another size than the image.
@@ -92,23 +113,24 @@ def draw_from_bank(
     laid = _near(entry, masks, allowed, fixed=fixed, rng=rng)
     if picture is not None and entry.around is not None and not entry.on_edge and not fixed:
         laid = chain(_fitting(entry, masks, entry.around, picture, foreground=foreground, rng=rng), laid)
-    best, most = (np.zeros((0, 0), dtype=np.bool_), 0, 0), -1.0
+    best, most = Put(np.zeros((0, 0), dtype=np.bool_), None, 0, 0), -1.0
     for place, pose in islice(laid, TRIES):
-        cells = _varied(entry.cells, pose, rng=rng)
-        put = _put(cells, place, allowed)
-        kept = float(put[0].sum()) / cells.sum()
+        stamp = varied(entry.cells, entry.exemplar, pose, rng=rng)
+        found = put(stamp, place, allowed)
+        kept = float(found.cells.sum()) / stamp.cells.sum()
         if kept > most:
-            best, most = put, kept
+            best, most = found, kept
         if kept >= (0.5 if entry.on_edge else MIN_KEPT):
             break
-    part, top, left = best
     whole = np.zeros(size, dtype=np.bool_)
-    if part.any():
-        whole[top : top + part.shape[0], left : left + part.shape[1]] = _of_few_parts(part, _parts(entry.cells))
-    else:
+    if not best.cells.any():
         inside = np.flatnonzero(allowed)
         whole.flat[int(inside[rng.integers(len(inside))])] = True
-    return whole
+        return Drawn(whole, None)
+    height, width = best.cells.shape
+    kept_parts = of_few_parts(best.cells, count_parts(entry.cells))
+    whole[best.top : best.top + height, best.left : best.left + width] = kept_parts
+    return Drawn(whole, None if best.pixels is None else Exemplar(best.pixels, best.top, best.left))
 
 
 def _near(
@@ -247,51 +269,3 @@ def _outward(allowed: Bools, place: Point) -> float:
     window = window & ((rows >= 0) & (rows < allowed.shape[0]))[:, None]
     window = window & ((columns >= 0) & (columns < allowed.shape[1]))
     return math.atan2(-float((window * down).sum()), -float((window * right).sum()))
-
-
-def _varied(cells: Bools, pose: Pose, *, rng: np.random.Generator) -> Bools:
-    """Scale, turn, flip and bend a mask; the result has no more parts than the mask and at least one pixel."""
-    length, turn, flip = pose
-    scale = length / max(cells.shape)
-    side = math.ceil(math.hypot(*cells.shape) * scale) + 5
-    picture = np.pad((cells[:, ::-1] if flip else cells).astype(np.float32), 1)
-    steps = np.arange(side, dtype=np.float32) - (side - 1) / 2
-    bend = cv2.resize(rng.standard_normal((4, 4, 2)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
-    for amount in (0.04 * length, 0.0):
-        y, x = steps[:, None] + amount * bend[..., 0], steps + amount * bend[..., 1]
-        back_x = (math.cos(turn) * x + math.sin(turn) * y) / scale + (picture.shape[1] - 1) / 2
-        back_y = (-math.sin(turn) * x + math.cos(turn) * y) / scale + (picture.shape[0] - 1) / 2
-        if scale < 1.0:
-            blurred = cv2.GaussianBlur(picture, (0, 0), 0.4 / scale, borderType=cv2.BORDER_CONSTANT)
-            drawn = cv2.remap(blurred, back_x, back_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        else:
-            drawn = cv2.remap(picture, back_x, back_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        varied: Bools = drawn >= min(0.5, float(drawn.max()) * 0.7 + 1e-6)
-        if varied.any() and _parts(varied) <= _parts(cells):
-            return varied
-    return _of_few_parts(varied if varied.any() else np.ones((1, 1), dtype=np.bool_), _parts(cells))
-
-
-def _put(cells: Bools, place: Point, allowed: Bools) -> tuple[Bools, int, int]:
-    """Put a mask's centre at a place; returns what lies on the object, and the row and column of its corner."""
-    top, left = (round(at - (side - 1) / 2) for at, side in zip(place, cells.shape, strict=True))
-    rows, columns = (
-        slice(max(start, 0), max(min(start + side, size), start, 0))
-        for start, side, size in zip((top, left), cells.shape, allowed.shape, strict=True)
-    )
-    part = cells[max(-top, 0) :, max(-left, 0) :][: rows.stop - rows.start, : columns.stop - columns.start]
-    return part & allowed[rows, columns], rows.start, columns.start
-
-
-def _parts(mask: Bools) -> int:
-    return int(cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0]) - 1
-
-
-def _of_few_parts(mask: Bools, most: int) -> Bools:
-    """Keep the largest parts of a mask."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count - 1 <= most:
-        return mask
-    largest = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:most]
-    kept: Bools = np.isin(labels, largest)
-    return kept

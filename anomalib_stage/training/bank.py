@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,7 @@ MOST = 256
 
 
 def bank_of(
-    by_kind: Mapping[str, Sequence[Example]], good: Sequence[NDArray[np.uint8]] = ()
+    by_kind: Mapping[str, Sequence[Example]], good: Sequence[NDArray[np.uint8]] = (), *, exemplars: bool = True
 ) -> dict[str, list[BankMask]]:
     """Measure the masks of real defects on their objects.
 
@@ -38,19 +39,23 @@ def bank_of(
     Args:
         by_kind (Mapping[str, Sequence[Example]]): Whole images with one defect each, for each kind.
         good (Sequence[NDArray[np.uint8]]): Good images of the same objects, ``(H, W, 3)`` RGB.
+        exemplars (bool): Keep the pictures of the defects.
 
     Returns:
         dict[str, list[BankMask]]: At most 256 masks for each kind.
     """
     looked_at = [good[i * len(good) // LOOKED_AT] for i in range(LOOKED_AT)] if good else []
     texture = bool(looked_at) and float(np.median([estimate_foreground(image).mean() for image in looked_at])) == 1.0
-    return {
+    bank = {
         kind: [
             measure_mask(example.mask, _object(example, texture=texture, known=bool(looked_at)), example.image)
             for example in _spread(examples)
         ]
         for kind, examples in by_kind.items()
     }
+    if exemplars:
+        return bank
+    return {kind: [replace(mask, exemplar=None) for mask in masks] for kind, masks in bank.items()}
 
 
 def _object(example: Example, *, texture: bool, known: bool) -> NDArray[np.bool_]:

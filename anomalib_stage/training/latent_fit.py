@@ -125,7 +125,7 @@ def fit_latent(
     steps, additions = _train(module, model, folder, target, checkpoint=checkpoint if resume else None)
 
     # write
-    bank = pack_bank(bank_of(real.by_kind, good))
+    bank = pack_bank(bank_of(real.by_kind, good, exemplars=False))
     bundle = latent_bundle(
         denoiser.eval().cpu(),
         model.vae,

@@ -117,8 +117,8 @@ def _real_cuts(material: Material) -> list[Cut]:
 def _painted(
     bundle: StageBundle, good: Sequence[NDArray[np.uint8]], *, kinds: Sequence[str], device: torch.device, seed: int
 ) -> list[Painted]:
-    """Paint anomalies that end at the edges of their masks, which lie like the real ones."""
-    settings = SynthesisSettings(softness=(0.0, 0.0), masks=MaskSettings(bank_share=1.0))
+    """Paint anomalies that end at the edges of their masks, which lie like the real ones; their detail is made up."""
+    settings = SynthesisSettings(softness=(0.0, 0.0), masks=MaskSettings(bank_share=1.0), exemplars=0.0)
     synthesizer = StageSynthesizer(bundle, device=device, settings=settings)
     order = numpy_generator(seed, "likeness").permutation(len(good)).tolist()
     found: list[Painted] = []

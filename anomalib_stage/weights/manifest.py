@@ -51,6 +51,7 @@ PREFIXES = (
     "mask_bank.",
     "prior.",
     "around.",
+    "exemplar.",
     "look.",
 )
 """Every tensor's name begins with one of these."""

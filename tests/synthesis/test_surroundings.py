@@ -145,7 +145,7 @@ def test_pictures_are_stored_with_the_bank() -> None:
     image, mask = with_cut()
     entry = measure_mask(mask, EVERYWHERE, image)
     packed = pack_bank({"cut": [entry, entry], "old": [measure_mask(mask, EVERYWHERE)]})
-    assert set(packed) == {"mask_bank.cut", "prior.cut", "around.cut", "mask_bank.old", "prior.old"}
+    assert set(packed) == {"mask_bank.cut", "prior.cut", "around.cut", "exemplar.cut", "mask_bank.old", "prior.old"}
     loaded = unpack_bank(packed)
     assert loaded["old"][0].around is None
     assert np.array_equal(loaded["cut"][1].around, entry.around)

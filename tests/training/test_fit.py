@@ -14,6 +14,7 @@ import torch
 
 from anomalib_stage.errors import BundleError, DataError, InputError
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
+from anomalib_stage.synthesis.bank import BANK_PREFIXES
 from anomalib_stage.synthesis.look import LOOK_COLUMNS
 from anomalib_stage.synthesizer import StageSynthesizer
 from anomalib_stage.training import fit as fit_module
@@ -192,7 +193,20 @@ def test_the_bundle_keeps_the_looks_of_what_it_learnt(data: Path, tiny_bundle_pa
 def test_without_a_bank_no_mask_is_kept(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     arguments = _arguments(data, tiny_bundle_path, tmp_path / "none.safetensors") | {"max_steps": 1}
     bundle = StageBundle.load(fit(**arguments, no_bank=True))
-    assert not [name for name in bundle.tensors if name.startswith(("mask_bank.", "prior."))]
+    assert not [name for name in bundle.tensors if name.startswith(BANK_PREFIXES)]
+
+
+def test_the_bundle_keeps_pictures_of_the_defects_unless_told_not_to(
+    data: Path, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "with.safetensors") | {"max_steps": 1}
+    tensors = StageBundle.load(fit(**arguments)).tensors
+    sizes = tensors["prior.rust"][:, :2].prod(dim=1).sum()
+    assert len(tensors["exemplar.rust"]) == 3 * int(sizes)
+    assert (tensors["exemplar.rust"] == 20).float().mean() > 0.9  # the level of its rust
+    arguments |= {"out": tmp_path / "without.safetensors", "no_exemplars": True}
+    names = set(StageBundle.load(fit(**arguments)).tensors)
+    assert names == {name for name in tensors if not name.startswith("exemplar.")}
 
 
 def test_a_bundle_with_a_malformed_bank_is_refused(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:

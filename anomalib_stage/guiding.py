@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Say what a compact network is to paint: kinds, looks that suit the surface, textures that go on, real detail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from anomalib_stage.drawing import GOOD
+from anomalib_stage.seeds import numpy_generator
+from anomalib_stage.synthesis.exemplar import HANDED_BACK, detail_of, lay_exemplars
+from anomalib_stage.synthesis.look import COLOURS, FOREIGN, foreign_tone, place_of, spread
+from anomalib_stage.synthesis.sampling import Guidance
+from anomalib_stage.synthesis.surround import kept_share, stained
+from anomalib_stage.weights.compact import load_looks, measured_texture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from anomalib_stage.jobs import Job
+    from anomalib_stage.settings import SynthesisSettings
+    from anomalib_stage.synthesis.codec import PixelCodec
+    from anomalib_stage.synthesis.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.exemplar import Exemplar
+    from anomalib_stage.synthesis.fetching import Steps
+    from anomalib_stage.synthesis.regions import Region
+    from anomalib_stage.weights.bundle import StageBundle
+
+__all__ = ["Guide"]
+
+OWN_TONE = 0.5
+"""Share of the anomalies with an exemplar that have its colours; the others have a look drawn for the place."""
+
+GAIN = (0.7, 1.2)
+"""Range of the factor by which an exemplar's detail is made weaker or stronger."""
+
+
+class Guide:
+    """Draws from the jobs' seeds what their anomalies are to look like.
+
+    Args:
+        bundle (StageBundle): Looks that were measured in training.
+        network (CompactDenoiser): Knows the kinds.
+        codec (PixelCodec): Makes latents of pixels.
+        settings (SynthesisSettings): How to paint.
+    """
+
+    def __init__(
+        self, bundle: StageBundle, network: CompactDenoiser, *, codec: PixelCodec, settings: SynthesisSettings
+    ) -> None:
+        self.network, self.codec, self.settings = network, codec, settings
+        self._looks, self._goes_on = load_looks(bundle), measured_texture(bundle)
+        self._foreign = {kind for kind in FOREIGN if f"prior.{kind}" not in bundle.tensors}
+
+    def __call__(
+        self, clean: Tensor, hole: Tensor, surround: Tensor, cuts: Sequence[tuple[Job, Region]]
+    ) -> Steps[Guidance]:
+        """Guide the painting of regions of one size.
+
+        Args:
+            clean (Tensor): Clean latents ``(B, C, h, w)``.
+            hole (Tensor): Where to paint, float in {0, 1}, same shape.
+            surround (Tensor): ``clean`` with the hole filled from around it.
+            cuts (Sequence[tuple[Job, Region]]): Jobs with their regions.
+
+        Yields:
+            Tensor: What has to be known on the CPU before it can go on.
+
+        Returns:
+            Guidance: What the sampler is told.
+        """
+        jobs = [job for job, _ in cuts]
+        places = yield place_of(surround, hole)
+        wanted = np.stack([self._look(job, place) for job, place in zip(jobs, places, strict=True)])
+        looks = torch.from_numpy(wanted).to(clean.device)
+        goes_on = torch.tensor([self._goes_on.get(job.kind, 1.0) for job in jobs]).to(clean.device)
+        kept = self.settings.keep_texture * goes_on * kept_share(hole)
+        exemplars, gains, own = zip(*(self._exemplar(job) for job in jobs), strict=True)
+        laid = lay_exemplars(exemplars, [region for _, region in cuts])
+        detail = None
+        if laid is not None:
+            level, detail = detail_of(self.codec.encode(laid.to(clean.device)), hole)
+            detail = detail * torch.tensor(gains).to(clean.device).view(-1, 1, 1, 1)
+            tones = torch.where(
+                torch.tensor(own).to(clean.device).view(-1, 1),
+                level - torch.from_numpy(places[:, :COLOURS]).to(clean.device),
+                looks[:, :COLOURS],
+            )
+            looks = torch.cat([tones, looks[:, COLOURS:]], dim=1)
+        toned = (surround + hole * spread(looks[:, :COLOURS], like=clean)).clamp(-1.0, 1.0)
+        goal = stained(clean, surround, toned)
+        if detail is not None:
+            with_detail = torch.tensor([exemplar is not None for exemplar in exemplars]).to(clean.device)
+            goal = torch.where(with_detail.view(-1, 1, 1, 1), (toned + detail).clamp(-1.0, 1.0), goal)
+            kept = torch.where(with_detail, HANDED_BACK, kept)
+        conditions = self.network.condition([job.kind for job in jobs])
+        return Guidance(clean, hole, conditions, surround=toned, contrast=looks[:, COLOURS], stained=goal, kept=kept)
+
+    def _look(self, job: Job, place: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Draw the look of an anomaly from its job's seed."""
+        rng, seen = numpy_generator(job.seed, "look", *job.again), job.kind != GOOD
+        look = self._looks.draw(job.kind, place, rng=rng, attempt=job.attempt, seen=seen)
+        rng = numpy_generator(job.seed, "colour", *job.again)
+        if job.kind in self._foreign and rng.random() < self.settings.foreign:
+            tone = foreign_tone(place, rng=rng)
+            if tone is not None:
+                look[: len(tone)] = tone
+        return look
+
+    def _exemplar(self, job: Job) -> tuple[Exemplar | None, float, bool]:
+        """Return what an anomaly takes its detail from, how strong that is, and whether it takes the colours too."""
+        rng = numpy_generator(job.seed, "exemplar", *job.again)
+        if job.exemplar is None or rng.random() >= self.settings.exemplars:
+            return None, 1.0, False
+        return job.exemplar, float(rng.uniform(*GAIN)), bool(rng.random() < OWN_TONE)
