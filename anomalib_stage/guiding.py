@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -32,13 +32,21 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.regions import Region
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["Guide"]
+__all__ = ["Guide", "Taken", "taken"]
 
 OWN_TONE = 0.5
 """Share of the anomalies with an exemplar that have its colours; the others have a look drawn for the place."""
 
 GAIN = (0.7, 1.2)
 """Range of the factor by which an exemplar's detail is made weaker or stronger."""
+
+
+class Taken(NamedTuple):
+    """What an anomaly takes from a real defect: its detail, so many times as strong, and perhaps its colours."""
+
+    exemplar: Exemplar
+    gain: float
+    own_tone: bool
 
 
 class Guide:
@@ -81,14 +89,15 @@ class Guide:
         looks = torch.from_numpy(wanted).to(clean.device)
         goes_on = torch.tensor([self._goes_on.get(job.kind, 1.0) for job in jobs]).to(clean.device)
         kept = self.settings.keep_texture * goes_on * kept_share(hole)
-        exemplars, gains, own = zip(*(self._exemplar(job) for job in jobs), strict=True)
-        laid = lay_exemplars(exemplars, [region for _, region in cuts])
+        real = [taken(job, share=self.settings.exemplars) for job in jobs]
+        laid = lay_exemplars([one and one.exemplar for one in real], [region for _, region in cuts])
         detail = None
         if laid is not None:
             level, detail = detail_of(self.codec.encode(laid.to(clean.device)), hole)
-            detail = detail * torch.tensor(gains).to(clean.device).view(-1, 1, 1, 1)
+            gains = torch.tensor([one.gain if one else 0.0 for one in real]).to(clean.device)
+            detail = detail * gains.view(-1, 1, 1, 1)
             tones = torch.where(
-                torch.tensor(own).to(clean.device).view(-1, 1),
+                torch.tensor([bool(one and one.own_tone) for one in real]).to(clean.device).view(-1, 1),
                 level - torch.from_numpy(places[:, :COLOURS]).to(clean.device),
                 looks[:, :COLOURS],
             )
@@ -96,7 +105,7 @@ class Guide:
         toned = (surround + hole * spread(looks[:, :COLOURS], like=clean)).clamp(-1.0, 1.0)
         goal = stained(clean, surround, toned)
         if detail is not None:
-            with_detail = torch.tensor([exemplar is not None for exemplar in exemplars]).to(clean.device)
+            with_detail = torch.tensor([one is not None for one in real]).to(clean.device)
             goal = torch.where(with_detail.view(-1, 1, 1, 1), (toned + detail).clamp(-1.0, 1.0), goal)
             kept = torch.where(with_detail, HANDED_BACK, kept)
         conditions = self.network.condition([job.kind for job in jobs])
@@ -113,9 +122,15 @@ class Guide:
                 look[: len(tone)] = tone
         return look
 
-    def _exemplar(self, job: Job) -> tuple[Exemplar | None, float, bool]:
-        """Return what an anomaly takes its detail from, how strong that is, and whether it takes the colours too."""
-        rng = numpy_generator(job.seed, "exemplar", *job.again)
-        if job.exemplar is None or rng.random() >= self.settings.exemplars:
-            return None, 1.0, False
-        return job.exemplar, float(rng.uniform(*GAIN)), bool(rng.random() < OWN_TONE)
+
+def taken(job: Job, *, share: float) -> Taken | None:
+    """Return what a job's anomaly takes from a real defect; None: all of it is made up.
+
+    Args:
+        job (Job): What is painted.
+        share (float): Share of the anomalies with an exemplar that take from it, in [0, 1].
+    """
+    rng = numpy_generator(job.seed, "exemplar", *job.again)
+    if job.exemplar is None or rng.random() >= share:
+        return None
+    return Taken(job.exemplar, float(rng.uniform(*GAIN)), own_tone=bool(rng.random() < OWN_TONE))

@@ -72,6 +72,10 @@ class LatentPainter(RegionPainter):
         mask, margin = job.mask[0].numpy(), max(self.settings.margin, self._latents.factor)
         return native_region(mask, margin=margin, native=self._native, multiple=self._latents.factor)
 
+    def _is_real(self, job: Job) -> bool:
+        del job  # the network paints all detail
+        return False
+
     def _together(self) -> int:
         return self.settings.latent.batch * self._native**2
 

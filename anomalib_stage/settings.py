@@ -163,7 +163,7 @@ class SynthesisSettings(Settings):
     own_grain: bool = True
     softness: tuple[Fraction, Fraction] = (0.0, 0.4)
     foreign: Fraction = 0.5
-    exemplars: Fraction = 0.5
+    exemplars: Fraction = 1.0
     margin: Annotated[int, Field(ge=4, le=256)] = 8
     region_batch: Annotated[int, Field(ge=1)] = 64
     latent: LatentSettings = LatentSettings()

@@ -52,6 +52,6 @@ def _depth(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Distance to the nearest pixel outside the mask: 1 at its edge; the longer side where there is no such pixel."""
     if mask.all():
         return np.full(mask.shape, max(mask.shape), np.float32)
-    return np.asarray(
-        cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), dtype=np.float32
-    )
+    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # the last bit of OpenCV's roots depends on where the array lies in memory; their squares are whole numbers
+    return np.sqrt(np.rint(np.square(distance, dtype=np.float64))).astype(np.float32)

@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--textures", type=Path, help="folder of textures for Perlin noise")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--fit-steps", type=int, default=600)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()

@@ -91,3 +91,14 @@ def test_softness_of_the_settings_and_of_the_bundle():
 def test_good_surface_fades_whatever_the_settings():
     edge, _ = _change(StageBundle.load("default"), (0.0, 0.0), kind=GOOD)
     assert edge > 0.0
+
+
+def test_shares_are_the_same_to_the_bit_wherever_the_mask_lies_in_memory():
+    mask = _box(3, 44, 4, 46) & ~_box(30, 48, 36, 48)
+    memory, first = np.zeros(64 * mask.size, dtype=np.bool_), edge_share(mask, 7.7)
+    for offset in range(64):
+        there = memory[offset : offset + mask.size].reshape(mask.shape)
+        there[:] = mask
+        kept = [np.empty(17 * offset + 1) for _ in range(3)]  # what is made next lies elsewhere
+        assert np.array_equal(edge_share(there, 7.7), first)
+        del kept
