@@ -161,11 +161,12 @@ def test_anomalies_of_fitted_kinds_take_their_detail_from_the_real_ones() -> Non
     without = make_tiny_bundle({name: array for name, array in bank.items() if not name.startswith("exemplar.")})
     clean = (0.5 + 0.02 * torch.randn(6, 3, 96, 96, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
 
-    def painted(bundle: StageBundle, share: float, **arguments: Any) -> Pair:
-        changes = {
+    def painted(bundle: StageBundle, share: float, *, more: dict[str, Any] | None = None, **arguments: Any) -> Pair:
+        changes: dict[str, Any] = {
             "masks": {"bank_share": 1.0, "foreground": "none"},
             "exemplars": share,
             "gate": {"min_visibility": 0},
+            **(more or {}),
         }
         settings = changed_synthesis(changes, steps=4)
         return StageSynthesizer(bundle, device="cpu", settings=settings)(clean, seeds=5, **arguments)
@@ -177,6 +178,9 @@ def test_anomalies_of_fitted_kinds_take_their_detail_from_the_real_ones() -> Non
     assert min(spreads[:6]) > max(spreads[6:])
     assert sum(spreads[:6]) > 2 * sum(spreads[6:])  # stripes of the whole range, turned and bent
     assert torch.equal(made_up.image, painted(without, 1.0, defects="stain").image)
+    plain = {"softness": (0.0, 0.0), "own_grain": False}  # a real defect has its own edges, and a camera's grain
+    assert torch.equal(taken.image, painted(fitted, 1.0, more=plain, defects="stain").image)
+    assert not torch.equal(made_up.image, painted(fitted, 0.0, more=plain, defects="stain").image)
     for arguments in ({"defects": "good"}, {"defects": "hole"}, {"defects": "stain", "masks": taken.mask}):
         assert torch.equal(painted(fitted, 1.0, **arguments).image, painted(fitted, 0.0, **arguments).image)
 

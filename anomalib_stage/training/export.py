@@ -63,8 +63,9 @@ def export_bundle(
     state = denoiser.state_dict()
     tensors = {f"denoiser.{k.removeprefix('unet.')}": v.half() for k, v in state.items() if k.startswith("unet.")}
     tensors |= {f"condition.{kind}": vector.float() for kind, vector in denoiser.conditions.items()}
+    replaced = {prefix + kind for prefix in BANK_PREFIXES for kind in bank}
     inherited = parent.tensors if parent else {}
-    tensors |= {name: tensor for name, tensor in inherited.items() if name.startswith(MEASURED)}
+    tensors |= {n: tensor for n, tensor in inherited.items() if n.startswith(MEASURED) and n not in replaced}
     tensors |= {name: torch.from_numpy(array) for name, array in pack_bank(bank).items()}
     tensors |= {f"look.{kind}": torch.from_numpy(rows).half() for kind, rows in looks.items()}
     known = {spec.name: spec.model_dump(include=set(LIKENESS)) for spec in parent.manifest.kinds} if parent else {}

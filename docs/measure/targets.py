@@ -24,8 +24,6 @@ from anomalib_stage.training.fit import fit
 
 FREE = ("perlin", "cutpaste", "croppaste", "real")
 SEEDS, SHOTS = (0, 1, 2), 5
-PLAINER = {"gate": {"min_visibility": 2.5, "min_agreement": 0.5}}
-"""Settings of painting that differ from the default: few training steps learn little from faint anomalies."""
 
 POINTS, SUM_POINTS = 0.10, 0.05
 """By how much macro pixel AP of the fitted bundle should exceed each alternative, and of its sum with real defects
@@ -51,7 +49,6 @@ def main() -> None:
         if not bundles[name].is_file():
             fitted(given.data, split, bundles[name], steps=given.fit_steps, device=given.device)
     options = {"data": given.data, "seeds": SEEDS, "steps": given.steps, "pairs": given.pairs, "device": given.device}
-    options["synthesis"] = PLAINER
     files = {name: str(path) for name, path in bundles.items()}
     all_of_it = (*FREE, "default", files["fitted"], f"{files['fitted']}+real")
     benchmark(out=given.out / "bench", sources=all_of_it, textures=given.textures, **options)

@@ -207,6 +207,8 @@ def test_the_bundle_keeps_pictures_of_the_defects_unless_told_not_to(
     arguments |= {"out": tmp_path / "without.safetensors", "no_exemplars": True}
     names = set(StageBundle.load(fit(**arguments)).tensors)
     assert names == {name for name in tensors if not name.startswith("exemplar.")}
+    again = arguments | {"base": str(tmp_path / "with.safetensors"), "out": tmp_path / "again.safetensors"}
+    assert not [name for name in StageBundle.load(fit(**again)).tensors if name.startswith("exemplar.")]
 
 
 def test_a_bundle_with_a_malformed_bank_is_refused(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
