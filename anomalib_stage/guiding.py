@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.regions import Region
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["Guide", "Taken", "taken"]
+__all__ = ["Guide", "Taken"]
 
 OWN_TONE = 0.5
 """Share of the anomalies with an exemplar that have its colours; the others have a look drawn for the place."""
@@ -57,6 +57,9 @@ class Guide:
         network (CompactDenoiser): Knows the kinds.
         codec (PixelCodec): Makes latents of pixels.
         settings (SynthesisSettings): How to paint.
+
+    Raises:
+        BundleError: If the looks cannot be used.
     """
 
     def __init__(
@@ -89,8 +92,9 @@ class Guide:
         looks = torch.from_numpy(wanted).to(clean.device)
         goes_on = torch.tensor([self._goes_on.get(job.kind, 1.0) for job in jobs]).to(clean.device)
         kept = self.settings.keep_texture * goes_on * kept_share(hole)
-        real = [taken(job, share=self.settings.exemplars) for job in jobs]
-        laid = lay_exemplars([one and one.exemplar for one in real], [region for _, region in cuts])
+        real = [self.taken(job) for job in jobs]
+        sizes = [(job.mask.shape[1], job.mask.shape[2]) for job in jobs]
+        laid = lay_exemplars([one and one.exemplar for one in real], [region for _, region in cuts], sizes)
         detail = None
         if laid is not None:
             level, detail = detail_of(self.codec.encode(laid.to(clean.device)), hole)
@@ -122,15 +126,11 @@ class Guide:
                 look[: len(tone)] = tone
         return look
 
-
-def taken(job: Job, *, share: float) -> Taken | None:
-    """Return what a job's anomaly takes from a real defect; None: all of it is made up.
-
-    Args:
-        job (Job): What is painted.
-        share (float): Share of the anomalies with an exemplar that take from it, in [0, 1].
-    """
-    rng = numpy_generator(job.seed, "exemplar", *job.again)
-    if job.exemplar is None or rng.random() >= share:
-        return None
-    return Taken(job.exemplar, float(rng.uniform(*GAIN)), own_tone=bool(rng.random() < OWN_TONE))
+    def taken(self, job: Job) -> Taken | None:
+        """Return what a job's anomaly takes from a real defect; None: all of it is made up."""
+        if job.exemplar is None or self.settings.sampler.name != "graded":
+            return None
+        rng = numpy_generator(job.seed, "exemplar", *job.again)
+        if rng.random() >= self.settings.exemplars:
+            return None
+        return Taken(job.exemplar, float(rng.uniform(*GAIN)), own_tone=bool(rng.random() < OWN_TONE))

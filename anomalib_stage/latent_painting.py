@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.painting import Job
     from anomalib_stage.settings import LatentSettings, SynthesisSettings
+    from anomalib_stage.synthesis.exemplar import Exemplar
     from anomalib_stage.synthesis.fetching import Steps
     from anomalib_stage.weights.bundle import StageBundle
 
@@ -72,9 +73,9 @@ class LatentPainter(RegionPainter):
         mask, margin = job.mask[0].numpy(), max(self.settings.margin, self._latents.factor)
         return native_region(mask, margin=margin, native=self._native, multiple=self._latents.factor)
 
-    def _is_real(self, job: Job) -> bool:
+    def _real(self, job: Job) -> Exemplar | None:
         del job  # the network paints all detail
-        return False
+        return None
 
     def _together(self) -> int:
         return self.settings.latent.batch * self._native**2

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from anomalib_stage.drawing import GOOD
-from anomalib_stage.guiding import Guide, taken
+from anomalib_stage.guiding import Guide
 from anomalib_stage.jobs import Job, Patch
 from anomalib_stage.seeds import generators, numpy_generator, standard_normal
 from anomalib_stage.synthesis.codec import PixelCodec
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.settings import SynthesisSettings
+    from anomalib_stage.synthesis.exemplar import Exemplar
     from anomalib_stage.synthesis.fetching import Steps
     from anomalib_stage.synthesis.regions import Region
     from anomalib_stage.synthesis.sampling import Guidance
@@ -125,12 +126,13 @@ class RegionPainter:
     def _blended(self, painted: Tensor, clean: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
         """Take out of painted regions what betrays them: another grain, other edges, a third level.
 
-        Anomalies with a real defect's detail have a camera's grain, and its edges.
+        Anomalies with a real defect's detail have its edges, and unless they were reduced or enlarged a camera's grain.
         """
         if self.settings.own_grain:
             intact = torch.tensor([job.kind == GOOD for job, _ in cuts]).to(self.device)
-            real = torch.tensor([self._is_real(job) for job, _ in cuts]).to(self.device).view(-1, 1, 1, 1)
-            painted = torch.where(real, painted, with_own_grain(painted, clean, inside, intact=intact))
+            grained = with_own_grain(painted, clean, inside, intact=intact)
+            sharp = torch.tensor([bool((real := self._real(job)) and real.sharp) for job, _ in cuts]).to(self.device)
+            painted = torch.where(sharp.view(-1, 1, 1, 1), painted, grained)
         masks = [(job, crop(job.mask, region)[0].numpy()) for job, region in cuts]
         shares = np.stack([edge_share(mask, self._fade(job, mask)) for job, mask in masks])
         return torch.lerp(clean, painted, torch.from_numpy(shares)[:, None].to(self.device))
@@ -139,7 +141,7 @@ class RegionPainter:
         """Pixels over which a job's anomaly fades."""
         if job.kind == GOOD:
             return INTACT_FADE
-        if self._is_real(job):
+        if self._real(job) is not None:
             return fade_width(mask, 0.0)
         rng, measured = numpy_generator(job.seed, "edge"), self._softness.get(job.kind)
         low, high = self.settings.softness
@@ -147,9 +149,10 @@ class RegionPainter:
             return fade_width(mask, low + (high - low) * float(rng.uniform()) ** 2)
         return fade_width(mask, min(measured * float(rng.uniform(*AS_MEASURED)), 1.0))
 
-    def _is_real(self, job: Job) -> bool:
-        """Tell whether a job's anomaly has the detail of a real defect."""
-        return taken(job, share=self.settings.exemplars) is not None
+    def _real(self, job: Job) -> Exemplar | None:
+        """Return the real defect whose detail a job's anomaly has, if there is one."""
+        found = self._guide.taken(job)
+        return found and found.exemplar
 
     def _pictures(self, pixels: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Steps[Tensor]:
         """Paint regions ``(B, 3, h, w)`` with anomalies where ``inside`` says."""

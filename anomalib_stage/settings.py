@@ -148,8 +148,9 @@ class SynthesisSettings(Settings):
             surfaces that are not grey; the others have colours that were measured in training. Kinds that were fitted
             keep theirs, and a latent backbone decides itself.
         exemplars: Share of the anomalies of fitted kinds with real masks that take their detail from the real defect
-            (:mod:`~anomalib_stage.synthesis.exemplar`); the network makes up that of the others. Without effect where
-            masks are given, and on a latent backbone.
+            (:mod:`~anomalib_stage.synthesis.exemplar`); the network makes up that of the others. Those anomalies have
+            the real one's edges, whatever ``softness``, and its grain unless it was enlarged or reduced. Without effect
+            where masks are given, on a latent backbone, and with the published sampler.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
         latent: How a latent backbone computes.

@@ -152,37 +152,70 @@ def test_what_is_of_another_material_has_another_colour_where_the_picture_has_co
     assert all(torch.equal(a, b) for a, b in zip(painted(grey, 0.0), painted(grey, 1.0), strict=True))
 
 
-def test_anomalies_of_fitted_kinds_take_their_detail_from_the_real_ones() -> None:
+def _striped_bank() -> dict[str, torch.Tensor]:
+    """A stain of 48 px that filled its picture's middle, dark and light stripes."""
     stripes = np.where(np.arange(48) % 12 < 6, 40, 215).astype(np.uint8)[None, :, None]
     image, mask = np.broadcast_to(stripes, (48, 48, 3)), np.ones((48, 48), np.bool_)
     entry = measure_mask(np.pad(mask, 24), np.ones((96, 96), np.bool_), np.pad(image, ((24, 24), (24, 24), (0, 0))))
-    bank = {name: torch.from_numpy(array) for name, array in pack_bank({"stain": [entry]}).items()}
+    return {name: torch.from_numpy(array) for name, array in pack_bank({"stain": [entry]}).items()}
+
+
+def _painted(bundle: StageBundle, clean: torch.Tensor, *, more: dict[str, Any], **arguments: Any) -> Pair:
+    changes = {"masks": {"bank_share": 1.0, "foreground": "none"}, "gate": {"min_visibility": 0}, **more}
+    synthesizer = StageSynthesizer(bundle, device="cpu", settings=changed_synthesis(changes, steps=4))
+    return synthesizer(clean, **{"seeds": 5, "defects": "stain", **arguments})
+
+
+def _even(count: int, side: int) -> torch.Tensor:
+    return (0.5 + 0.02 * torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+
+
+def test_anomalies_of_fitted_kinds_take_their_detail_from_the_real_ones() -> None:
+    bank, clean = _striped_bank(), _even(6, 96)
     fitted = make_tiny_bundle(bank)
     without = make_tiny_bundle({name: array for name, array in bank.items() if not name.startswith("exemplar.")})
-    clean = (0.5 + 0.02 * torch.randn(6, 3, 96, 96, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
 
-    def painted(bundle: StageBundle, share: float, *, more: dict[str, Any] | None = None, **arguments: Any) -> Pair:
-        changes: dict[str, Any] = {
-            "masks": {"bank_share": 1.0, "foreground": "none"},
-            "exemplars": share,
-            "gate": {"min_visibility": 0},
-            **(more or {}),
-        }
-        settings = changed_synthesis(changes, steps=4)
-        return StageSynthesizer(bundle, device="cpu", settings=settings)(clean, seeds=5, **arguments)
+    def painted(bundle: StageBundle, share: float, **arguments: Any) -> Pair:
+        return _painted(bundle, clean, more={"exemplars": share, **arguments.pop("more", {})}, **arguments)
 
-    taken, made_up = painted(fitted, 1.0, defects="stain"), painted(fitted, 0.0, defects="stain")
+    taken, made_up = painted(fitted, 1.0), painted(fitted, 0.0)
     assert torch.equal(taken.mask, made_up.mask)
     assert torch.equal(taken.image[~taken.mask.expand(-1, 3, -1, -1)], clean[~taken.mask.expand(-1, 3, -1, -1)])
     spreads = [pair.image[i][:, pair.mask[i, 0]].std() for pair in (taken, made_up) for i in range(len(clean))]
     assert min(spreads[:6]) > max(spreads[6:])
     assert sum(spreads[:6]) > 2 * sum(spreads[6:])  # stripes of the whole range, turned and bent
-    assert torch.equal(made_up.image, painted(without, 1.0, defects="stain").image)
+    assert torch.equal(made_up.image, painted(without, 1.0).image)
     plain = {"softness": (0.0, 0.0), "own_grain": False}  # a real defect has its own edges, and a camera's grain
-    assert torch.equal(taken.image, painted(fitted, 1.0, more=plain, defects="stain").image)
-    assert not torch.equal(made_up.image, painted(fitted, 0.0, more=plain, defects="stain").image)
-    for arguments in ({"defects": "good"}, {"defects": "hole"}, {"defects": "stain", "masks": taken.mask}):
+    assert torch.equal(taken.image, painted(fitted, 1.0, more=plain).image)
+    assert not torch.equal(made_up.image, painted(fitted, 0.0, more=plain).image)
+    for arguments in ({"defects": "good"}, {"defects": "hole"}, {"masks": taken.mask}):
         assert torch.equal(painted(fitted, 1.0, **arguments).image, painted(fitted, 0.0, **arguments).image)
+    published = {"sampler": {"name": "reference"}}  # takes nothing
+    assert torch.equal(painted(fitted, 1.0, more=published).image, painted(fitted, 0.0, more=published).image)
+
+
+def test_detail_does_not_depend_on_the_others_in_the_batch() -> None:
+    fitted, clean = make_tiny_bundle(_striped_bank()), _even(6, 96)
+    arguments = {"defects": ["stain", "good", "hole", "stain", "good", "stain"], "seeds": list(range(6))}
+    together = _painted(fitted, clean, more={"exemplars": 0.5}, **arguments)
+    for i in range(6):
+        alone = {name: values[i : i + 1] for name, values in arguments.items()}
+        assert torch.equal(
+            _painted(fitted, clean[i : i + 1], more={"exemplars": 0.5}, **alone).image[0], together.image[i]
+        )
+
+
+def test_detail_has_its_level_also_where_the_region_exceeds_the_image() -> None:
+    image = np.full((96, 96, 3), 230, np.uint8)
+    mask = np.zeros((96, 96), np.bool_)
+    mask[2:94, 2:94] = True
+    bank = pack_bank({"stain": [measure_mask(mask, np.ones_like(mask), image)]})
+    fitted = make_tiny_bundle({name: torch.from_numpy(array) for name, array in bank.items()})
+    pair = _painted(fitted, _even(8, 96), more={})
+    levels = torch.stack([pair.image[i][:, pair.mask[i, 0]].mean() for i in range(8)])
+    assert (levels - 230 / 255).abs().sort().values[2] < 0.1  # those with the real one's colours
+    spreads = torch.stack([pair.image[i].mean(dim=0)[pair.mask[i, 0]].std() for i in range(8)])
+    assert spreads.max() < 0.12  # it was even
 
 
 def test_good_is_a_negative(synth: StageSynthesizer) -> None:

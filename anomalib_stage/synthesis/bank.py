@@ -144,6 +144,8 @@ def pack_bank(bank: Mapping[str, Sequence[BankMask]]) -> dict[str, NDArray[np.ui
     """
     packed: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {}
     for kind, masks in bank.items():
+        if not masks:
+            continue
         rows = [[*mask.cells.shape, *(float(getattr(mask, name)) for name in COLUMNS[2:])] for mask in masks]
         packed[f"mask_bank.{kind}"] = np.concatenate([np.packbits(mask.cells) for mask in masks])
         packed[f"prior.{kind}"] = np.asarray(rows, dtype=np.float32)

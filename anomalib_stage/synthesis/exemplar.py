@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from anomalib_stage.synthesis.look import mean_inside, spread
+from anomalib_stage.synthesis.regions import mirrored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +34,15 @@ HANDED_BACK = 0.8
 
 
 class Exemplar(NamedTuple):
-    """Picture of a real defect, ``(h, w, 3)`` uint8 RGB, and the row and column of its corner in the image."""
+    """Picture of a real defect, ``(h, w, 3)`` uint8 RGB, and the row and column of its corner in the image.
+
+    ``sharp`` says that it is about as large as it was taken, so that it has a camera's grain.
+    """
 
     pixels: NDArray[np.uint8]
     top: int
     left: int
+    sharp: bool = True
 
 
 def completed(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -59,12 +64,15 @@ def completed(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.u
     return pixels
 
 
-def lay_exemplars(exemplars: Sequence[Exemplar | None], regions: Sequence[Region]) -> Tensor | None:
-    """Lay pictures of defects in their regions.
+def lay_exemplars(
+    exemplars: Sequence[Exemplar | None], regions: Sequence[Region], sizes: Sequence[tuple[int, int]]
+) -> Tensor | None:
+    """Lay pictures of defects in their regions; over the image's border they are mirrored, as images and masks are.
 
     Args:
         exemplars (Sequence[Exemplar | None]): One for each region, or None.
         regions (Sequence[Region]): Of one size.
+        sizes (Sequence[tuple[int, int]]): Height and width of each image.
 
     Returns:
         Tensor | None: ``(B, 3, h, w)`` float32 in [0, 1], 0 beside the pictures; None if there is none.
@@ -72,13 +80,14 @@ def lay_exemplars(exemplars: Sequence[Exemplar | None], regions: Sequence[Region
     if all(exemplar is None for exemplar in exemplars):
         return None
     laid = np.zeros((len(regions), regions[0].height, regions[0].width, 3), dtype=np.uint8)
-    for canvas, exemplar, region in zip(laid, exemplars, regions, strict=True):
+    for canvas, exemplar, region, size in zip(laid, exemplars, regions, sizes, strict=True):
         if exemplar is None:
             continue
-        top, left = exemplar.top - region.top, exemplar.left - region.left
-        pixels = exemplar.pixels[max(-top, 0) :, max(-left, 0) :]
-        here = canvas[max(top, 0) :, max(left, 0) :][: pixels.shape[0], : pixels.shape[1]]
-        here[:] = pixels[: here.shape[0], : here.shape[1]]
+        rows = mirrored(region.top, region.height, size[0]).numpy() - exemplar.top
+        columns = mirrored(region.left, region.width, size[1]).numpy() - exemplar.left
+        height, width = exemplar.pixels.shape[:2]
+        known = np.ix_((rows >= 0) & (rows < height), (columns >= 0) & (columns < width))
+        canvas[known] = exemplar.pixels[np.ix_(rows[known[0][:, 0]], columns[known[1][0]])]
     return torch.from_numpy(laid).permute(0, 3, 1, 2).float().div_(255.0)
 
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.bank import bounding_box, edge_points
+from anomalib_stage.synthesis.bank import STORED_SIDE, bounding_box, edge_points
 from anomalib_stage.synthesis.exemplar import Exemplar
-from anomalib_stage.synthesis.laying import Put, count_parts, of_few_parts, put, varied
+from anomalib_stage.synthesis.laying import count_parts, of_few_parts, put, varied, warped
 from anomalib_stage.synthesis.surroundings import Pose, find_fits, mended
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from anomalib_stage.synthesis.bank import BankMask
+    from anomalib_stage.synthesis.laying import Put, Stamp
 
     Bools = NDArray[np.bool_]
     Point = tuple[float, float]
@@ -42,6 +43,9 @@ MIN_KEPT = 0.97
 
 SIZES = 0.22
 """Logarithm of the most that a mask is enlarged or reduced by, beside the object's size."""
+
+SHARP = (0.7, 1.4)
+"""Pictures of defects that are enlarged or reduced by factors in this range keep their camera's grain."""
 
 POSES, WINDOW = 8, 0.25
 """Ways of laying a mask for which places are looked for; how far those may be from where it was on an object, relative
@@ -100,12 +104,7 @@ def draw_with_exemplar(
     Raises:
         InputError: If there is no mask to draw from, or the object is empty or of another size than the image.
     """
-    if not masks:
-        msg = "the bank has no mask of this kind; give at least one, or draw a shape"
-        raise InputError(msg)
-    if foreground is not None and (foreground.shape != tuple(size) or not foreground.any()):
-        msg = f"the foreground has shape {foreground.shape} and {int(foreground.sum())} pixels; it must be of shape "
-        raise InputError(msg + f"{tuple(size)}, the size of the image, with at least one pixel")
+    _check(masks, size, foreground)
     allowed = np.ones(size, dtype=np.bool_) if foreground is None else foreground
     entry = masks[int(rng.integers(len(masks)))]
     places = np.array([(mask.row, mask.column) for mask in masks])
@@ -113,24 +112,41 @@ def draw_with_exemplar(
     laid = _near(entry, masks, allowed, fixed=fixed, rng=rng)
     if picture is not None and entry.around is not None and not entry.on_edge and not fixed:
         laid = chain(_fitting(entry, masks, entry.around, picture, foreground=foreground, rng=rng), laid)
-    best, most = Put(np.zeros((0, 0), dtype=np.bool_), None, 0, 0), -1.0
+    best, most = None, -1.0
     for place, pose in islice(laid, TRIES):
-        stamp = varied(entry.cells, entry.exemplar, pose, rng=rng)
+        stamp = varied(entry.cells, pose, rng=rng)
         found = put(stamp, place, allowed)
         kept = float(found.cells.sum()) / stamp.cells.sum()
         if kept > most:
-            best, most = found, kept
+            best, most = (stamp, found), kept
         if kept >= (0.5 if entry.on_edge else MIN_KEPT):
             break
     whole = np.zeros(size, dtype=np.bool_)
-    if not best.cells.any():
+    if best is None or not best[1].cells.any():
         inside = np.flatnonzero(allowed)
         whole.flat[int(inside[rng.integers(len(inside))])] = True
         return Drawn(whole, None)
-    height, width = best.cells.shape
-    kept_parts = of_few_parts(best.cells, count_parts(entry.cells))
-    whole[best.top : best.top + height, best.left : best.left + width] = kept_parts
-    return Drawn(whole, None if best.pixels is None else Exemplar(best.pixels, best.top, best.left))
+    stamp, (cells, _, top, left) = best
+    whole[top : top + cells.shape[0], left : left + cells.shape[1]] = of_few_parts(cells, count_parts(entry.cells))
+    return Drawn(whole, _exemplar(entry, *best))
+
+
+def _exemplar(entry: BankMask, stamp: Stamp, found: Put) -> Exemplar | None:
+    """Lay the picture of a mask's defect, if there is one, as the mask was laid."""
+    pixels = None if entry.exemplar is None else warped(entry.exemplar, stamp)
+    if pixels is None:
+        return None
+    sharp = max(entry.cells.shape) < STORED_SIDE and SHARP[0] <= stamp.scale <= SHARP[1]
+    return Exemplar(pixels[found.part], found.top, found.left, sharp=sharp)
+
+
+def _check(masks: Sequence[BankMask], size: tuple[int, int], foreground: Bools | None) -> None:
+    if not masks:
+        msg = "the bank has no mask of this kind; give at least one, or draw a shape"
+        raise InputError(msg)
+    if foreground is not None and (foreground.shape != tuple(size) or not foreground.any()):
+        msg = f"the foreground has shape {foreground.shape} and {int(foreground.sum())} pixels; it must be of shape "
+        raise InputError(msg + f"{tuple(size)}, the size of the image, with at least one pixel")
 
 
 def _near(

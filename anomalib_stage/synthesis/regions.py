@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Window = tuple[EllipsisType, slice, slice]
 
-__all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "overlap", "region_around", "region_side"]
+__all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "mirrored", "overlap", "region_around", "region_side"]
 
 MIN_IMAGE_SIDE = 32
 """Smallest image side in pixels that can be synthesized on."""
@@ -92,8 +92,8 @@ def crop(image: Tensor, region: Region) -> Tensor:
     height, width = image.shape[-2:]
     if 0 <= region.top <= height - region.height and 0 <= region.left <= width - region.width:
         return image[..., region.top : region.top + region.height, region.left : region.left + region.width]
-    rows = _mirrored(region.top, region.height, height).to(image.device)
-    cols = _mirrored(region.left, region.width, width).to(image.device)
+    rows = mirrored(region.top, region.height, height).to(image.device)
+    cols = mirrored(region.left, region.width, width).to(image.device)
     return image.index_select(-2, rows).index_select(-1, cols)
 
 
@@ -113,8 +113,8 @@ def overlap(region: Region, size: tuple[int, int]) -> tuple[Window, Window]:
     return (..., slice(top, bottom), slice(left, right)), (..., rows, columns)
 
 
-def _mirrored(start: int, length: int, size: int) -> Tensor:
-    """Indices ``start .. start+length`` into an axis of ``size``, mirrored without repeating the border."""
+def mirrored(start: int, length: int, size: int) -> Tensor:
+    """Return int64 indices ``start .. start+length`` into an axis of ``size``, mirrored; its border is not repeated."""
     period = max(2 * size - 2, 1)
     index = torch.arange(start, start + length).remainder(period)
     return torch.where(index < size, index, period - index)

@@ -50,7 +50,7 @@ def export_bundle(
         shapes (Mapping[str, Sequence[str]]): Kinds and the mask shapes to draw for each.
         looks (Mapping[str, NDArray[np.float32]]): Looks measured in training, rows of
             :data:`~anomalib_stage.synthesis.look.LOOK_COLUMNS`; kinds that are not in it keep the parent's.
-        bank (Mapping[str, Sequence[BankMask]]): Real masks; kinds that are not in it keep the parent's.
+        bank (Mapping[str, Sequence[BankMask]]): Real masks, perhaps none, of fitted kinds; others keep the parent's.
         parent (StageBundle | None): Bundle that it was fitted from.
         summary (Mapping[str, Any]): What to say about the training.
         measured (Mapping[str, Mapping[str, float]] | None): ``softness`` and ``goes_on`` of the kinds that they were

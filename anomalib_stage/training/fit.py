@@ -103,9 +103,10 @@ def fit(
         check_steps (int): Steps between looks at the defects held out.
         patience (int): Looks without a better loss after which training stops; 0: never. The best weights are kept.
         sheet_minutes (float): Minutes between sample sheets.
-        no_bank (bool): Do not keep the real masks and their places in the bundle; masks are then drawn from shapes.
-        no_exemplars (bool): Do not keep the pictures of the real defects in the bundle; all detail of its anomalies is
-            then the network's.
+        no_bank (bool): Do not keep the real masks and their places in the bundle; masks are then drawn from
+            shapes. Kinds of the base that are not fitted again keep theirs.
+        no_exemplars (bool): Keep masks and places, but no pictures of the real defects; all detail of anomalies is then
+            the network's. Kinds of the base that are not fitted again keep theirs.
         freeze (bool): Learn nothing but the condition vectors of the kinds in ``defects``.
         resume (bool): Go on from the last checkpoint in ``workdir``.
 
@@ -171,7 +172,8 @@ def fit(
     settings = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "procedural": procedural}
     told = {"steps": trainer.global_step, **settings, **summary, **judged, "command": _command()}
     looks = measured_looks(module, dataset, batches, kinds=plan.measured, steps=trainer.global_step)
-    bank = {} if no_bank else bank_of(material.parts(), material.good, exemplars=not no_exemplars)
+    real = {kind: [] if no_bank else examples for kind, examples in material.parts().items()}
+    bank = bank_of(real, material.good, exemplars=not no_exemplars)
     exported = partial(export_bundle, module, plan.shapes, looks=looks, bank=bank, parent=parent)
     found = compare_with_real(partial(exported, summary=told), material, device=target, seed=seed, folder=folder)
     _say(compared := {"compared": found.summary, "measured": found.measured})

@@ -15,10 +15,10 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.bank import BankMask, bounding_box, measure_mask, pack_bank, unpack_bank
 from anomalib_stage.synthesis.codec import PixelCodec
 from anomalib_stage.synthesis.exemplar import Exemplar, completed, detail_of, lay_exemplars
-from anomalib_stage.synthesis.laying import varied
+from anomalib_stage.synthesis.laying import varied, warped
 from anomalib_stage.synthesis.look import mean_inside
 from anomalib_stage.synthesis.placement import draw_from_bank, draw_with_exemplar
-from anomalib_stage.synthesis.regions import Region
+from anomalib_stage.synthesis.regions import Region, crop
 from anomalib_stage.synthesis.surroundings import Pose
 
 EVERYWHERE = np.ones((120, 160), np.bool_)
@@ -108,14 +108,15 @@ def test_a_picture_is_turned_scaled_and_bent_as_its_mask_is(length: float, turn:
     cells = mask[top - 8 : top + height + 8, left - 8 : left + width + 8]
     pixels = np.repeat(cells[..., None].astype(np.uint8) * 255, 3, axis=2)  # a picture of the mask
     pose = Pose(length, turn, flip)
-    stamp = varied(cells, pixels, pose, rng=np.random.default_rng(seed))
-    assert stamp.pixels is not None
-    light = stamp.pixels[..., 0] > 127
+    stamp = varied(cells, pose, rng=np.random.default_rng(seed))
+    laid = warped(pixels, stamp)
+    assert laid is not None
+    assert laid.shape == (*stamp.cells.shape, 3)
+    light = laid[..., 0] > 127
     grown = cv2.dilate(stamp.cells.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     shrunk = cv2.erode(stamp.cells.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     assert light[shrunk].all()
     assert not (light & ~grown).any()
-    assert np.array_equal(stamp.cells, varied(cells, None, pose, rng=np.random.default_rng(seed)).cells)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -127,7 +128,7 @@ def test_what_is_drawn_is_the_defect_where_the_mask_is(seed: int) -> None:
     drawn = draw_with_exemplar([entry], **options, rng=np.random.default_rng(seed))
     assert np.array_equal(drawn.mask, draw_from_bank([entry], **options, rng=np.random.default_rng(seed)))
     assert drawn.exemplar is not None
-    pixels, top, left = drawn.exemplar
+    pixels, top, left, _ = drawn.exemplar
     inside = drawn.mask[top : top + pixels.shape[0], left : left + pixels.shape[1]]
     assert inside.sum() == drawn.mask.sum()
     levels = pixels[inside].astype(int).mean(axis=1)
@@ -144,7 +145,7 @@ def test_pictures_are_laid_where_they_belong(top: int, left: int, height: int, w
     region = Region(5, 3, 32, 48)
     rng = np.random.default_rng(abs(top) * 100 + height)
     pixels = rng.integers(1, 256, (height, width, 3), dtype=np.uint8)
-    laid = lay_exemplars([None, Exemplar(pixels, top, left)], [region, region])
+    laid = lay_exemplars([None, Exemplar(pixels, top, left)], [region, region], [(60, 60)] * 2)
     assert laid is not None
     assert laid.shape == (2, 3, 32, 48)
     assert not laid[0].any()
@@ -154,8 +155,29 @@ def test_pictures_are_laid_where_they_belong(top: int, left: int, height: int, w
     assert np.allclose(laid[1].permute(1, 2, 0).numpy(), cut, atol=1e-6)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(height=st.integers(32, 90), width=st.integers(32, 90), seed=st.integers(0, 10**6))
+def test_over_the_border_pictures_are_mirrored_as_images_are(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    region = Region(-int(rng.integers(1, 20)), -int(rng.integers(1, 20)), height + 30, width + 30)
+    laid = lay_exemplars([Exemplar(image, 0, 0)], [region], [(height, width)])
+    assert laid is not None
+    assert torch.equal(laid[0], crop(torch.from_numpy(image).permute(2, 0, 1).float() / 255.0, region))
+
+
+@pytest.mark.parametrize(("scale", "sharp"), [(0.05, False), (0.5, False), (1.0, True), (3.0, False)])
+def test_pictures_about_as_large_as_they_were_taken_are_sharp(scale: float, sharp: bool) -> None:
+    image, mask = defect()
+    entry = measure_mask(mask, EVERYWHERE, image)
+    side = round(120 * scale)
+    for seed in range(5):
+        drawn = draw_with_exemplar([entry], (side, side), foreground=None, rng=np.random.default_rng(seed))
+        assert bool(drawn.exemplar and drawn.exemplar.sharp) is sharp
+
+
 def test_without_a_picture_nothing_is_laid() -> None:
-    assert lay_exemplars([None, None], [Region(0, 0, 32, 32)] * 2) is None
+    assert lay_exemplars([None, None], [Region(0, 0, 32, 32)] * 2, [(32, 32)] * 2) is None
 
 
 def test_level_and_detail_make_the_picture() -> None:

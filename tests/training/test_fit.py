@@ -194,6 +194,10 @@ def test_without_a_bank_no_mask_is_kept(data: Path, tiny_bundle_path: Path, tmp_
     arguments = _arguments(data, tiny_bundle_path, tmp_path / "none.safetensors") | {"max_steps": 1}
     bundle = StageBundle.load(fit(**arguments, no_bank=True))
     assert not [name for name in bundle.tensors if name.startswith(BANK_PREFIXES)]
+    arguments["out"] = tmp_path / "with.safetensors"
+    again = arguments | {"base": str(fit(**arguments)), "out": tmp_path / "again.safetensors"}
+    bundle = StageBundle.load(fit(**again, no_bank=True))
+    assert not [name for name in bundle.tensors if name.startswith(BANK_PREFIXES)]  # nor that of the base
 
 
 def test_the_bundle_keeps_pictures_of_the_defects_unless_told_not_to(
