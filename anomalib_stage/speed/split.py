@@ -7,7 +7,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from anomalib_stage import drawing, painting, pair, synthesizer
+from anomalib_stage import drawing, guiding, painting, pair, synthesizer
 from anomalib_stage.speed.clock import now
 from anomalib_stage.synthesis import fetching
 from anomalib_stage.synthesis.codec import PixelCodec
@@ -28,8 +28,8 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "foreground": ((drawing.MaskDrawer, "foregrounds"),),
     "masks": ((drawing.MaskDrawer, "draw"), (painting, "region_around")),
     "encode": ((painting, "crop"), (PixelCodec, "encode"), (PixelCodec, "encode_mask")),
-    "surround": ((painting, "surround_fill"), (painting, "place_of")),
-    "look and noise": ((LookBank, "draw"), (painting, "standard_normal")),
+    "surround": ((painting, "surround_fill"), (guiding, "place_of")),
+    "look and noise": ((LookBank, "draw"), (guiding, "lay_exemplars"), (painting, "standard_normal")),
     "denoise": ((painting, "sample_graded"),),
     "decode": ((PixelCodec, "decode"),),
     "grain": ((painting, "with_own_grain"), (painting, "edge_share"), (painting, "snapped")),
