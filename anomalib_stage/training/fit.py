@@ -103,8 +103,8 @@ def fit(
         check_steps (int): Steps between looks at the defects held out.
         patience (int): Looks without a better loss after which training stops; 0: never. The best weights are kept.
         sheet_minutes (float): Minutes between sample sheets.
-        no_bank (bool): Do not keep the real masks, their places and the pictures of the defects in the bundle; masks are
-            then drawn from shapes. Kinds of the base that are not fitted again keep theirs.
+        no_bank (bool): Do not keep the real masks, their places and the pictures of the defects; masks are then
+            drawn from shapes. Kinds of the base that are not fitted again keep theirs.
         no_exemplars (bool): Keep masks and places, but no pictures of the real defects; all detail of anomalies is then
             the network's. Kinds of the base that are not fitted again keep theirs.
         freeze (bool): Learn nothing but the condition vectors of the kinds in ``defects``.
