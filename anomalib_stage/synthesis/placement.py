@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Point = tuple[float, float]
 
-__all__ = ["Drawn", "draw_from_bank", "draw_with_exemplar"]
+__all__ = ["Drawn", "draw_with_exemplar"]
 
 FIXED_SPREAD, FREE_JITTER, FIXED_JITTER = 0.12, 0.12, 0.02
 """Kinds whose places deviate by less stay where they were; jitter of the other kinds' places; jitter of theirs."""
@@ -60,18 +60,6 @@ class Drawn(NamedTuple):
 
     mask: Bools
     exemplar: Exemplar | None
-
-
-def draw_from_bank(
-    masks: Sequence[BankMask],
-    size: tuple[int, int],
-    *,
-    foreground: Bools | None,
-    rng: np.random.Generator,
-    picture: NDArray[np.uint8] | None = None,
-) -> Bools:
-    """Draw a mask like those of a bank, in a place like theirs: the mask of :func:`draw_with_exemplar`."""
-    return draw_with_exemplar(masks, size, foreground=foreground, rng=rng, picture=picture).mask
 
 
 def draw_with_exemplar(
@@ -163,7 +151,9 @@ def _near(
             place = _place(entry, box, depths=depths, jitter=jitter, rng=rng)
             yield place, Pose(length, _own_turn(masks, rng=rng), bool(rng.integers(2)))
         else:
-            place, outward = _place_on_edge(entry, box, edge=edge, allowed=allowed, jitter=jitter, rng=rng)
+            place, outward = _place_on_edge(
+                entry, box, length=length, edge=edge, allowed=allowed, jitter=jitter, rng=rng
+            )
             yield place, Pose(length, outward - entry.outward + 0.1 * float(rng.standard_normal()), flip=False)
 
 
@@ -246,18 +236,22 @@ def _place_on_edge(
     entry: BankMask,
     box: tuple[int, int, int, int],
     *,
+    length: float,
     edge: NDArray[np.int64],
     allowed: Bools,
     jitter: float,
     rng: np.random.Generator,
 ) -> tuple[Point, float]:
-    """Draw a point of the edge near the mask's old place, go inwards as far as it was, and say where outwards is."""
+    """Draw a point of the edge near the mask's old place, go inwards as far as it was, and say where outwards is.
+
+    A mask of another length lies deeper or less deep, so that it reaches the edge as before.
+    """
     [wanted] = _near_its_place(entry, box, jitter=jitter, count=1, rng=rng)
     distances = np.square(edge - wanted).sum(axis=1)
     near = np.argsort(distances, kind="stable")[: max(len(edge) // 16, 1)]
     row, column = edge[int(rng.choice(near))]
     outward = _outward(allowed, (float(row), float(column)))
-    inwards = entry.depth * min(box[2], box[3])
+    inwards = entry.depth * length / entry.length - 1.0  # the edge's own pixels are one deep
     return (float(row) - inwards * math.sin(outward), float(column) - inwards * math.cos(outward)), outward
 
 

@@ -22,7 +22,7 @@ from anomalib_stage.sheets import GAP, RED, enlarged, outlined, sheet
 from anomalib_stage.synthesis.bank import measure_mask
 from anomalib_stage.synthesis.foreground import estimate_foreground
 from anomalib_stage.synthesis.masks import SHAPES, draw_mask
-from anomalib_stage.synthesis.placement import draw_from_bank
+from anomalib_stage.synthesis.placement import draw_with_exemplar
 from anomalib_stage.training.surfaces import render_surface
 
 HERE = Path(__file__).parent
@@ -82,7 +82,7 @@ def bank() -> np.ndarray:
     here, there = estimate_foreground(first), estimate_foreground(second)
     real = [draw_mask("edge_chip", here.shape, extent=34, rng=numpy_generator(5, i), allowed=here) for i in range(4)]
     known = [measure_mask(mask, here) for mask in real]
-    drawn = [draw_from_bank(known, there.shape, foreground=there, rng=numpy_generator(6, i)) for i in range(4)]
+    drawn = [draw_with_exemplar(known, there.shape, foreground=there, rng=numpy_generator(6, i)).mask for i in range(4)]
     rows = [[outlined(first, mask) for mask in real], [outlined(second, mask) for mask in drawn]]
     return sheet(rows, titles=("above: real masks,", "one each;", "below: drawn from them", "on another object"))
 

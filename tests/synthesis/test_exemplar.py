@@ -17,7 +17,7 @@ from anomalib_stage.synthesis.codec import PixelCodec
 from anomalib_stage.synthesis.exemplar import Exemplar, completed, detail_of, lay_exemplars
 from anomalib_stage.synthesis.laying import varied, warped
 from anomalib_stage.synthesis.look import mean_inside
-from anomalib_stage.synthesis.placement import draw_from_bank, draw_with_exemplar
+from anomalib_stage.synthesis.placement import draw_with_exemplar
 from anomalib_stage.synthesis.regions import Region, crop
 from anomalib_stage.synthesis.surroundings import Pose
 
@@ -126,7 +126,7 @@ def test_what_is_drawn_is_the_defect_where_the_mask_is(seed: int) -> None:
     foreground = cv2.circle(np.zeros((150, 150), np.uint8), (75, 75), 60, 1, -1) > 0
     options = {"size": (150, 150), "foreground": foreground}
     drawn = draw_with_exemplar([entry], **options, rng=np.random.default_rng(seed))
-    assert np.array_equal(drawn.mask, draw_from_bank([entry], **options, rng=np.random.default_rng(seed)))
+    assert np.array_equal(drawn.mask, draw_with_exemplar([entry], **options, rng=np.random.default_rng(seed)).mask)
     assert drawn.exemplar is not None
     pixels, top, left, _ = drawn.exemplar
     inside = drawn.mask[top : top + pixels.shape[0], left : left + pixels.shape[1]]

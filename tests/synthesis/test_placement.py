@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.bank import COLUMNS, BankMask, measure_mask, pack_bank, unpack_bank
-from anomalib_stage.synthesis.placement import draw_from_bank
+from anomalib_stage.synthesis.placement import draw_with_exemplar
 from anomalib_stage.synthesis.surroundings import SIDE
 
 SIZE = (120, 160)
@@ -68,7 +68,7 @@ def test_a_drawn_mask_is_on_the_object_whole_and_repeatable(
 ) -> None:
     foreground = disc_object((height, width)) if disc else None
     first, again = (
-        draw_from_bank(BANKS[name], (height, width), foreground=foreground, rng=np.random.default_rng(seed))
+        draw_with_exemplar(BANKS[name], (height, width), foreground=foreground, rng=np.random.default_rng(seed)).mask
         for _ in range(2)
     )
     assert first.dtype == np.bool_
@@ -103,7 +103,7 @@ def test_masks_stay_whole_on_objects_of_any_form_and_size(
     else:
         foreground[int(rng.integers(height)), int(rng.integers(width))] = True
     first, again = (
-        draw_from_bank(BANKS[name], (height, width), foreground=foreground, rng=np.random.default_rng(seed))
+        draw_with_exemplar(BANKS[name], (height, width), foreground=foreground, rng=np.random.default_rng(seed)).mask
         for _ in range(2)
     )
     assert first.dtype == np.bool_
@@ -129,7 +129,7 @@ def test_no_mask_whatever_its_cells_comes_out_empty_or_in_more_parts(cells: np.n
     mask = np.zeros(SIZE, np.bool_)
     mask[30 : 30 + cells.shape[0], 40 : 40 + cells.shape[1]] = cells
     entry = measure_mask(mask, EVERYWHERE)
-    drawn = draw_from_bank([entry], (side, side), foreground=None, rng=np.random.default_rng(seed))
+    drawn = draw_with_exemplar([entry], (side, side), foreground=None, rng=np.random.default_rng(seed)).mask
     assert drawn.any()
     assert parts(drawn) <= parts(cells)
 
@@ -144,13 +144,13 @@ def test_no_mask_whatever_its_cells_comes_out_empty_or_in_more_parts(cells: np.n
 )
 def test_what_cannot_be_drawn_is_refused(masks: list[BankMask], foreground: np.ndarray, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        draw_from_bank(masks, SIZE, foreground=foreground, rng=np.random.default_rng(0))
+        draw_with_exemplar(masks, SIZE, foreground=foreground, rng=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("side", [700, 2048])
 @pytest.mark.parametrize("name", sorted(BANKS))
 def test_large_images_get_masks_scaled_with_the_object(name: str, side: int) -> None:
-    mask = draw_from_bank(BANKS[name], (side, side), foreground=None, rng=np.random.default_rng(3))
+    mask = draw_with_exemplar(BANKS[name], (side, side), foreground=None, rng=np.random.default_rng(3)).mask
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     longest = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
     wanted = max(entry.length for entry in BANKS[name]) * side
@@ -162,15 +162,30 @@ def test_chips_stay_on_the_edge_and_turn_with_it() -> None:
     disc = disc_object((200, 200))
     radius = np.hypot(*np.mgrid[-100:100, -100:100])
     for seed in range(30):
-        mask = draw_from_bank(chips(), (200, 200), foreground=disc, rng=np.random.default_rng(seed))
+        mask = draw_with_exemplar(chips(), (200, 200), foreground=disc, rng=np.random.default_rng(seed)).mask
         assert radius[mask].max() > 80 - 5
         assert radius[mask].min() > 40
+
+
+def test_chips_of_any_size_reach_the_edge() -> None:
+    plate = np.zeros(SIZE, np.uint8)
+    plate[20:-20, 20:-20] = 1
+    mask = np.zeros(SIZE, np.bool_)
+    mask[20:32, 60:74] = True
+    chip = measure_mask(mask, plate > 0)
+    depth = cv2.distanceTransform(plate, cv2.DIST_L2, 5)
+    gaps = []
+    for seed in range(30):
+        drawn = draw_with_exemplar([chip], SIZE, foreground=plate > 0, rng=np.random.default_rng(seed)).mask
+        gaps.append(float(depth[drawn].min()) - 1.0)
+    assert max(gaps) <= 1.0  # pixels; turned a little, a corner reaches it
+    assert sum(gaps) <= 6.0
 
 
 def test_a_print_stays_where_it_was() -> None:
     prints = [measure_mask(ellipse(20 + i, 30 + i, (8, 4)), EVERYWHERE) for i in range(4)]
     for seed in range(20):
-        mask = draw_from_bank(prints, SIZE, foreground=None, rng=np.random.default_rng(seed))
+        mask = draw_with_exemplar(prints, SIZE, foreground=None, rng=np.random.default_rng(seed)).mask
         row, column = np.argwhere(mask).mean(axis=0)
         assert row < 45
         assert column < 60
@@ -178,7 +193,7 @@ def test_a_print_stays_where_it_was() -> None:
 
 def test_what_lay_anywhere_spreads() -> None:
     centres = [
-        np.argwhere(draw_from_bank(BLOBS, SIZE, foreground=None, rng=np.random.default_rng(seed))).mean(axis=0)
+        np.argwhere(draw_with_exemplar(BLOBS, SIZE, foreground=None, rng=np.random.default_rng(seed)).mask).mean(axis=0)
         for seed in range(60)
     ]
     assert np.std(centres, axis=0).min() > 10
@@ -188,7 +203,9 @@ def test_a_kind_with_a_direction_keeps_it_and_others_turn_freely() -> None:
     level = [measure_mask(ellipse(30 + 15 * i, 40 + 20 * i, (16, 2), 3 * i), EVERYWHERE) for i in range(4)]
 
     def directions(bank: list[BankMask]) -> np.ndarray:
-        drawn = (draw_from_bank(bank, SIZE, foreground=None, rng=np.random.default_rng(seed)) for seed in range(40))
+        drawn = (
+            draw_with_exemplar(bank, SIZE, foreground=None, rng=np.random.default_rng(seed)).mask for seed in range(40)
+        )
         return np.array([measure_mask(mask, EVERYWHERE).direction for mask in drawn])
 
     assert abs(np.exp(2j * directions(level)).mean()) > 0.9

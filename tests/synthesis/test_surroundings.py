@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.synthesis.bank import measure_mask, pack_bank, unpack_bank
-from anomalib_stage.synthesis.placement import draw_from_bank
+from anomalib_stage.synthesis.placement import draw_with_exemplar
 from anomalib_stage.synthesis.surroundings import SIDE, Pose, find_fits, grey_picture, mended, picture_around
 
 
@@ -61,7 +61,9 @@ def test_a_cut_is_laid_across_tracks(shift: int, scale: int) -> None:
     def share(picture: np.ndarray | None) -> float:
         """Median share of a mask that is on a track."""
         drawn = [
-            draw_from_bank([entry], track.shape, foreground=None, rng=np.random.default_rng(seed), picture=picture)
+            draw_with_exemplar(
+                [entry], track.shape, foreground=None, rng=np.random.default_rng(seed), picture=picture
+            ).mask
             for seed in range(30)
         ]
         return float(np.median([track[mask].mean() for mask in drawn]))
@@ -77,7 +79,9 @@ def test_places_differ_and_repeat() -> None:
     def middles() -> list[tuple[int, int]]:
         picture = grey_picture(board(160, shift=7))
         drawn = [
-            draw_from_bank([entry], (160, 160), foreground=None, rng=np.random.default_rng(seed), picture=picture)
+            draw_with_exemplar(
+                [entry], (160, 160), foreground=None, rng=np.random.default_rng(seed), picture=picture
+            ).mask
             for seed in range(12)
         ]
         return [tuple(np.argwhere(mask).mean(axis=0).round().astype(int).tolist()) for mask in drawn]
@@ -106,7 +110,9 @@ def test_masks_are_on_the_object_whatever_the_image_shows(
     if part:
         foreground = np.zeros((height, width), np.bool_)
         foreground[height // 3 :, : width // 2] = True
-    drawn = draw_from_bank([entry], (height, width), foreground=foreground, rng=rng, picture=grey_picture(shown))
+    drawn = draw_with_exemplar(
+        [entry], (height, width), foreground=foreground, rng=rng, picture=grey_picture(shown)
+    ).mask
     assert drawn.any()
     assert foreground is None or not (drawn & ~foreground).any()
 
@@ -138,7 +144,9 @@ def test_nothing_known_is_no_place() -> None:
     )
     entry = measure_mask(full, full, np.zeros((40, 40, 3), np.uint8))
     rng = np.random.default_rng(0)
-    assert draw_from_bank([entry], (64, 64), foreground=None, rng=rng, picture=np.full((64, 64), 9, np.uint8)).any()
+    assert draw_with_exemplar(
+        [entry], (64, 64), foreground=None, rng=rng, picture=np.full((64, 64), 9, np.uint8)
+    ).mask.any()
 
 
 def test_pictures_are_stored_with_the_bank() -> None:
