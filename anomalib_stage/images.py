@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -26,6 +27,7 @@ __all__ = [
     "PARTIAL",
     "SUFFIXES",
     "as_rgb",
+    "digest_of_pictures",
     "encode_png",
     "find_images",
     "load_image",
@@ -233,3 +235,19 @@ def write_chunks(path: Path, chunks: Iterable[bytes], *, durable: bool = False) 
             raise
         msg = f"{path}: cannot be written ({error.strerror or error}); choose a folder with space that you may write to"
         raise DataError(msg) from error
+
+
+def digest_of_pictures(*pictures: NDArray[np.generic]) -> str:
+    """Return a digest of pictures or masks, the same wherever and under whatever name their files lie.
+
+    Args:
+        pictures (NDArray[np.generic]): Arrays of any shape and dtype; the order counts.
+
+    Returns:
+        str: 16 hexadecimal digits.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for picture in pictures:
+        digest.update(f"{picture.dtype} {picture.shape}".encode())
+        digest.update(np.ascontiguousarray(picture).data)
+    return digest.hexdigest()

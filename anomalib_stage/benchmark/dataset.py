@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.images import find_images, read_image
+from anomalib_stage.images import digest_of_pictures, find_images, read_image
 from anomalib_stage.training.examples import load_examples
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from anomalib_stage.training.data import Example
 
 __all__ = ["BenchmarkData", "Pictures", "load_data", "resized", "stacked"]
+
+SHOWN = 5
+"""Missing files that a message names."""
 
 
 class Pictures(NamedTuple):
@@ -47,12 +50,24 @@ class BenchmarkData:
         fit (dict[str, list[Example]]): For each kind, whole images with real defects to learn from.
         test_good (Pictures): Good test images at the benchmark's size.
         test (dict[str, Pictures]): For each kind, the defects to score on, at the benchmark's size.
+        scored (frozenset[str]): Digests of the pictures with those, as
+            :func:`~anomalib_stage.images.digest_of_pictures` names them.
     """
 
     good: list[NDArray[np.uint8]]
     fit: dict[str, list[Example]]
     test_good: Pictures
     test: dict[str, Pictures]
+    scored: frozenset[str] = frozenset()
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything that is learnt from or scored, wherever it lies."""
+        kinds = repr([[kind, len(examples)] for kind, examples in sorted(self.fit.items())])
+        learnt = [array for _, some in sorted(self.fit.items()) for one in some for array in (one.image, one.mask)]
+        tested = [array for _, pictures in sorted(self.test.items()) for array in pictures]
+        named = np.frombuffer(kinds.encode(), dtype=np.uint8)
+        return digest_of_pictures(named, *self.good, *learnt, self.test_good.images, *tested)
 
 
 def load_data(root: Path, *, split: Path, size: int) -> BenchmarkData:
@@ -70,25 +85,44 @@ def load_data(root: Path, *, split: Path, size: int) -> BenchmarkData:
         DataError: If a folder or file is missing or cannot be read, or the split uses a picture on both sides.
     """
     stems = _split(split)
+    _check_there(root, stems, split_file=split)
     fit: dict[str, list[Example]] = {}
     test: dict[str, Pictures] = {}
+    scored: set[str] = set()
     for kind, sides in stems.items():
         for side, chosen in sides.items():
             examples = load_examples(root / "test" / kind, root / "ground_truth", include={kind: chosen}, rename={})
-            if len(examples) != len(chosen):
-                msg = f"{split}: {len(chosen)} stems for {side} of {kind!r}, {len(examples)} found in {root / 'test'}"
-                raise DataError(msg)
             if side == "fit":
                 fit[kind] = examples
             else:
                 test[kind] = stacked([(example.image, example.mask) for example in examples], size=size)
+                scored |= {digest_of_pictures(example.image) for example in examples}
     plain = [read_image(path) for path in find_images(root / "test" / "good")]
     return BenchmarkData(
         good=[read_image(path) for path in find_images(root / "train" / "good")],
         fit=fit,
         test_good=stacked([(image, np.zeros(image.shape[:2], dtype=np.bool_)) for image in plain], size=size),
         test=test,
+        scored=frozenset(scored),
     )
+
+
+def _check_there(root: Path, split: dict[str, dict[str, set[str]]], *, split_file: Path) -> None:
+    """Refuse a root without what the split names, in the words of a benchmark."""
+    for folder in (root / "train" / "good", root / "test" / "good", root / "ground_truth"):
+        if not folder.is_dir():
+            msg = f"{folder}: no such folder; --data needs train/good, test/good, test/<kind> and ground_truth/<kind>"
+            raise DataError(msg)
+    for kind, sides in split.items():
+        folder = root / "test" / kind
+        if not folder.is_dir():
+            msg = f"{split_file}: kind {kind!r} has no folder {folder}; a split names folders of test"
+            raise DataError(msg)
+        there = {path.stem for path in find_images(folder)}
+        if missing := sorted((sides["fit"] | sides["eval"]) - there):
+            shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
+            msg = f"{split_file}: {len(missing)} stems of kind {kind!r} are not in {folder}: {shown}; correct the split"
+            raise DataError(msg)
 
 
 def _split(path: Path) -> dict[str, dict[str, set[str]]]:

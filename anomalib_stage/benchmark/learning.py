@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from anomalib_stage.benchmark.dataset import Pictures
 
+    Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
+
 __all__ = ["Lesson", "map_anomalies", "train"]
 
 AVERAGE_DECAY = 0.98
@@ -34,7 +36,8 @@ class Lesson:
     """What a network learns from; half of every batch is anomalous, the other half good.
 
     Real defects keep their half where there are synthetic ones too, and these take three quarters of the good pictures'
-    places: they are good surface for the most part. So a network sees the few real defects as often as without them.
+    places, so that an eighth of the batch is good: synthetic pictures are good surface for the most part. So a network
+    sees the few real defects as often as without them.
 
     Args:
         anomalies (Sequence[Pictures]): Pools to take synthetic anomalies from in turn.
@@ -50,20 +53,22 @@ class Lesson:
     negatives: NDArray[np.uint8] | None = None
     negative_share: float = 0.25
 
-    def batch(self, step: int, *, count: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Draw the batch of a step: ``(count, 3, S, S)`` float in [0, 1] and ``(count, S, S)`` bool."""
+    def batch(self, step: int, *, count: int, seed: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+        """Draw the batch of a step: ``(count, 3, S, S)`` float in [0, 1] and ``(count, S, S)`` bool, on a device."""
         rng = numpy_generator(seed, "batch", step)
-        images, masks = [], []
+        images, masks, levels = [], [], []
         for i in range(count):
             pool = self._pool(step, i, count=count)
             image, mask = self._good(rng=rng) if pool is None else _drawn(pool, rng=rng)
             turns, mirrored = int(rng.integers(4)), bool(rng.random() < 0.5)
-            gain, offset = rng.uniform(0.9, 1.1), rng.uniform(-0.05, 0.05)
+            levels.append((rng.uniform(0.9, 1.1), rng.uniform(-0.05, 0.05)))
             image, mask = np.rot90(image, turns), np.rot90(mask, turns)
             image, mask = (image[:, ::-1], mask[:, ::-1]) if mirrored else (image, mask)
-            images.append(np.clip(image.astype(np.float32) / 255.0 * gain + offset, 0.0, 1.0))
+            images.append(image)
             masks.append(mask)
-        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(masks))
+        gain, offset = torch.tensor(levels, dtype=torch.float32, device=device).T[:, :, None, None, None]
+        pictures = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255.0
+        return (pictures * gain + offset).clamp_(0.0, 1.0), torch.from_numpy(np.stack(masks)).to(device)
 
     def _pool(self, step: int, i: int, *, count: int) -> Pictures | None:
         """Pool of a batch's picture; None: it is good."""
@@ -114,17 +119,17 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "network"))
         network = build().to(device).to(memory_format=torch.channels_last)
-    average = AveragedModel(network, avg_fn=_averaged, use_buffers=True)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01)
+    average = AveragedModel(network, multi_avg_fn=_average, use_buffers=True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=0.01, fused=True)
     warmup = max(round(WARMUP_SHARE * steps), 1)
     for step in range(steps):
         share = min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * max(step - warmup, 0) / max(steps - warmup, 1))))
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * share
-        images, masks = lesson.batch(step, count=batch_size, seed=seed)
+        images, masks = lesson.batch(step, count=batch_size, seed=seed, device=device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16_is_fast(device)):
-            logits = network(images.to(device, memory_format=torch.channels_last))
-        value = loss(logits.float(), masks.to(device))
+            logits = network(images.contiguous(memory_format=torch.channels_last))
+        value = loss(logits.float(), masks)
         optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -133,10 +138,16 @@ def train(
     return average.eval()
 
 
-def _averaged(average: Tensor, latest: Tensor, count: Tensor | int) -> Tensor:
-    """Exponential average that forgets its first weights, which were random, faster than later ones."""
-    decay = min(AVERAGE_DECAY, (1 + int(count)) / (10 + int(count)))
-    return average.lerp(latest.to(average.dtype), 1.0 - decay) if average.is_floating_point() else latest
+def _average(averages: Tensors, latest: Tensors, count: Tensor | int) -> None:
+    """Exponential average that forgets its first weights, which were random, faster than later ones.
+
+    Called with tensors of one device and dtype; counters are copied.
+    """
+    share = 1.0 - min(AVERAGE_DECAY, (1 + int(count)) / (10 + int(count)))
+    if averages[0].is_floating_point():
+        torch._foreach_lerp_(averages, latest, share)  # as torch's own averages do
+    else:
+        torch._foreach_copy_(averages, latest)
 
 
 @torch.no_grad()

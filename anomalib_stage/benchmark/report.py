@@ -8,14 +8,15 @@ import csv
 import io
 import json
 import statistics
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anomalib_stage.benchmark.pools import parts_of
 from anomalib_stage.benchmark.scores import SCORES
 from anomalib_stage.images import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 __all__ = ["markdown_table", "paired_differences", "write_report"]
 
@@ -92,15 +93,15 @@ def _plot(runs: Mapping[str, Mapping[int, Any]]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = list(runs)
+    names = ["+".join(Path(part).stem for part in parts_of(source)) for source in runs]
     values = [[row["macro"]["pixel_ap"] for row in seeds.values()] for seeds in runs.values()]
     figure = Figure(figsize=(1.5 + 0.9 * len(names), 3.6), layout="constrained")
     axes = figure.add_subplot()
-    axes.bar(names, [statistics.fmean(row) for row in values], color="#4878a8", width=0.6)
+    axes.bar(range(len(names)), [statistics.fmean(row) for row in values], color="#4878a8", width=0.6)
     for position, row in enumerate(values):
         axes.plot([position] * len(row), row, "o", color="#202020", markersize=4)
     axes.set_ylabel("macro pixel AP on real defects")
-    axes.tick_params(axis="x", rotation=30)
+    axes.set_xticks(range(len(names)), names, rotation=30)
     axes.spines[["top", "right"]].set_visible(False)
     stream = io.BytesIO()
     FigureCanvasAgg(figure)

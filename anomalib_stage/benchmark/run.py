@@ -4,24 +4,24 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anomalib_stage.benchmark.dataset import BenchmarkData, Pictures, load_data, stacked
-from anomalib_stage.benchmark.learning import Lesson, map_anomalies, train
+from anomalib_stage.benchmark.claims import check_kinds, check_unseen, claim, digest_of_folder
+from anomalib_stage.benchmark.dataset import load_data, stacked
+from anomalib_stage.benchmark.learning import map_anomalies, train
+from anomalib_stage.benchmark.pools import NONE, SELF_SHARE, Pools, file_name, lesson_of, parts_of
 from anomalib_stage.benchmark.report import write_report
 from anomalib_stage.benchmark.scores import score_defects
-from anomalib_stage.benchmark.sources import BUILT_IN, paint_pool
+from anomalib_stage.benchmark.sources import BUILT_IN
 from anomalib_stage.errors import InputError
 from anomalib_stage.images import write_file
 from anomalib_stage.plugin.networks import SegmentationLoss, build_network
-from anomalib_stage.settings import SynthesisSettings, changed_synthesis
-from anomalib_stage.synthesizer import StageSynthesizer, resolve_device
+from anomalib_stage.settings import changed_synthesis
+from anomalib_stage.synthesizer import resolve_device
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
@@ -29,15 +29,12 @@ if TYPE_CHECKING:
 
     import torch
 
+    from anomalib_stage.benchmark.dataset import BenchmarkData, Pictures
+
 __all__ = ["SOURCES", "benchmark", "whole_numbers"]
 
-logger = logging.getLogger(__name__)
-
 SOURCES = ("perlin", "cutpaste", "croppaste", "real", "default")
-NONE = "none"
 NETWORK = "small_unet"
-SELF_SHARE = 8
-"""Every eighth picture of a pool is kept from the training and scored as ``self``."""
 
 
 def benchmark(
@@ -69,13 +66,13 @@ def benchmark(
             and sums such as ``default+real``: synthetic parts take turns, and real defects keep their half of every
             batch, see :class:`~anomalib_stage.benchmark.learning.Lesson`.
         split (Path | None): JSON file ``{kind: {"fit": [stems], "eval": [stems]}}``; None: ``few_shot.json`` in
-            ``data``.
+            ``data``. Bundles must be fitted with the same: ``fit --include``.
         textures (Path | None): Folder of texture images for ``perlin``; None: noise colours.
         seeds (Sequence[int]): Seeds of the networks and batches; the pools are the same for all.
         steps (int): Training steps of each network.
         pairs (int): Pictures in a pool.
         size (int): Side of the pictures in pixels.
-        batch_size (int): Pictures in a step, half of them good.
+        batch_size (int): Pictures in a step; half of them good, in sums with real defects an eighth.
         learning_rate (float): Peak learning rate.
         sampling_steps (int | None): Denoising steps of bundles; None: as many as their backbone needs.
         negatives (float): Share of the good pictures that are re-synthesized, for bundles.
@@ -89,17 +86,23 @@ def benchmark(
         str: Markdown tables, also written to ``out`` with ``results.json``, ``results.csv`` and ``results.png``.
 
     Raises:
-        InputError: If an argument cannot be used, or ``out`` holds a benchmark with other settings.
+        InputError: If an argument cannot be used, a bundle has learnt from what is scored, or ``out`` holds a benchmark
+            with other settings.
         DataError: If the data set cannot be read.
         BundleError: If a bundle cannot be used.
     """
-    _check(seeds=seeds, steps=steps, pairs=pairs, size=size, batch_size=batch_size)
+    parts = list(dict.fromkeys(part for source in sources for part in parts_of(source) if part != NONE))
+    _check(sources, seeds=seeds, steps=steps, pairs=pairs, size=size, batch_size=batch_size)
     target = resolve_device(device)
-    parts = list(dict.fromkeys(part for source in sources for part in source.split("+") if part != NONE))
+    painting = changed_synthesis(synthesis or {}, steps=sampling_steps)
     bundles = {part: StageBundle.load(part) for part in parts if part not in BUILT_IN}
+    check_kinds(bundles, defects)
+    read = load_data(data, split=split or data / "few_shot.json", size=size)
+    check_unseen(bundles, read)
     settings = {
         "data": data.name,
         "split": split.name if split else None,
+        "pictures": read.digest,
         "steps": steps,
         "pairs": pairs,
         "size": size,
@@ -107,18 +110,16 @@ def benchmark(
         "learning_rate": learning_rate,
         "sampling_steps": sampling_steps,
         "negatives": negatives,
-        "textures": textures is not None,
+        "textures": digest_of_folder(textures),
         "defects": list(defects) if defects else None,
         "synthesis": dict(synthesis) if synthesis else None,
     }
-    painting = changed_synthesis(synthesis or {}, steps=sampling_steps)
-    _claim(out, settings)
-    read = load_data(data, split=split or data / "few_shot.json", size=size)
+    claim(out, settings)
     say = progress or (lambda *_: None)
     pools: dict[str, Pictures] = {}
     repainted: dict[str, np.ndarray[Any, np.dtype[np.uint8]]] = {}
     for part in parts:
-        made = _Pools(out, read, count=pairs, size=size, device=target, settings=painting, kinds=defects, say=say)
+        made = Pools(out, read, count=pairs, size=size, device=target, settings=painting, kinds=defects, say=say)
         if part in bundles:
             pools[part], repainted[part] = made.painted(part, bundles[part], negatives=negatives)
         else:
@@ -129,9 +130,9 @@ def benchmark(
     for position, seed in enumerate(seeds):
         for turn, source in enumerate(sources):
             say("training", position * len(sources) + turn, len(seeds) * len(sources))
-            file = out / "runs" / f"{_file_name(source, bundles)}-{seed}.json"
+            file = out / "runs" / f"{file_name(source, bundles)}-{seed}.json"
             if not file.is_file():
-                lesson, held_out = _lesson(source, pools, repainted, good=good, negatives=negatives)
+                lesson, held_out = lesson_of(source, pools, repainted, good=good, negatives=negatives)
                 network = train(
                     lambda: build_network(NETWORK, encoder_name=None, encoder_weights=None),
                     SegmentationLoss(),
@@ -160,119 +161,23 @@ def whole_numbers(texts: Sequence[str]) -> list[int]:
         raise InputError(msg) from error
 
 
-def _check(*, seeds: Sequence[int], steps: int, pairs: int, size: int, batch_size: int) -> None:
+def _check(sources: Sequence[str], *, seeds: Sequence[int], steps: int, pairs: int, size: int, batch_size: int) -> None:
+    sums = [source for source in sources if len(parts := set(parts_of(source)) - {NONE}) > 1 and "real" in parts]
     complaints = [
         (bool(seeds), "--seeds is empty; give at least one, and three to believe a difference"),
         (steps >= 1, f"--steps is {steps}; it must be at least 1"),
         (pairs >= SELF_SHARE, f"--pairs is {pairs}; it must be at least {SELF_SHARE}"),
         (size >= 64 and size % 32 == 0, f"--size is {size}; it must be a multiple of 32 from 64"),
         (batch_size >= 2, f"--batch-size is {batch_size}; it must be at least 2"),
+        (
+            batch_size >= 4 or not sums,
+            f"--batch-size is {batch_size}; it must be at least 4 for {' '.join(sums)}, "
+            "where half of it are real defects",
+        ),
     ]
     for fine, complaint in complaints:
         if not fine:
             raise InputError(complaint)
-
-
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    """Write the settings into a new folder, or compare them with those of the benchmark that it holds."""
-    file = out / "benchmark.json"
-    if not file.is_file():
-        write_file(file, json.dumps(settings, indent=1).encode())
-        return
-    found = json.loads(file.read_text())
-    other = [
-        f"{name}: {found.get(name)!r} there, {value!r} here"
-        for name, value in settings.items()
-        if found.get(name) != value
-    ]
-    if other:
-        msg = f"--out {out} holds a benchmark with other settings ({'; '.join(other)}); choose another folder"
-        raise InputError(msg)
-
-
-def _file_name(source: str, bundles: dict[str, StageBundle]) -> str:
-    """Name of a source's files: bundles by name and digest, so that another file of that name is another source."""
-    return "+".join(
-        f"{Path(part).stem}-{bundles[part].digest[:12]}" if part in bundles else part for part in source.split("+")
-    )
-
-
-class _Pools:
-    """Makes pools of painted pictures, or reads those made before."""
-
-    def __init__(
-        self,
-        out: Path,
-        data: BenchmarkData,
-        *,
-        count: int,
-        size: int,
-        device: torch.device,
-        settings: SynthesisSettings,
-        kinds: Sequence[str] | None,
-        say: Callable[[str, int, int], None],
-    ) -> None:
-        self.out, self.data, self.count, self.size, self.say = out, data, count, size, say
-        self.device, self.settings, self.kinds = device, settings, kinds
-
-    def painted(
-        self, name: str, bundle: StageBundle, *, negatives: float
-    ) -> tuple[Pictures, np.ndarray[Any, np.dtype[np.uint8]]]:
-        """Return a bundle's anomalies and its re-synthesized good pictures."""
-        file = self.out / "pools" / f"{_file_name(name, {name: bundle})}.npz"
-        if not file.is_file():
-            painter = StageSynthesizer(bundle, device=self.device, settings=self.settings)
-            counts = {False: self.count, True: round(self.count * max(negatives, 1 / self.count))}
-            bad, good = (
-                paint_pool(
-                    painter,
-                    self.data,
-                    count=counts[intact],
-                    size=self.size,
-                    seed=0,
-                    good=intact,
-                    kinds=self.kinds,
-                    progress=lambda done, total: self.say(f"painting {name}", done, total),
-                )
-                for intact in (False, True)
-            )
-            stream = io.BytesIO()
-            np.savez_compressed(stream, images=bad.images, masks=bad.masks, good=good.images)
-            write_file(file, stream.getvalue())
-        with np.load(file, allow_pickle=False) as stored:
-            return Pictures(stored["images"], stored["masks"]), stored["good"]
-
-
-def _lesson(
-    source: str,
-    pools: dict[str, Pictures],
-    repainted: dict[str, np.ndarray[Any, np.dtype[np.uint8]]],
-    *,
-    good: np.ndarray[Any, np.dtype[np.uint8]],
-    negatives: float,
-) -> tuple[Lesson, Pictures | None]:
-    """Return what to learn from, and the synthetic pictures kept from it."""
-    parts = [part for part in source.split("+") if part != NONE]
-    kept: list[Pictures] = []
-    taken: list[Pictures] = []
-    for part in parts:
-        pool = pools[part]
-        if part == "real":  # all of the few are learnt from
-            continue
-        held = np.arange(len(pool.images)) % SELF_SHARE == 0
-        kept.append(Pictures(pool.images[held], pool.masks[held]))
-        taken.append(Pictures(pool.images[~held], pool.masks[~held]))
-    own = [repainted[part] for part in parts if part in repainted]
-    lesson = Lesson(
-        taken,
-        good,
-        real=pools["real"] if "real" in parts else None,
-        negatives=np.concatenate(own) if own else None,
-        negative_share=negatives,
-    )
-    if not kept:
-        return lesson, None
-    return lesson, Pictures(*(np.concatenate(arrays) for arrays in zip(*kept, strict=True)))
 
 
 def _scored(
@@ -281,8 +186,9 @@ def _scored(
     good = map_anomalies(network, data.test_good.images, device=device)
     tests = dict(data.test)
     maps = {kind: map_anomalies(network, pictures.images, device=device) for kind, pictures in tests.items()}
-    scores = score_defects(maps, {kind: pictures.masks for kind, pictures in tests.items()}, good)
+    masks = {kind: pictures.masks for kind, pictures in tests.items()}
+    scores = score_defects(maps, masks, good, device=device)
     if held_out is not None:
         own = {"self": map_anomalies(network, held_out.images, device=device)}
-        scores["self"] = score_defects(own, {"self": held_out.masks}, good)["self"]
+        scores["self"] = score_defects(own, {"self": held_out.masks}, good, device=device)["self"]
     return scores

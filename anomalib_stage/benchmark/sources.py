@@ -16,6 +16,7 @@ import torch
 
 from anomalib_stage.benchmark.dataset import Pictures, resized, stacked
 from anomalib_stage.errors import InputError
+from anomalib_stage.images import find_images
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.synthesizer import GOOD, StageSynthesizer
 
@@ -125,7 +126,10 @@ def perlin(data: BenchmarkData, *, count: int, size: int, seed: int, textures: P
     made: list[tuple[Image, NDArray[np.bool_]]] = []
     with torch.random.fork_rng():  # it draws from torch's global stream
         torch.manual_seed(derive_seed(seed, "perlin"))
-        generator = PerlinAnomalyGenerator(anomaly_source_path=textures, probability=1.0)
+        generator = PerlinAnomalyGenerator(probability=1.0)
+        generator.anomaly_source_paths = (
+            find_images(textures) if textures else []
+        )  # its own search leaves the order open
         rng = numpy_generator(seed, "perlin")
         while len(made) < count:
             image = _good(data, size=size, rng=rng)

@@ -12,13 +12,16 @@ from anomalib_stage.images import find_images, read_image, read_mask
 from anomalib_stage.training.example import Example
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["load_examples", "load_images", "read_groups", "read_include"]
+
+SHOWN = 5
+"""Missing files that a message names."""
 
 
 def load_images(folder: Path) -> list[NDArray[np.uint8]]:
@@ -49,32 +52,46 @@ def load_examples(
     Args:
         defects (Path): Folder with one sub-folder of images for each kind.
         masks (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
-        include (Mapping[str, Collection[str]] | None): ``{kind: stems}``: use only these; None: all.
+        include (Mapping[str, Collection[str]] | None): ``{folder: stems}``: use only these; None: all.
         rename (Mapping[str, str]): ``{folder: kind}``.
-        groups (Mapping[str, str] | None): ``{stem: group}``, see :func:`read_groups`.
+        groups (Mapping[str, str] | None): ``{stem: group}`` or ``{folder/stem: group}``, see :func:`read_groups`.
 
     Returns:
         list[Example]: Whole images with masks, sorted by path.
 
     Raises:
-        DataError: If a folder or mask is missing, a file cannot be read, a mask is empty or has another size than its
-            image, or nothing is left.
+        DataError: If a folder, mask or image of ``include`` is missing, a file cannot be read, a mask is empty or has
+            another size than its image, or nothing is left.
     """
     if masks is None or not masks.is_dir():
         msg = f"--defects needs --masks, a folder with a mask for each defect image; got {masks}"
         raise DataError(msg)
-    examples = []
-    for path in find_images(defects):
+    examples, known = [], groups or {}
+    paths = [path for path in find_images(defects) if path.parent.name != "good"]
+    if include is not None:
+        _check_included(include, paths, defects=defects)
+    for path in paths:
         kind = path.parent.name
-        if kind == "good" or (include is not None and path.stem not in include.get(kind, ())):
+        if include is not None and path.stem not in include.get(kind, ()):
             continue
         image = read_image(path)
         mask = read_mask(_mask_path(path, masks / kind), size=(image.shape[0], image.shape[1]), image=path)
-        examples.append(Example(image, mask, rename.get(kind, kind), path.stem, (groups or {}).get(path.stem, "")))
+        group = known.get(f"{kind}/{path.stem}", known.get(path.stem, ""))
+        examples.append(Example(image, mask, rename.get(kind, kind), path.stem, group))
     if not examples:
         msg = f"{defects}: no defect image left; give one sub-folder for each kind, and stems in it to --include"
         raise DataError(msg)
     return examples
+
+
+def _check_included(include: Mapping[str, Collection[str]], paths: Sequence[Path], *, defects: Path) -> None:
+    """Refuse a choice of pictures that are not there: fewer would be learnt from than the user thinks."""
+    there = {f"{path.parent.name}/{path.stem}" for path in paths}
+    wanted = [f"{kind}/{stem}" for kind, stems in include.items() for stem in sorted(stems)]
+    if missing := [name for name in wanted if name not in there]:
+        shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
+        msg = f"--include names {len(missing)} of {len(wanted)} defects that are not in {defects}: {shown}; correct it"
+        raise DataError(msg)
 
 
 def read_include(path: Path, *, side: str = "fit") -> dict[str, set[str]]:
@@ -103,6 +120,8 @@ def _side(stems: dict[str, list[str]] | list[str], side: str) -> list[str]:
 
 def read_groups(path: Path | None, *, defects: Path) -> dict[str, str]:
     """Read which images show the same piece, from a JSON file ``{stem: group}`` or ``{"group_of": {stem: group}}``.
+
+    Where folders use the same stems, ``folder/stem`` says which is meant.
 
     Args:
         path (Path | None): The file; None: ``groups.json`` in the folder of defects or beside it, if there is one.

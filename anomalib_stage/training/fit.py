@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.errors import InputError
 from anomalib_stage.synthesizer import resolve_device
 from anomalib_stage.training.bank import bank_of
 from anomalib_stage.training.data import RegionDataset, StepBatches
@@ -22,7 +22,8 @@ from anomalib_stage.training.looks import measured_looks
 from anomalib_stage.training.material import Rotate, load_material
 from anomalib_stage.training.mixing import mixture
 from anomalib_stage.training.network import module_of, plan_of
-from anomalib_stage.training.report import judged_summary, learnt_summary, report_lines
+from anomalib_stage.training.report import judged_summary, known_pictures, learnt_summary, report_lines
+from anomalib_stage.training.resuming import checkpoint_of, claim_folder
 from anomalib_stage.training.running import loader_of, run, trainer_of, watchers_of
 from anomalib_stage.training.similar import start_from_similar
 from anomalib_stage.weights.bundle import StageBundle
@@ -82,10 +83,11 @@ def fit(
         normal (Path | None): Folder of good images, searched recursively.
         defects (Path | None): Folder with one sub-folder of defect images for each kind.
         masks (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
-        include (Path | None): JSON file ``{kind: [stems]}`` (or ``{kind: {"fit": [stems]}}``) of the defects to use.
+        include (Path | None): JSON file ``{folder: [stems]}`` (or ``{folder: {"fit": [stems]}}``) of those to use.
         rename (Mapping[str, str] | None): Names to learn folders under, ``{folder: kind}``; two folders may share one.
         groups (Path | None): JSON file ``{stem: group}`` or ``{"group_of": {stem: group}}`` of captures that show the
-            same piece; ``groups.json`` beside the defects if there is one.
+            same piece (``folder/stem`` where folders use the same stems); ``groups.json`` beside the defects if there
+            is one.
         held_out (float): Share of the real defects of each kind, by groups, that only judge, 0 to 0.5; at least one
             where there are three, at most a third.
         rotate (Rotate): ``always`` or ``never`` turn real regions by quarters; ``auto``: not where the good images are
@@ -108,30 +110,24 @@ def fit(
         no_exemplars (bool): Keep masks and places, but no pictures of the real defects; all detail of anomalies is then
             the network's. Kinds of the base that are not fitted again keep theirs.
         freeze (bool): Learn nothing but the condition vectors of the kinds in ``defects``.
-        resume (bool): Go on from the last checkpoint in ``workdir``.
+        resume (bool): Go on from the last checkpoint in ``workdir``, with the arguments it was started with;
+            ``max_time`` may be another.
 
     Returns:
         Path: The bundle written.
 
     Raises:
-        InputError: If an argument cannot be used.
+        InputError: If an argument cannot be used, or the checkpoint is of another training.
         DataError: If a folder, image or mask is missing or unreadable, or there is nothing to train on.
         BundleError: If the base is not a usable bundle.
     """
-    _check_arguments(
-        procedural=procedural,
-        batch_size=batch_size,
-        max_steps=max_steps,
-        sheet_minutes=sheet_minutes,
-        held_out=held_out,
-        check_steps=check_steps,
-        patience=patience,
-    )
+    _check_arguments(procedural=procedural, batch_size=batch_size, max_steps=max_steps, held_out=held_out)
+    _check_arguments(sheet_minutes=sheet_minutes, check_steps=check_steps, patience=patience)
     _check_freeze(freeze=freeze, defects=defects, base=base)
     target = resolve_device(device)
     limit = _duration(max_time or "00:20:00") if max_time or max_steps is None else None
     folder = workdir or out.with_suffix("").with_name(out.stem + "-fit")
-    checkpoint = _checkpoint(folder) if resume else None
+    checkpoint = checkpoint_of(folder) if resume else None
 
     material = load_material(
         normal=normal,
@@ -149,8 +145,11 @@ def fit(
     parent = None if base == "none" else StageBundle.load(base)
     plan = plan_of(parent, material, procedural=procedural, freeze=freeze)
     module, starts = _started(parent, plan, material, learning_rate=learning_rate, max_steps=max_steps, seed=seed)
-    summary = learnt_summary(material, starts) | {"frozen": freeze}
+    summary = learnt_summary(material, starts) | {"frozen": freeze, "pictures": known_pictures(material, parent)}
     _say(summary)
+    settings = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "procedural": procedural}
+    ends = {"max_steps": max_steps, "check_steps": check_steps, "patience": patience}
+    _claim(folder, material, parent, settings | ends | {"freeze": int(freeze)}, rotate=rotate, resume=resume)
 
     dataset = RegionDataset(source, kinds=module.kinds, seed=seed)
     batches = StepBatches(batch_size, steps=EPOCH_STEPS, side=REGION_SIDE)
@@ -167,9 +166,9 @@ def fit(
     )
     trainer = trainer_of(folder, target, watchers, epoch_steps=EPOCH_STEPS, max_steps=max_steps, limit=limit)
     run(trainer, module, loader_of(dataset, batches, target), checkpoint=checkpoint)
+    watchers.judge.finish(trainer, module)
 
     _say(judged := {"held_out": judged_summary(watchers.judge)})
-    settings = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "procedural": procedural}
     told = {"steps": trainer.global_step, **settings, **summary, **judged, "command": _command()}
     looks = measured_looks(module, dataset, batches, kinds=plan.measured, steps=trainer.global_step)
     real = {kind: [] if no_bank else examples for kind, examples in material.parts().items()}
@@ -196,12 +195,18 @@ def _started(
     return module, start_from_similar(module, material.real, known=parent.kinds, seed=seed)
 
 
-def _checkpoint(folder: Path) -> Path:
-    checkpoint = folder / "last.ckpt"
-    if not checkpoint.is_file():
-        msg = f"--resume given, but there is no checkpoint {checkpoint}; leave the flag out to start anew"
-        raise DataError(msg)
-    return checkpoint
+def _claim(
+    folder: Path,
+    material: Material,
+    parent: StageBundle | None,
+    numbers: Mapping[str, float | None],
+    *,
+    rotate: Rotate,
+    resume: bool,
+) -> None:
+    """Note in the working folder what is trained, or compare it with what is resumed."""
+    base = parent.digest if parent else None
+    claim_folder(folder, {**numbers, "rotate": rotate, "base": base, "pictures": material.digest}, resume=resume)
 
 
 def _say(summary: Mapping[str, Any]) -> None:

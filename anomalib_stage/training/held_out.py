@@ -42,7 +42,8 @@ RENDERED = "rendered"
 def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> tuple[list[Example], list[Example]]:
     """Keep a share of the real defects from training, at least one piece of each kind that has three.
 
-    Captures of one piece (the same ``group``) stay on one side. A group that shows several kinds is kept for all.
+    Captures of one piece (the same ``group``) stay on one side. A group that shows several kinds is kept for all,
+    unless one of them could then be learnt from nothing.
 
     Args:
         examples (Sequence[Example]): Whole images with kinds and groups.
@@ -54,13 +55,17 @@ def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> t
     """
     if share <= 0.0:
         return list(examples), []
+    pieces_of: dict[str, set[str]] = {}
+    for example in examples:
+        pieces_of.setdefault(example.kind, set()).add(_piece(example))
     kept: set[str] = set()
-    for kind in sorted({example.kind for example in examples}):
-        pieces = sorted({_piece(example) for example in examples if example.kind == kind})
+    for kind, pieces in sorted(pieces_of.items()):
         count = min(max(round(share * len(pieces)), 1), len(pieces) // FEWEST)
-        order = numpy_generator(seed, "held-out", kind).permutation(len(pieces))
-        missing = max(count - len(kept & set(pieces)), 0)
-        kept |= set([pieces[i] for i in order if pieces[i] not in kept][:missing])
+        ordered = sorted(pieces)
+        for i in numpy_generator(seed, "held-out", kind).permutation(len(ordered)):
+            spared = all(others - kept - {ordered[i]} for others in pieces_of.values() if ordered[i] in others)
+            if len(kept & pieces) < count and spared:
+                kept.add(ordered[i])
     left = [example for example in examples if _piece(example) not in kept]
     return left, [example for example in examples if _piece(example) in kept]
 
@@ -150,9 +155,15 @@ class HeldOut(Callback):
                 trainer.should_stop = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look a last time, and put the best weights into the denoiser."""
-        if trainer.interrupted:
-            return
+        """Finish, while everything is still where it was trained."""
+        if not trainer.interrupted:
+            self.finish(trainer, pl_module)
+
+    def finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look a last time, and put the best weights into the denoiser; once more does no harm.
+
+        Call it after a training: Lightning leaves :meth:`on_train_end` out if a checkpoint has all the steps already.
+        """
         if trainer.global_step > self.last_step:
             self._look(trainer, pl_module)
         self.averaged.denoiser.load_state_dict(self.weights)

@@ -14,7 +14,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from anomalib_stage.drawing import GOOD
-from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.errors import InputError
+from anomalib_stage.images import digest_of_pictures
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.synthesis.bank import pack_bank
 from anomalib_stage.synthesis.denoiser import bf16_is_fast
@@ -30,6 +31,7 @@ from anomalib_stage.training.latent_data import RegionPlan, cached_regions, fing
 from anomalib_stage.training.latent_module import LatentFit
 from anomalib_stage.training.latent_settings import LatentFitSettings
 from anomalib_stage.training.lora import add_lora, take_lora
+from anomalib_stage.training.resuming import checkpoint_of, claim_folder
 from anomalib_stage.training.running import run, trainer_of
 from anomalib_stage.weights.latent import build_adapter, latent_bundle
 from anomalib_stage.weights.latent_base import PRECISIONS
@@ -92,13 +94,13 @@ def fit_latent(
         ldm_config (Path | None): Original YAML of a single-file checkpoint that is not a known one.
         download (bool): Fetch a hub id that is not in the local cache.
         slim (bool): Leave U-Net and autoencoder out of the bundle; they go into a base beside it, once for all bundles.
-        resume (bool): Go on from the last checkpoint in ``workdir``.
+        resume (bool): Go on from the last checkpoint in ``workdir``; steps and time may be others.
 
     Returns:
         Path: The bundle written.
 
     Raises:
-        InputError: If an argument cannot be used.
+        InputError: If an argument cannot be used, or the checkpoint is of another training.
         DataError: If a folder, image or mask is missing or unreadable.
         BundleError: If the pretrained model is missing, damaged, or of another kind.
         MissingPackageError: If ``words`` or ``lora_rank`` need a package that is not installed.
@@ -106,10 +108,7 @@ def fit_latent(
     chosen = settings or LatentFitSettings()
     target = resolve_device(device)
     folder = workdir or out.with_suffix("").with_name(out.stem + "-fit")
-    checkpoint = folder / "last.ckpt"
-    if resume and not checkpoint.is_file():
-        msg = f"--resume given, but there is no checkpoint {checkpoint}; leave the flag out to start anew"
-        raise DataError(msg)
+    checkpoint = checkpoint_of(folder) if resume else None
 
     # what to learn, and from what
     stems = read_include(include) if include else None
@@ -122,7 +121,11 @@ def fit_latent(
 
     # train
     module = LatentFit(denoiser, data, schedule=Schedule(model.schedule), settings=chosen)
-    steps, additions = _train(module, model, folder, target, checkpoint=checkpoint if resume else None)
+    decides = chosen.model_dump(mode="json", exclude={"max_steps", "max_time", "gradient_checkpointing", "precision"})
+    parts = [array for found in real.by_kind.values() for part in found for array in (part.image, part.mask)]
+    decides |= {"pretrained": model.origin, "kinds": kinds, "pictures": digest_of_pictures(*parts, *good)}
+    claim_folder(folder, decides, resume=resume)
+    steps, additions = _train(module, model, folder, target, checkpoint=checkpoint)
 
     # write
     bank = pack_bank(bank_of(real.by_kind, good, exemplars=False))

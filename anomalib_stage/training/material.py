@@ -7,7 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from anomalib_stage.images import find_images, read_image
+import numpy as np
+
+from anomalib_stage.images import digest_of_pictures, find_images, read_image
 from anomalib_stage.training.backgrounds import Backgrounds
 from anomalib_stage.training.data import RealDefects
 from anomalib_stage.training.directions import directed_kinds, directed_surface
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from anomalib_stage.training.example import Example
@@ -54,6 +55,14 @@ class Material:
         """Defects for sheets: those held out, and of kinds without them those that are learnt."""
         kept = {example.kind for example in self.held_out}
         return [*self.held_out, *(example for example in self.learnt if example.kind not in kept)]
+
+    @property
+    def digest(self) -> str:
+        """Digest of all pictures, masks, kinds and groups, and of which are held out."""
+        sides = (self.learnt, self.held_out)
+        named = repr([[(example.kind, example.name, example.group) for example in side] for side in sides])
+        defects = [array for side in sides for example in side for array in (example.image, example.mask)]
+        return digest_of_pictures(np.frombuffer(named.encode(), dtype=np.uint8), *defects, *self.good)
 
     def parts(self) -> dict[str, list[Example]]:
         """All real defects, those held out too, each with its own mask."""

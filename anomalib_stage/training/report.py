@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anomalib_stage.images import digest_of_pictures
 from anomalib_stage.training.doubts import doubts
 from anomalib_stage.training.held_out import RENDERED
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.held_out import HeldOut
     from anomalib_stage.training.material import Material
+    from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["judged_summary", "learnt_summary", "report_lines"]
+__all__ = ["judged_summary", "known_pictures", "learnt_summary", "report_lines"]
 
 COPIER = 0.6
 """Below this share of the distance between real anomalies painted ones are called copies."""
@@ -53,6 +55,21 @@ def learnt_summary(material: Material, starts: Mapping[str, str]) -> dict[str, A
             **({"start": starts[kind]} if kind in starts else {}),
         }
     return {"learnt": table, "good_images": len(material.good), "warnings": doubts(material)}
+
+
+def known_pictures(material: Material, parent: StageBundle | None) -> list[str]:
+    """Name the pictures with real defects that a bundle has seen, its parent's too, so that none is scored later.
+
+    Args:
+        material (Material): The user's pictures; those held out have judged, and count too.
+        parent (StageBundle | None): Bundle that the training starts from.
+
+    Returns:
+        list[str]: Digests of :func:`~anomalib_stage.images.digest_of_pictures`, sorted.
+    """
+    before = parent.manifest.training.get("pictures", []) if parent else []
+    own = (digest_of_pictures(example.image) for example in [*material.learnt, *material.held_out])
+    return sorted({*before, *own})
 
 
 def judged_summary(judge: HeldOut) -> dict[str, Any]:

@@ -183,7 +183,7 @@ class StageBundle:
             ("base", manifest.base_digest or "none"),
             ("digest", manifest.digest),
         ]
-        rows += [(f"training: {name}", str(value)) for name, value in manifest.training.items()]
+        rows += [(f"training: {name}", str(value)) for name, value in manifest.training.items() if name != "pictures"]
         return rows + [(f"version: {name}", value) for name, value in manifest.versions.items()]
 
 

@@ -17,6 +17,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from anomalib_stage.training.examples import read_groups
+
 
 def main() -> None:
     """Read a split, and write the smaller one."""
@@ -31,19 +33,18 @@ def main() -> None:
 def write_fewer(data: Path, *, shots: int, out: Path) -> dict[str, int]:
     """Write the smaller split of a set, and count the defects of each kind."""
     split = json.loads((data / "few_shot.json").read_text())
-    groups_file = data / "groups.json"
-    groups = json.loads(groups_file.read_text())["group_of"] if groups_file.is_file() else {}
-    fewer = {kind: {**sides, "fit": chosen(sides["fit"], groups, shots)} for kind, sides in split.items()}
+    groups = read_groups(None, defects=data / "test")
+    fewer = {kind: {**sides, "fit": chosen(kind, sides["fit"], groups, shots)} for kind, sides in split.items()}
     out.write_text(json.dumps(fewer, indent=1))
     return {kind: len(sides["fit"]) for kind, sides in fewer.items()}
 
 
-def chosen(stems: list[str], groups: dict[str, int], shots: int) -> list[str]:
+def chosen(kind: str, stems: list[str], groups: dict[str, str], shots: int) -> list[str]:
     """Take so many stems, the first of every group before the second of any."""
     seen: Counter[object] = Counter()
     turns = {}
     for stem in sorted(stems):
-        group = groups.get(stem, stem)
+        group = groups.get(f"{kind}/{stem}", groups.get(stem, stem))
         turns[stem] = seen[group]
         seen[group] += 1
     return sorted(sorted(stems, key=lambda stem: (turns[stem], stem))[:shots])

@@ -19,13 +19,16 @@ import torch
 
 from anomalib_stage.benchmark.dataset import BenchmarkData, Pictures, load_data, resized
 from anomalib_stage.benchmark.learning import Lesson, map_anomalies, train
+from anomalib_stage.benchmark.pools import parts_of
 from anomalib_stage.benchmark.report import markdown_table, paired_differences
 from anomalib_stage.benchmark.run import benchmark
 from anomalib_stage.benchmark.scores import SCORES, score_defects
 from anomalib_stage.benchmark.sources import BUILT_IN, paint_pool
 from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.images import digest_of_pictures, read_image
 from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.synthesizer import StageSynthesizer
+from anomalib_stage.weights.bundle import StageBundle
 
 SIZE = 64
 
@@ -69,7 +72,8 @@ def test_the_split_is_kept(data: BenchmarkData) -> None:
     [
         ({"dark": {"fit": ["0"], "eval": ["0"]}}, "'0' is in fit and in eval"),
         ({"dark": {"fit": ["0"], "eval": []}}, "eval is empty"),
-        ({"dark": {"fit": ["0"], "eval": ["77"]}}, "no defect image left"),
+        ({"dark": {"fit": ["0"], "eval": ["77"]}}, "split.json: 1 stems of kind 'dark' are not in .*test/dark: 77"),
+        ({"grey": {"fit": ["0"], "eval": ["1"]}}, "split.json: kind 'grey' has no folder .*test/grey"),
         ({"dark": ["0"]}, "not a split"),
     ],
 )
@@ -78,6 +82,13 @@ def test_a_split_that_would_cheat_is_refused(root: Path, tmp_path: Path, split: 
     file.write_text(json.dumps(split))
     with pytest.raises(DataError, match=complaint):
         load_data(root, split=file, size=SIZE)
+
+
+def test_a_set_without_masks_is_refused_in_the_words_of_a_benchmark(root: Path, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / part).symlink_to(root / part)
+    with pytest.raises(DataError, match="ground_truth: no such folder; --data needs train/good"):
+        load_data(tmp_path, split=root / "few_shot.json", size=SIZE)
 
 
 def test_a_small_mask_does_not_vanish_when_the_picture_is_resized() -> None:
@@ -101,6 +112,33 @@ def test_a_source_changes_pixels_inside_its_masks_alone(data: BenchmarkData, nam
         for image, mask in zip(made.images, made.masks, strict=True):
             different = (surfaces.astype(int) != image).any(axis=3) & ~mask
             assert different.sum(axis=(1, 2)).min() == 0
+
+
+@pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")  # anomalib, with newer torchvision
+def test_textures_are_taken_in_the_order_of_their_names(data: BenchmarkData, tmp_path: Path) -> None:
+    from anomalib.data.utils.generators import perlin
+
+    made = []
+    for turn, names in enumerate((("a", "b"), ("b", "a"))):
+        (folder := tmp_path / str(turn)).mkdir()
+        for name in names:  # the file system may list them as they were written
+            cv2.imwrite(str(folder / f"{name}.png"), np.full((80, 80, 3), 200 if name == "a" else 10, np.uint8))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(perlin.Path, "rglob", lambda self, _, names=names: [self / f"{name}.png" for name in names])
+            made.append(BUILT_IN["perlin"](data, count=6, size=SIZE, seed=0, textures=folder).images)
+    assert np.array_equal(*made)
+    assert not np.array_equal(made[0], BUILT_IN["perlin"](data, count=6, size=SIZE, seed=0).images)
+
+
+def test_average_precision_is_that_of_torchmetrics() -> None:
+    from torchmetrics.functional.classification import binary_average_precision
+
+    rng = np.random.default_rng(0)
+    maps, masks = rng.integers(0, 20, (3, 16, 16)).astype(np.float32) / 20, rng.random((3, 16, 16)) < 0.2
+    found = score_defects({"a": maps}, {"a": masks}, maps[:1], device=torch.device("cpu"))["a"]["pixel_ap"]
+    predicted = torch.from_numpy(np.concatenate([maps, maps[:1]])).flatten()
+    truth = torch.from_numpy(np.concatenate([masks, np.zeros_like(masks[:1])])).int().flatten()
+    assert found == pytest.approx(float(binary_average_precision(predicted, truth)), abs=1e-6)
 
 
 def test_perfect_maps_score_one_and_constant_maps_score_chance() -> None:
@@ -192,10 +230,50 @@ def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
     assert all(run.stat().st_mtime_ns == before[run] for run in runs[1:])
     with pytest.raises(InputError, match="steps: 2 there, 3 here"):
         benchmark(**{**options, "steps": 3})
-    with pytest.raises(InputError, match=r"split: None there, 'other.json' here"):
+    other = json.loads((root / "few_shot.json").read_text())
+    other["dark"]["fit"] = ["0"]
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    with pytest.raises(
+        InputError, match=r"split: None there, 'other.json' here; pictures: '\w{16}' there, '\w{16}' here"
+    ):
         benchmark(**{**options, "split": tmp_path / "other.json"})
+    cv2.imwrite(str(tmp_path / "texture.png"), np.zeros((80, 80, 3), np.uint8))
+    with pytest.raises(InputError, match=r"textures: None there, '\w{16}' here"):
+        benchmark(**{**options, "textures": tmp_path})
     with pytest.raises(InputError, match=r"synthesis: \{'gate': .* there, None here"):
         benchmark(**{**options, "synthesis": None})
+
+
+def test_a_bundle_that_has_seen_what_is_scored_is_refused(root: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    seen = digest_of_pictures(read_image(root / "test" / "dark" / "2.png"))
+    assert seen in load_data(root, split=root / "few_shot.json", size=SIZE).scored
+    for name, pictures in (
+        ("seen", [seen]),
+        ("fine", [digest_of_pictures(read_image(root / "test" / "dark" / "0.png"))]),
+    ):
+        bundle = StageBundle.load(tiny_bundle_path)
+        bundle.manifest.training["pictures"] = pictures
+        file = bundle.save(tmp_path / f"{name}.safetensors")
+        options = {"data": root, "out": tmp_path / name, "sources": [str(file)], "steps": 1, "seeds": [0], "size": SIZE}
+        options |= {"pairs": 8, "sampling_steps": 4, "synthesis": {"gate": {"min_visibility": 0.0}}, "device": "cpu"}
+        if name == "seen":
+            with pytest.raises(
+                InputError, match=r"seen.safetensors was fitted on 1 of the 4 pictures kept for the score"
+            ):
+                benchmark(**options)
+            assert not (tmp_path / name).exists()
+        else:
+            assert "macro pixel AP" in benchmark(**options)
+
+
+def test_a_plus_in_the_name_of_a_file_is_no_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a+b.safetensors").touch()
+    assert parts_of("a+b.safetensors") == ["a+b.safetensors"]
+    assert parts_of("a+b.safetensors+real") == ["a+b.safetensors", "real"]
+    assert parts_of("real+a+b.safetensors+default") == ["real", "a+b.safetensors", "default"]
+    assert parts_of("default+real") == ["default", "real"]
+    assert parts_of("none") == ["none"]
 
 
 def test_pools_are_painted_with_the_kinds_and_settings_asked_for(data: BenchmarkData, tiny_bundle_path: Path) -> None:
@@ -215,12 +293,14 @@ def test_pools_are_painted_with_the_kinds_and_settings_asked_for(data: Benchmark
     assert not np.array_equal(pool(kinds[:1], (0.3, 0.3)).images, pool(kinds[1:], (0.3, 0.3)).images)
 
 
+@pytest.mark.parametrize("nested", [True, False])
 def test_a_split_with_fewer_shots_has_defects_of_many_groups_and_scores_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nested: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     split = {"dent": {"fit": ["a", "b", "c", "d", "e"], "eval": ["x"]}, "line": {"fit": ["k", "j"], "eval": ["y"]}}
     (tmp_path / "few_shot.json").write_text(json.dumps(split))
-    (tmp_path / "groups.json").write_text(json.dumps({"group_of": {"a": 1, "b": 1, "c": 1, "d": 2, "e": 3}}))
+    groups = {"a": 1, "b": 1, "c": 1, "d": 2, "e": 3}
+    (tmp_path / "groups.json").write_text(json.dumps({"group_of": groups} if nested else groups))
     arguments = ["fewer_shots.py", f"--data={tmp_path}", "--shots=3", f"--out={tmp_path / 'fewer.json'}"]
     monkeypatch.setattr(sys, "argv", arguments)
     runpy.run_path(str(Path(__file__).parents[2] / "docs" / "measure" / "fewer_shots.py"), run_name="__main__")
@@ -258,6 +338,13 @@ def test_tables_show_spread_and_paired_differences() -> None:
         ({"pairs": 3}, "--pairs is 3"),
         ({"size": 100}, "--size is 100"),
         ({"batch_size": 1}, "--batch-size is 1"),
+        (
+            {"batch_size": 2, "sources": ["croppaste+real"]},
+            r"--batch-size is 2; it must be at least 4 for croppaste\+real",
+        ),
+        ({"sources": ["default"], "defects": ["moss"]}, "--defects moss: default has no such kind; it has .*scratch"),
+        ({"textures": Path("absent")}, "absent: no such folder"),
+        ({"data": Path("absent")}, "few_shot.json"),
         ({"synthesis": {"mask": {}}}, "mask: Extra inputs"),
     ],
 )
@@ -265,6 +352,6 @@ def test_bad_arguments_are_refused_before_anything_is_written(
     root: Path, tmp_path: Path, change: dict, complaint: str
 ) -> None:
     out = tmp_path / "out"
-    with pytest.raises(InputError, match=complaint):
+    with pytest.raises((InputError, DataError), match=complaint):
         benchmark(**{"data": root, "out": out, **change})
     assert not out.exists()

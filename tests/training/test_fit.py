@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from anomalib_stage.errors import BundleError, DataError, InputError
+from anomalib_stage.images import digest_of_pictures, read_image
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
 from anomalib_stage.synthesis.bank import BANK_PREFIXES
 from anomalib_stage.synthesis.look import LOOK_COLUMNS
@@ -125,6 +126,61 @@ def test_an_interrupted_fit_resumes_exactly(
     monkeypatch.setattr(GradedDiffusion, "training_step", original)
     resumed = fit(**arguments, resume=True)
     assert StageBundle.load(resumed).digest == StageBundle.load(straight).digest
+
+
+def test_a_fit_interrupted_after_its_last_step_ends_as_if_it_had_not_been(
+    data: Path, tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    steps = {"max_steps": 10}  # the last of them has a checkpoint, and no look at the defects held out
+    straight = fit(**_arguments(data, tiny_bundle_path, tmp_path / "straight.safetensors") | steps)
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "resumed.safetensors") | steps
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit_module, "compare_with_real", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(**arguments)
+    resumed = StageBundle.load(fit(**arguments, resume=True))
+    assert resumed.digest == StageBundle.load(straight).digest
+    told = StageBundle.load(straight).manifest.training
+    assert resumed.manifest.training["held_out"] == told["held_out"]
+
+
+def test_only_the_same_fit_is_resumed(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "one.safetensors") | {"max_steps": 5}
+    fit(**arguments)
+    folder = tmp_path / "one-fit"
+    with pytest.raises(InputError, match="one-fit holds another training .seed: 0 there, 1 here."):
+        fit(**arguments, seed=1, resume=True)
+    with pytest.raises(InputError, match=r"pictures: '\w{16}' there, '\w{16}' here"):
+        fit(**arguments | {"rename": {"rust": "dirt"}}, resume=True)
+    (folder / "fit.json").unlink()
+    with pytest.raises(DataError, match=r"fit.json does not say what the checkpoint beside it is of"):
+        fit(**arguments, resume=True)
+
+    def fails(*args: object, **options: object) -> None:
+        assert not (folder / "last.ckpt").exists()
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit_module, "run", fails)
+        with pytest.raises(KeyboardInterrupt):
+            fit(**arguments)
+
+
+def test_a_bundle_says_which_pictures_it_has_seen(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    def seen(base: Path, kind: str) -> list[str]:
+        (tmp_path / f"{kind}.json").write_text(json.dumps({kind: ["0", "1", "2"]}))
+        arguments = _arguments(data, base, tmp_path / f"{kind}.safetensors") | {"include": tmp_path / f"{kind}.json"}
+        return StageBundle.load(fit(**arguments | {"max_steps": 1})).manifest.training["pictures"]
+
+    own = {
+        kind: {digest_of_pictures(read_image(path)) for path in (data / "defects" / kind).iterdir()}
+        for kind in ("rust", "scratch")
+    }
+    assert set(seen(tiny_bundle_path, "rust")) == own["rust"]
+    assert seen(tmp_path / "rust.safetensors", "scratch") == sorted(own["rust"] | own["scratch"])
 
 
 def test_the_loss_falls_and_the_sheet_is_written(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:

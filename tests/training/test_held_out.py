@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,7 @@ from anomalib_stage.synthesis.denoiser import CompactDenoiser
 from anomalib_stage.training.averaging import AveragedWeights
 from anomalib_stage.training.data import RealDefects
 from anomalib_stage.training.example import Example
-from anomalib_stage.training.examples import read_groups
+from anomalib_stage.training.examples import load_examples, read_groups
 from anomalib_stage.training.held_out import RENDERED, HeldOut, split_held_out
 from anomalib_stage.training.mixing import shares
 from tests.conftest import TINY_CONFIG
@@ -60,6 +61,39 @@ def test_a_piece_with_two_kinds_is_held_out_for_both() -> None:
     learnt, kept = split_held_out(examples, share=0.15, seed=0)
     assert Counter(e.kind for e in kept) == {"a": 1, "b": 1}
     assert not {e.group for e in learnt} & {e.group for e in kept}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_kind_loses_its_only_piece_to_the_judges(seed: int) -> None:
+    shared = [Example(e.image, e.mask, e.kind, e.name, "one") for e in _examples({"rare": 2})]
+    shared += [
+        Example(e.image, e.mask, e.kind, e.name, "one" if i < 2 else "") for i, e in enumerate(_examples({"a": 6}))
+    ]
+    learnt, kept = split_held_out(shared, share=0.5, seed=seed)
+    assert {e.kind for e in learnt} == {"rare", "a"}
+    assert Counter(e.kind for e in kept) == {"a": 1}
+
+
+def test_groups_say_which_folder_is_meant_where_stems_repeat(tmp_path: Path) -> None:
+    for kind in ("dent", "line"):
+        for folder in ("test", "masks"):
+            (tmp_path / folder / kind).mkdir(parents=True)
+            cv2.imwrite(str(tmp_path / folder / kind / "000.png"), np.full((8, 8, 3), 255, np.uint8))
+    groups = {"000": "any", "line/000": "left"}
+    found = load_examples(tmp_path / "test", tmp_path / "masks", include=None, rename={}, groups=groups)
+    assert {example.kind: example.group for example in found} == {"dent": "any", "line": "left"}
+
+
+def test_chosen_defects_that_are_not_there_are_named(tmp_path: Path) -> None:
+    for folder in ("test", "masks"):
+        (tmp_path / folder / "dent").mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / folder / "dent" / "000.png"), np.full((8, 8, 3), 255, np.uint8))
+    include = {"dent": ["000", "001"], "line": [str(i) for i in range(9)]}
+    complaint = (
+        r"--include names 10 of 11 defects that are not in .*: dent/001, line/0, line/1, line/2, line/3, \.\.\.;"
+    )
+    with pytest.raises(DataError, match=complaint):
+        load_examples(tmp_path / "test", tmp_path / "masks", include=include, rename={})
 
 
 def test_groups_are_found_beside_the_defects_and_read_in_both_forms(tmp_path: Path) -> None:
