@@ -6,21 +6,31 @@
 
 One command for each set. It fits ``OUT/fitted.safetensors`` on the defects that ``few_shot.json`` gives for learning,
 and ``OUT/five.safetensors`` on five of each kind, benchmarks both against the free alternatives, and writes
-``OUT/targets.md``. What is there already is not done again.
+``OUT/targets.md``. What is there already is not done again. ``--jobs 8`` runs so many processes beside each other, of
+one thread each: on a machine of many cores, or on a GPU, which one such training keeps busy for a small part of its
+time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fewer_shots import write_fewer
 
+from anomalib_stage.benchmark.claims import claim
 from anomalib_stage.benchmark.run import benchmark
-from anomalib_stage.training.fit import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FREE = ("perlin", "cutpaste", "croppaste", "real")
 SEEDS, SHOTS = (0, 1, 2), 5
@@ -39,39 +49,91 @@ def main() -> None:
     parser.add_argument("--fit-steps", type=int, default=600)
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--pairs", type=int, default=1000)
+    parser.add_argument("--jobs", type=int, default=1, help="processes beside each other")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    five = given.out / "five.json"
-    write_fewer(given.data, shots=SHOTS, out=five)
-    bundles = {name: given.out / f"{name}.safetensors" for name in ("fitted", "five")}
-    for name, split in (("fitted", given.data / "few_shot.json"), ("five", five)):
-        if not bundles[name].is_file():
-            fitted(given.data, split, bundles[name], steps=given.fit_steps, device=given.device)
+    split = json.loads((given.data / "few_shot.json").read_text())
+    claim(given.out, {"data": given.data.name, "split": split, "fit_steps": given.fit_steps})
+    write_fewer(given.data, shots=SHOTS, out=given.out / "five.json")
+    with ThreadPoolExecutor(given.jobs) as pool:
+        for first in [pool.submit(chain, given, steps) for steps in chains(given)]:
+            first.result()
+        for rest in [pool.submit(run, given, step) for step in remaining(given)]:
+            rest.result()
     options = {"data": given.data, "seeds": SEEDS, "steps": given.steps, "pairs": given.pairs, "device": given.device}
-    files = {name: str(path) for name, path in bundles.items()}
+    files = {name: str(given.out / f"{name}.safetensors") for name in ("fitted", "five")}
     all_of_it = (*FREE, "default", files["fitted"], f"{files['fitted']}+real")
     benchmark(out=given.out / "bench", sources=all_of_it, textures=given.textures, **options)
-    benchmark(out=given.out / "bench5", sources=("real", f"{files['five']}+real"), split=five, **options)
+    benchmark(
+        out=given.out / "bench5", sources=("real", f"{files['five']}+real"), split=given.out / "five.json", **options
+    )
     rows = targets(scores(given.out / "bench", files), scores(given.out / "bench5", files))
     text = "\n".join(["| target | seed by seed | state |", "|---|---|---|", *rows])
     (given.out / "targets.md").write_text(text + "\n")
     print(text)
 
 
-def fitted(data: Path, split: Path, out: Path, *, steps: int, device: str) -> None:
-    """Fit the defects that a split gives for learning."""
+def chains(given: argparse.Namespace) -> list[list[list[str]]]:
+    """Commands in chains: within one, each needs what the one before it has left."""
+    out, seeds = given.out, [str(seed) for seed in SEEDS]
+    ours = [
+        [
+            _fit(given, "fitted", given.data / "few_shot.json"),
+            _bench(given, str(out / "fitted.safetensors"), seeds[:1]),
+        ],
+        [_fit(given, "five", out / "five.json"), _bench5(given, f"{out / 'five.safetensors'}+real", seeds[:1])],
+        [_bench(given, "default", seeds[:1])],
+    ]
+    return [*ours, [_bench5(given, "real", seeds)], *([_bench(given, source, seeds)] for source in FREE)]
+
+
+def remaining(given: argparse.Namespace) -> list[list[str]]:
+    """Commands that need the pools of painted pictures."""
+    fitted, rest = str(given.out / "fitted.safetensors"), [str(seed) for seed in SEEDS[1:]]
+    return [
+        *(_bench(given, f"{fitted}+real", [str(seed)]) for seed in SEEDS),
+        *(_bench(given, source, [seed]) for source in ("default", fitted) for seed in rest),
+        *(_bench5(given, f"{given.out / 'five.safetensors'}+real", [seed]) for seed in rest),
+    ]
+
+
+def _fit(given: argparse.Namespace, name: str, split: Path) -> list[str]:
+    if (out := given.out / f"{name}.safetensors").is_file():
+        return []
+    data = given.data
+    folders = ["--normal", data / "train" / "good", "--defects", data / "test", "--masks", data / "ground_truth"]
+    return ["fit", *map(str, folders), "--include", str(split), "--max-steps", str(given.fit_steps), "--out", str(out)]
+
+
+def _bench(
+    given: argparse.Namespace, source: str, seeds: Sequence[str], *more: str, folder: str = "bench"
+) -> list[str]:
+    textures = ["--textures", str(given.textures)] if given.textures and folder == "bench" else []
+    sizes = ["--steps", str(given.steps), "--pairs", str(given.pairs)]
+    out = ["--data", str(given.data), "--out", str(given.out / folder), *sizes, *textures, *more]
+    return ["benchmark", *out, "--sources", source, "--seeds", *seeds]
+
+
+def _bench5(given: argparse.Namespace, source: str, seeds: Sequence[str]) -> list[str]:
+    return _bench(given, source, seeds, "--split", str(given.out / "five.json"), folder="bench5")
+
+
+def chain(given: argparse.Namespace, steps: Sequence[Sequence[str]]) -> None:
+    """Run commands one after the other."""
+    for step in steps:
+        run(given, step)
+
+
+def run(given: argparse.Namespace, step: Sequence[str]) -> None:
+    """Run one command in a process of its own, with one thread where several run."""
+    if not step:
+        return
+    threads = {"OMP_NUM_THREADS": "1"} if given.jobs > 1 else {}
     start = time.monotonic()
-    fit(
-        out=out,
-        normal=data / "train" / "good",
-        defects=data / "test",
-        masks=data / "ground_truth",
-        include=split,
-        max_steps=steps,
-        device=device,
-    )
-    print(f"{out}: {time.monotonic() - start:.0f} s")
+    command = [sys.executable, "-m", "anomalib_stage", *step, "--device", given.device]
+    subprocess.run(command, check=True, env=os.environ | threads, stdout=subprocess.DEVNULL)
+    print(f"{time.monotonic() - start:.0f} s: {' '.join(step)}", flush=True)
 
 
 def scores(folder: Path, files: dict[str, str]) -> dict[str, list[float]]:
