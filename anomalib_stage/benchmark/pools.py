@@ -12,12 +12,12 @@ import numpy as np
 
 from anomalib_stage.benchmark.dataset import BenchmarkData, Pictures
 from anomalib_stage.benchmark.learning import Lesson
-from anomalib_stage.benchmark.sources import paint_pool
+from anomalib_stage.benchmark.sources import BUILT_IN, paint_pool
 from anomalib_stage.images import write_file
 from anomalib_stage.synthesizer import StageSynthesizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import torch
 
@@ -74,6 +74,19 @@ class Pools:
     ) -> None:
         self.out, self.data, self.count, self.size, self.say = out, data, count, size, say
         self.device, self.settings, self.kinds = device, settings, kinds
+
+    def gather(
+        self, parts: Sequence[str], bundles: Mapping[str, StageBundle], *, negatives: float, textures: Path | None
+    ) -> tuple[dict[str, Pictures], dict[str, np.ndarray[Any, np.dtype[np.uint8]]]]:
+        """Return the pictures of each part, and of bundles the re-synthesized good pictures."""
+        pools, repainted = {}, {}
+        for part in parts:
+            if part in bundles:
+                pools[part], repainted[part] = self.painted(part, bundles[part], negatives=negatives)
+            else:
+                options = {"textures": textures} if part == "perlin" else {}
+                pools[part] = BUILT_IN[part](self.data, count=self.count, size=self.size, seed=0, **options)
+        return pools, repainted
 
     def painted(
         self, name: str, bundle: StageBundle, *, negatives: float

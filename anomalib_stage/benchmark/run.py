@@ -116,21 +116,22 @@ def benchmark(
     }
     claim(out, settings)
     say = progress or (lambda *_: None)
-    pools: dict[str, Pictures] = {}
-    repainted: dict[str, np.ndarray[Any, np.dtype[np.uint8]]] = {}
-    for part in parts:
-        made = Pools(out, read, count=pairs, size=size, device=target, settings=painting, kinds=defects, say=say)
-        if part in bundles:
-            pools[part], repainted[part] = made.painted(part, bundles[part], negatives=negatives)
-        else:
-            options = {"textures": textures} if part == "perlin" else {}
-            pools[part] = BUILT_IN[part](read, count=pairs, size=size, seed=0, **options)
+    files = {
+        (source, seed): out / "runs" / f"{file_name(source, bundles)}-{seed}.json"
+        for source in sources
+        for seed in seeds
+    }
+    wanted = {part for (source, _), file in files.items() if not file.is_file() for part in parts_of(source)}
+    made = Pools(out, read, count=pairs, size=size, device=target, settings=painting, kinds=defects, say=say)
+    pools, repainted = made.gather(
+        [part for part in parts if part in wanted], bundles, negatives=negatives, textures=textures
+    )
     good = stacked([(image, np.zeros(image.shape[:2], dtype=np.bool_)) for image in read.good], size=size).images
     runs: dict[str, dict[int, Any]] = {source: {} for source in sources}
     for position, seed in enumerate(seeds):
         for turn, source in enumerate(sources):
             say("training", position * len(sources) + turn, len(seeds) * len(sources))
-            file = out / "runs" / f"{file_name(source, bundles)}-{seed}.json"
+            file = files[source, seed]
             if not file.is_file():
                 lesson, held_out = lesson_of(source, pools, repainted, good=good, negatives=negatives)
                 network = train(

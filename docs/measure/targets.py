@@ -129,7 +129,7 @@ def run(given: argparse.Namespace, step: Sequence[str]) -> None:
     """Run one command in a process of its own, with one thread where several run."""
     if not step:
         return
-    threads = {"OMP_NUM_THREADS": "1"} if given.jobs > 1 else {}
+    threads = {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"} if given.jobs > 1 else {}
     start = time.monotonic()
     command = [sys.executable, "-m", "anomalib_stage", *step, "--device", given.device]
     subprocess.run(command, check=True, env=os.environ | threads, stdout=subprocess.DEVNULL)

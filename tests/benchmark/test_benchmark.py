@@ -8,6 +8,7 @@ import csv
 import json
 import random
 import runpy
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -228,6 +229,9 @@ def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
     assert benchmark(**options) == table
     assert runs[0].read_text() == kept
     assert all(run.stat().st_mtime_ns == before[run] for run in runs[1:])
+    shutil.rmtree(tmp_path / "pools")
+    assert benchmark(**options) == table
+    assert not (tmp_path / "pools").exists()  # where every network has been trained nothing is painted
     with pytest.raises(InputError, match="steps: 2 there, 3 here"):
         benchmark(**{**options, "steps": 3})
     other = json.loads((root / "few_shot.json").read_text())
