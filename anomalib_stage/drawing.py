@@ -15,6 +15,7 @@ import torch
 from anomalib_stage.errors import InputError
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.synthesis.bank import bounding_box
+from anomalib_stage.synthesis.displaced import BODIES, DISPLACED
 from anomalib_stage.synthesis.foreground import enlarged, find_object, reduced
 from anomalib_stage.synthesis.masks import draw_extent, draw_mask
 from anomalib_stage.synthesis.placement import draw_with_exemplar
@@ -46,10 +47,14 @@ PIECE = 128
 
 
 class DrawnMask(NamedTuple):
-    """A mask, ``(1, H, W)`` bool on the CPU, not empty; and the real defect that it was, None for drawn shapes."""
+    """A mask, ``(1, H, W)`` bool on the CPU, not empty; and the real defect that it was, None for drawn shapes.
+
+    ``displaced`` says that it is to show another place of the image.
+    """
 
     mask: Tensor
     exemplar: Exemplar | None = None
+    displaced: bool = False
 
 
 class MaskDrawer:
@@ -59,6 +64,7 @@ class MaskDrawer:
         shapes (Mapping[str, Sequence[str]]): Mask shapes of each kind.
         settings (MaskSettings): How large masks are and where they may lie.
         bank (Mapping[str, Sequence[BankMask]] | None): Real masks, for the kinds that have some.
+        displaces (bool): Whether what is painted can show another place of the image.
     """
 
     def __init__(
@@ -67,8 +73,10 @@ class MaskDrawer:
         *,
         settings: MaskSettings,
         bank: Mapping[str, Sequence[BankMask]] | None = None,
+        displaces: bool = False,
     ) -> None:
         self.shapes, self.settings, self.bank = dict(shapes), settings, dict(bank or {})
+        self._displaced = self._shares() if displaces and not self.bank else {}
         self._looks_around = any(mask.around is not None for masks in self.bank.values() for mask in masks)
         self._found: OrderedDict[bytes, NDArray[np.bool_] | None] = OrderedDict()
 
@@ -144,15 +152,31 @@ class MaskDrawer:
         if real:
             drawn = draw_with_exemplar(real, size, foreground=allowed, rng=rng, picture=picture)
             return DrawnMask(torch.from_numpy(drawn.mask)[None], None if kind == GOOD else drawn.exemplar)
-        extent = self._extent(kind, size, allowed, rng=rng)
-        shape = str(rng.choice(self.shapes[kind]))
-        return DrawnMask(torch.from_numpy(draw_mask(shape, size, extent=extent, rng=rng, allowed=allowed))[None])
+        displaced = numpy_generator(seed, "displaced", turn).random() < self._displaced.get(kind, 0.0)
+        extent = self._extent(kind, size, allowed, rng=rng, large=displaced)
+        shape = str(rng.choice([one for one in self.shapes[kind] if not displaced or one in BODIES]))
+        mask = draw_mask(shape, size, extent=extent, rng=rng, allowed=allowed)
+        return DrawnMask(torch.from_numpy(mask)[None], displaced=displaced and kind != GOOD)
+
+    def _shares(self) -> dict[str, float]:
+        """Share of the masks of each kind that are large: of good surface as many as of all kinds."""
+        share = {
+            kind: self.settings.displaced for kind in self.kinds if kind in DISPLACED and BODIES & {*self.shapes[kind]}
+        }
+        good = sum(share.values()) / max(len(self.kinds), 1) if BODIES & {*self.shapes.get(GOOD, ())} else 0.0
+        return {**share, GOOD: good}
 
     def _extent(
-        self, kind: str, size: tuple[int, int], allowed: NDArray[np.bool_] | None, *, rng: np.random.Generator
+        self,
+        kind: str,
+        size: tuple[int, int],
+        allowed: NDArray[np.bool_] | None,
+        *,
+        rng: np.random.Generator,
+        large: bool,
     ) -> float:
         """Draw the longest side of a shape in pixels: like that of a real mask of the kind, where there are some."""
-        low, high = self.settings.extent
+        low, high = self.settings.large if large else self.settings.extent
         known = self.bank.get(kind, ())
         if known:
             shorter = min(size if allowed is None else bounding_box(allowed)[2:])

@@ -29,7 +29,8 @@ class Job:
         attempt (int): 0, or the number of the fresh noise after a picture that could not be used.
         foreground (Tensor | None): Where the object is, ``(1, H, W)`` bool on the CPU: the anomaly is laid on its
             surface, not on what lies beside it; None: everywhere.
-        exemplar (Exemplar | None): The real defect that the mask was; None: there is none.
+        exemplar (Exemplar | None): The real defect that the mask was, or another place of the image, to take detail
+            from; None: there is none.
     """
 
     image: Tensor

@@ -27,6 +27,11 @@ __all__ = [
 ]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Side = Annotated[float, Field(gt=0.0, le=1.0)]
+Extent = tuple[Side, Side]
+
+USUAL, LARGE = (0.03, 0.3), (0.12, 0.6)
+"""Extent of drawn masks, and of displaced surface."""
 
 
 class Settings(BaseModel):
@@ -73,19 +78,32 @@ class MaskSettings(Settings):
             drawn shapes, as large as those of the bank.
         bank_kinds: Share of anomalies of kinds that have real masks, where the bundle has others too and no kind is
             given: a fitted bundle paints what it was fitted on more often than what it knew before.
+        displaced: Share of the chips, contaminations, discolorations and stains that are large and show another place
+            of the image (:mod:`~anomalib_stage.synthesis.displaced`); good surface that is painted again gets masks as
+            large as often as anomalies. Without effect for bundles with real masks, which say what defects are like,
+            where masks are given, on a latent backbone, and with the published sampler.
+        displaced_extent: ``extent`` of those; None: 0.12 to 0.6, or ``extent`` if that is not the default.
     """
 
-    extent: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (0.03, 0.3)
+    extent: Extent = USUAL
     min_extent: Annotated[int, Field(ge=1)] = 4
     foreground: Literal["auto", "none"] = "auto"
     bank_share: Fraction = 0.8
     bank_kinds: Fraction = 0.6
+    displaced: Fraction = 0.35
+    displaced_extent: Extent | None = None
+
+    @property
+    def large(self) -> tuple[float, float]:
+        """Extent of displaced surface."""
+        return self.displaced_extent or (LARGE if self.extent == USUAL else self.extent)
 
     @model_validator(mode="after")
-    def _range_is_ordered(self) -> MaskSettings:
-        if self.extent[0] > self.extent[1]:
-            msg = f"extent {self.extent} is empty; give (smallest, largest)"
-            raise ValueError(msg)
+    def _ranges_are_ordered(self) -> MaskSettings:
+        for name, ends in (("extent", self.extent), ("displaced_extent", self.large)):
+            if ends[0] > ends[1]:
+                msg = f"{name} {ends} is empty; give (smallest, largest)"
+                raise ValueError(msg)
         return self
 
 
@@ -159,7 +177,7 @@ class SynthesisSettings(Settings):
     sampler: SamplerSettings = SamplerSettings()
     masks: MaskSettings = MaskSettings()
     gate: GateSettings = GateSettings()
-    strength: tuple[Annotated[float, Field(gt=0.0, le=1.0)], Annotated[float, Field(gt=0.0, le=1.0)]] = (1.0, 1.0)
+    strength: tuple[Side, Side] = (1.0, 1.0)
     keep_texture: Fraction = 0.8
     own_grain: bool = True
     softness: tuple[Fraction, Fraction] = (0.0, 0.4)

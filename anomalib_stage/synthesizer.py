@@ -16,6 +16,7 @@ from anomalib_stage.pair import Pair, Work
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.settings import SynthesisSettings
 from anomalib_stage.synthesis.bank import BANK_PREFIXES, unpack_bank
+from anomalib_stage.synthesis.displaced import elsewhere
 from anomalib_stage.synthesis.regions import crop
 from anomalib_stage.weights.bundle import StageBundle
 
@@ -60,7 +61,8 @@ class StageSynthesizer:
         self.settings = settings or SynthesisSettings()
         self._painter = _painter(bundle, device=self.device, settings=self.settings)
         shapes = {spec.name: spec.shapes for spec in bundle.manifest.kinds}
-        self._drawer = MaskDrawer(shapes, settings=self.settings.masks, bank=_bank(bundle))
+        displaces = bundle.manifest.backbone != "latent" and self.settings.sampler.name == "graded"
+        self._drawer = MaskDrawer(shapes, settings=self.settings.masks, bank=_bank(bundle), displaces=displaces)
 
     @classmethod
     def from_pretrained(
@@ -193,6 +195,10 @@ class StageSynthesizer:
         strength = float(numpy_generator(seed, "strength").uniform(weakest, strongest))
         foreground = None if allowed is None else torch.from_numpy(allowed)[None]
         strength = 1.0 if kind == GOOD else strength
+        exemplar = drawn.exemplar
+        if drawn.displaced:
+            rng = numpy_generator(seed, "elsewhere", attempt)
+            exemplar = elsewhere(image, drawn.mask, allowed=allowed, rng=rng)
         return Job(
             image,
             drawn.mask,
@@ -201,7 +207,7 @@ class StageSynthesizer:
             strength=strength,
             attempt=attempt,
             foreground=foreground,
-            exemplar=drawn.exemplar,
+            exemplar=exemplar,
         )
 
     def _accept(self, work: Work, i: int, job: Job, patch: Patch) -> bool:

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Displaced surface: what belongs to another place of the image, as where it is torn, frayed, folded or put on.
+
+Where nobody has shown real defects there is one source of real detail left: the surface itself. Patches of it that are
+pasted elsewhere teach a network much about large defects (CutPaste, arXiv 2104.04015), and little about their edges,
+since their outlines are rectangles. Here a drawn mask takes the picture of another place, turned and mirrored, as an
+exemplar (:mod:`~anomalib_stage.synthesis.exemplar`), in half of the cases in a tone drawn for the place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from anomalib_stage.synthesis.exemplar import Exemplar
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+__all__ = ["BODIES", "DISPLACED", "elsewhere"]
+
+DISPLACED = frozenset({"chip", "contamination", "discoloration", "stain"})
+"""Kinds of the default bundle that may be displaced surface."""
+
+BODIES = frozenset({"blob", "edge_chip", "perlin"})
+"""Mask shapes with room for a texture."""
+
+TRIES, ENOUGH = 8, 0.95
+"""Places looked at, and the share of the object in one that is taken at once."""
+
+
+def elsewhere(
+    image: Tensor, mask: Tensor, *, allowed: NDArray[np.bool_] | None, rng: np.random.Generator
+) -> Exemplar | None:
+    """Take the picture of another place for a mask.
+
+    Args:
+        image (Tensor): ``(3, H, W)``, float in [0, 1].
+        mask (Tensor): ``(1, H, W)`` bool on the CPU, not empty.
+        allowed (NDArray[np.bool_] | None): ``(H, W)``, the object, which the place should lie on; None: everywhere.
+        rng (np.random.Generator): Draws the place, the turn by quarters, and whether it is mirrored.
+
+    Returns:
+        Exemplar | None: As large as the mask's bounding box, and there; None if the image is too narrow for it turned.
+    """
+    cells = mask[0].numpy()
+    rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
+    sides = int(rows[-1] + 1 - rows[0]), int(columns[-1] + 1 - columns[0])
+    best, found = -1.0, None
+    for _ in range(TRIES):
+        turns = int(rng.integers(4))
+        height, width = sides[::-1] if turns % 2 else sides
+        free = cells.shape[0] - height, cells.shape[1] - width
+        if min(free) < 0:
+            continue
+        top, left = (int(rng.integers(most + 1)) for most in free)
+        window = np.s_[top : top + height, left : left + width]
+        share = 1.0 if allowed is None else float(allowed[window].mean())
+        if share > best:
+            best, found = share, (window, turns)
+        if share >= ENOUGH:
+            break
+    if found is None:
+        return None
+    (rows_of, columns_of), turns = found
+    part = image.detach().as_subclass(torch.Tensor)[:, rows_of, columns_of].float().clamp(0.0, 1.0)
+    pixels = np.rot90((part * 255.0).round().byte().permute(1, 2, 0).cpu().numpy(), turns)
+    pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
+    return Exemplar(np.ascontiguousarray(pixels), int(rows[0]), int(columns[0]))
