@@ -15,7 +15,7 @@ import torch
 from anomalib_stage.errors import InputError
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.synthesis.bank import bounding_box
-from anomalib_stage.synthesis.displaced import BODIES, DISPLACED
+from anomalib_stage.synthesis.displaced import BODIES, DISPLACED, elsewhere
 from anomalib_stage.synthesis.foreground import enlarged, find_object, reduced
 from anomalib_stage.synthesis.masks import draw_extent, draw_mask
 from anomalib_stage.synthesis.placement import draw_with_exemplar
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.bank import BankMask
     from anomalib_stage.synthesis.exemplar import Exemplar
 
-__all__ = ["GOOD", "DrawnMask", "MaskDrawer"]
+__all__ = ["GOOD", "DrawnMask", "MaskDrawer", "View"]
 
 GOOD = "good"
 """The kind that paints intact surface; its pairs are negatives with label False."""
@@ -46,15 +46,27 @@ PIECE = 128
 """Rows of a channel that are rounded at once."""
 
 
-class DrawnMask(NamedTuple):
-    """A mask, ``(1, H, W)`` bool on the CPU, not empty; and the real defect that it was, None for drawn shapes.
+class View(NamedTuple):
+    """What drawing knows of an image.
 
-    ``displaced`` says that it is to show another place of the image.
+    ``allowed``: where masks may lie, ``(H, W)`` bool; None: everywhere. ``picture``: the image in grey, ``(H, W)``
+    uint8 in 1 to 255; None: no mask asks for surroundings. ``pixels``: ``(H, W, 3)`` uint8; None: no mask shows another
+    place.
+    """
+
+    allowed: NDArray[np.bool_] | None = None
+    picture: NDArray[np.uint8] | None = None
+    pixels: NDArray[np.uint8] | None = None
+
+
+class DrawnMask(NamedTuple):
+    """A mask, ``(1, H, W)`` bool on the CPU, not empty; and what its anomaly takes detail from, None for nothing.
+
+    That is the real defect that the mask was, or another place of the image.
     """
 
     mask: Tensor
     exemplar: Exemplar | None = None
-    displaced: bool = False
 
 
 class MaskDrawer:
@@ -76,7 +88,7 @@ class MaskDrawer:
         displaces: bool = False,
     ) -> None:
         self.shapes, self.settings, self.bank = dict(shapes), settings, dict(bank or {})
-        self._displaced = self._shares() if displaces and not self.bank else {}
+        self._displaced = self._shares() if displaces else {}
         self._looks_around = any(mask.around is not None for masks in self.bank.values() for mask in masks)
         self._found: OrderedDict[bytes, NDArray[np.bool_] | None] = OrderedDict()
 
@@ -111,17 +123,27 @@ class MaskDrawer:
             return str(rng.choice(self.kinds))
         return str(rng.choice(own if rng.random() < self.settings.bank_kinds else others))
 
-    def foregrounds(self, images: Tensor) -> list[NDArray[np.bool_] | None]:
-        """Where defects may lie in each of the images ``(B, 3, H, W)``: ``(H, W)`` bool; None: everywhere."""
-        if self.settings.foreground == "none":
-            return [None] * len(images)
-        return [self._foreground(cv2.merge(list(planes))) for planes in _eight_bit(images).cpu().numpy()]
+    def views(self, images: Tensor, foregrounds: Sequence[NDArray[np.bool_]] | None = None) -> list[View]:
+        """Look at images ``(B, 3, H, W)`` in [0, 1] once for all that drawing needs of them.
 
-    def pictures(self, images: Tensor) -> list[NDArray[np.uint8] | None]:
-        """Images ``(B, 3, H, W)`` in grey, ``(H, W)`` uint8 in 1 to 255; None if no mask asks for surroundings."""
-        if not self._looks_around:
-            return [None] * len(images)
-        return [grey_picture(cv2.merge(list(planes))) for planes in _eight_bit(images).cpu().numpy()]
+        Args:
+            images (Tensor): On any device.
+            foregrounds (Sequence[NDArray[np.bool_]] | None): Where masks may lie, ``(H, W)`` each; None: as the
+                settings say.
+
+        Returns:
+            list[View]: One for each image.
+        """
+        estimated = foregrounds is None and self.settings.foreground != "none"
+        if not (estimated or self._looks_around or self._displaced):
+            return [View()] * len(images) if foregrounds is None else [View(where) for where in foregrounds]
+        views = []
+        for i, planes in enumerate(_eight_bit(images).cpu().numpy()):
+            pixels = np.asarray(cv2.merge(list(planes)), dtype=np.uint8)
+            given = None if foregrounds is None else foregrounds[i]
+            allowed = self._foreground(pixels) if estimated else given
+            views.append(View(allowed, grey_picture(pixels) if self._looks_around else None, pixels))
+        return views
 
     def draw(
         self,
@@ -129,9 +151,8 @@ class MaskDrawer:
         seed: int,
         *,
         size: tuple[int, int],
-        allowed: NDArray[np.bool_] | None,
+        view: View,
         turn: int,
-        picture: NDArray[np.uint8] | None = None,
     ) -> DrawnMask:
         """Draw a mask.
 
@@ -139,32 +160,39 @@ class MaskDrawer:
             kind (str): Defect kind.
             seed (int): Seed of the sample.
             size (tuple[int, int]): Height and width of the image in pixels.
-            allowed (NDArray[np.bool_] | None): ``(H, W)``, where it may lie; None: everywhere.
+            view (View): What is known of the image. Without a picture real masks lie near where they were on their
+                object, whatever the image shows there; without pixels no mask shows another place.
             turn (int): 0, or the number of the fresh mask after one that could not be used.
-            picture (NDArray[np.uint8] | None): ``(H, W)``, the image in grey; None: real masks lie near where they were
-                on their object, whatever the image shows there.
 
         Returns:
             DrawnMask: The mask, and its exemplar.
         """
         rng = numpy_generator(seed, "mask", *((turn,) if turn else ()))
+        allowed, picture, pixels = view
         real = self._real(kind, rng=rng)
         if real:
             drawn = draw_with_exemplar(real, size, foreground=allowed, rng=rng, picture=picture)
             return DrawnMask(torch.from_numpy(drawn.mask)[None], None if kind == GOOD else drawn.exemplar)
-        displaced = numpy_generator(seed, "displaced", turn).random() < self._displaced.get(kind, 0.0)
-        extent = self._extent(kind, size, allowed, rng=rng, large=displaced)
-        shape = str(rng.choice([one for one in self.shapes[kind] if not displaced or one in BODIES]))
+        large = numpy_generator(seed, "displaced", turn).random() < self._displaced.get(kind, 0.0)
+        extent = self._extent(kind, size, allowed, rng=rng, large=large)
+        shape = str(rng.choice([one for one in self.shapes[kind] if not large or one in BODIES]))
         mask = draw_mask(shape, size, extent=extent, rng=rng, allowed=allowed)
-        return DrawnMask(torch.from_numpy(mask)[None], displaced=displaced and kind != GOOD)
+        exemplar = None
+        if large and kind != GOOD and pixels is not None:
+            exemplar = elsewhere(pixels, mask, allowed=allowed, rng=rng)
+        return DrawnMask(torch.from_numpy(mask)[None], exemplar)
 
     def _shares(self) -> dict[str, float]:
-        """Share of the masks of each kind that are large: of good surface as many as of all kinds."""
-        share = {
-            kind: self.settings.displaced for kind in self.kinds if kind in DISPLACED and BODIES & {*self.shapes[kind]}
-        }
-        good = sum(share.values()) / max(len(self.kinds), 1) if BODIES & {*self.shapes.get(GOOD, ())} else 0.0
-        return {**share, GOOD: good}
+        """Share of the drawn shapes of each kind that are large: of good surface so that as many of its masks are."""
+        unseen = [kind for kind in self.kinds if kind not in self.bank]
+        large = [kind for kind in unseen if kind in DISPLACED and BODIES & {*self.shapes[kind]}]
+        of_all = self.settings.displaced * len(large) / max(len(unseen), 1)
+        drawn = 1.0
+        if self.bank:  # kinds with real masks have their share, and good surface has as many real masks as they
+            of_all *= 1.0 - self.settings.bank_kinds
+            drawn = 1.0 - self.settings.bank_share
+        good = min(of_all / drawn, 1.0) if drawn and BODIES & {*self.shapes.get(GOOD, ())} else 0.0
+        return {**dict.fromkeys(large, self.settings.displaced), GOOD: good}
 
     def _extent(
         self,

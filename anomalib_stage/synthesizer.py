@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anomalib_stage.drawing import GOOD, DrawnMask, MaskDrawer
+from anomalib_stage.drawing import GOOD, DrawnMask, MaskDrawer, View
 from anomalib_stage.errors import BundleError, DeviceError, InputError
 from anomalib_stage.inputs import check_images, checked_masks, seed_list
 from anomalib_stage.painting import Job, RegionPainter
@@ -16,7 +16,6 @@ from anomalib_stage.pair import Pair, Work
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.settings import SynthesisSettings
 from anomalib_stage.synthesis.bank import BANK_PREFIXES, unpack_bank
-from anomalib_stage.synthesis.displaced import elsewhere
 from anomalib_stage.synthesis.regions import crop
 from anomalib_stage.weights.bundle import StageBundle
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from anomalib_stage.painting import Patch
@@ -120,18 +117,17 @@ class StageSynthesizer:
         per_sample = seed_list(seeds, len(images))
         kinds = self._drawer.choose_kinds(defects, per_sample)
         given = None if masks is None else checked_masks(masks, images)
-        allowed = self._allowed(images, foregrounds) if given is None else [None] * len(images)
-        views = self._drawer.pictures(images) if given is None else []
+        views = self._views(images, foregrounds) if given is None else [View()] * len(images)
         work = Work.on(images, kinds=kinds, seeds=per_sample)
         waiting = list(range(len(images)))
         for attempt in range(self.settings.gate.max_tries):
             drawn = {
-                i: self._draw(kinds[i], per_sample[i], images, allowed[i], views[i], turn=attempt // 2)
+                i: self._draw(kinds[i], per_sample[i], images, views[i], turn=attempt // 2)
                 if given is None
                 else DrawnMask(given[i])
                 for i in waiting
             }
-            jobs = [self._job(images[i], drawn[i], kinds[i], per_sample[i], attempt, allowed[i]) for i in waiting]
+            jobs = [self._job(images[i], drawn[i], kinds[i], per_sample[i], attempt, views[i]) for i in waiting]
             waiting = [
                 i
                 for i, job, patch in zip(waiting, jobs, self._painter.paint(jobs), strict=True)
@@ -165,40 +161,25 @@ class StageSynthesizer:
         """
         per_sample = seed_list(seeds, len(images))
         kinds = self._drawer.choose_kinds(defects, per_sample)
-        allowed = self._allowed(images, foregrounds)
-        rows = zip(kinds, per_sample, allowed, self._drawer.pictures(images), strict=True)
-        drawn = [self._draw(kind, seed, images, where, view, turn=0).mask for kind, seed, where, view in rows]
+        rows = zip(kinds, per_sample, self._views(images, foregrounds), strict=True)
+        drawn = [self._draw(kind, seed, images, view, turn=0).mask for kind, seed, view in rows]
         return torch.stack(drawn).to(images.device)
 
-    def _allowed(self, images: Tensor, foregrounds: Tensor | None) -> list[NDArray[np.bool_] | None]:
+    def _views(self, images: Tensor, foregrounds: Tensor | None) -> list[View]:
         if foregrounds is None:
-            return self._drawer.foregrounds(images)
-        return [where[0].numpy() for where in checked_masks(foregrounds, images, name="foreground")]
+            return self._drawer.views(images)
+        return self._drawer.views(
+            images, [where[0].numpy() for where in checked_masks(foregrounds, images, name="foreground")]
+        )
 
-    def _draw(
-        self,
-        kind: str,
-        seed: int,
-        images: Tensor,
-        allowed: NDArray[np.bool_] | None,
-        view: NDArray[np.uint8] | None,
-        *,
-        turn: int,
-    ) -> DrawnMask:
-        size = (images.shape[2], images.shape[3])
-        return self._drawer.draw(kind, seed, size=size, allowed=allowed, turn=turn, picture=view)
+    def _draw(self, kind: str, seed: int, images: Tensor, view: View, *, turn: int) -> DrawnMask:
+        return self._drawer.draw(kind, seed, size=(images.shape[2], images.shape[3]), view=view, turn=turn)
 
-    def _job(
-        self, image: Tensor, drawn: DrawnMask, kind: str, seed: int, attempt: int, allowed: NDArray[np.bool_] | None
-    ) -> Job:
+    def _job(self, image: Tensor, drawn: DrawnMask, kind: str, seed: int, attempt: int, view: View) -> Job:
         weakest, strongest = self.settings.strength
         strength = float(numpy_generator(seed, "strength").uniform(weakest, strongest))
-        foreground = None if allowed is None else torch.from_numpy(allowed)[None]
+        foreground = None if view.allowed is None else torch.from_numpy(view.allowed)[None]
         strength = 1.0 if kind == GOOD else strength
-        exemplar = drawn.exemplar
-        if drawn.displaced:
-            rng = numpy_generator(seed, "elsewhere", attempt)
-            exemplar = elsewhere(image, drawn.mask, allowed=allowed, rng=rng)
         return Job(
             image,
             drawn.mask,
@@ -207,7 +188,7 @@ class StageSynthesizer:
             strength=strength,
             attempt=attempt,
             foreground=foreground,
-            exemplar=exemplar,
+            exemplar=drawn.exemplar,
         )
 
     def _accept(self, work: Work, i: int, job: Job, patch: Patch) -> bool:

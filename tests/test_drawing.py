@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from anomalib_stage.drawing import MaskDrawer
+from anomalib_stage.drawing import MaskDrawer, View
 from anomalib_stage.settings import MaskSettings
 from anomalib_stage.synthesis.bank import BankMask
 
@@ -53,7 +53,7 @@ def test_shapes_are_as_large_as_the_real_masks():
     drawer = MaskDrawer(SHAPES, settings=MaskSettings(bank_share=0.0, foreground="none"), bank=bank)
 
     def sides(kind: str) -> np.ndarray:
-        masks = [drawer.draw(kind, seed, size=(200, 300), allowed=None, turn=0)[0].numpy() for seed in range(60)]
+        masks = [drawer.draw(kind, seed, size=(200, 300), view=View(), turn=0)[0].numpy() for seed in range(60)]
         return np.array([max(np.ptp(at) + 1 for at in np.nonzero(mask)) for mask in masks])
 
     assert 4 <= np.median(sides("mine")) <= 18
@@ -65,5 +65,5 @@ def test_shapes_follow_the_object():
     allowed = np.zeros((200, 300), dtype=np.bool_)
     allowed[80:120, 100:200] = True  # the object is 40 px high
     drawer = MaskDrawer(SHAPES, settings=MaskSettings(bank_share=0.0), bank={"mine": [_bank_mask(0.5)]})
-    masks = [drawer.draw("mine", seed, size=(200, 300), allowed=allowed, turn=0)[0].numpy() for seed in range(40)]
+    masks = [drawer.draw("mine", seed, size=(200, 300), view=View(allowed), turn=0)[0].numpy() for seed in range(40)]
     assert max(np.ptp(np.nonzero(mask)[1]) + 1 for mask in masks) <= 0.5 * 40 * 1.4 * 1.6

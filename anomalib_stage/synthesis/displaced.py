@@ -13,13 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from anomalib_stage.synthesis.exemplar import Exemplar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
 __all__ = ["BODIES", "DISPLACED", "elsewhere"]
 
@@ -34,27 +32,26 @@ TRIES, ENOUGH = 8, 0.95
 
 
 def elsewhere(
-    image: Tensor, mask: Tensor, *, allowed: NDArray[np.bool_] | None, rng: np.random.Generator
+    pixels: NDArray[np.uint8], mask: NDArray[np.bool_], *, allowed: NDArray[np.bool_] | None, rng: np.random.Generator
 ) -> Exemplar | None:
     """Take the picture of another place for a mask.
 
     Args:
-        image (Tensor): ``(3, H, W)``, float in [0, 1].
-        mask (Tensor): ``(1, H, W)`` bool on the CPU, not empty.
+        pixels (NDArray[np.uint8]): The image, ``(H, W, 3)`` RGB.
+        mask (NDArray[np.bool_]): ``(H, W)``, not empty.
         allowed (NDArray[np.bool_] | None): ``(H, W)``, the object, which the place should lie on; None: everywhere.
         rng (np.random.Generator): Draws the place, the turn by quarters, and whether it is mirrored.
 
     Returns:
         Exemplar | None: As large as the mask's bounding box, and there; None if the image is too narrow for it turned.
     """
-    cells = mask[0].numpy()
-    rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     sides = int(rows[-1] + 1 - rows[0]), int(columns[-1] + 1 - columns[0])
     best, found = -1.0, None
     for _ in range(TRIES):
         turns = int(rng.integers(4))
         height, width = sides[::-1] if turns % 2 else sides
-        free = cells.shape[0] - height, cells.shape[1] - width
+        free = mask.shape[0] - height, mask.shape[1] - width
         if min(free) < 0:
             continue
         top, left = (int(rng.integers(most + 1)) for most in free)
@@ -66,8 +63,7 @@ def elsewhere(
             break
     if found is None:
         return None
-    (rows_of, columns_of), turns = found
-    part = image.detach().as_subclass(torch.Tensor)[:, rows_of, columns_of].float().clamp(0.0, 1.0)
-    pixels = np.rot90((part * 255.0).round().byte().permute(1, 2, 0).cpu().numpy(), turns)
-    pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
-    return Exemplar(np.ascontiguousarray(pixels), int(rows[0]), int(columns[0]))
+    window, turns = found
+    part = np.rot90(pixels[window], turns)
+    part = part[:, ::-1] if rng.random() < 0.5 else part
+    return Exemplar(np.ascontiguousarray(part), int(rows[0]), int(columns[0]))

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalib_stage.drawing import MaskDrawer
+from anomalib_stage.drawing import MaskDrawer, View
 from anomalib_stage.errors import InputError
 from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, checked
 from anomalib_stage.synthesis.bank import BankMask
@@ -20,10 +20,10 @@ from anomalib_stage.synthesizer import StageSynthesizer
 SHAPES = {"stain": ("perlin", "blob"), "contamination": ("scratch", "blob"), "crack": ("crack",), "good": ("blob",)}
 
 
-def numbered(height: int, width: int) -> torch.Tensor:
+def numbered(height: int, width: int) -> np.ndarray:
     """An image whose pixels say where they are: rows in red, columns in green."""
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([rows, columns, torch.zeros_like(rows)]).float() / 255.0
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows, columns, np.zeros_like(rows)], axis=2).astype(np.uint8)
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
@@ -40,8 +40,8 @@ def test_it_is_a_piece_of_the_image_turned_by_quarters(
     rng = np.random.default_rng(seed)
     sides = max(int(tall * height), 1), max(int(broad * width), 1)
     top, left = (int(rng.integers(size - side + 1)) for size, side in zip((height, width), sides, strict=True))
-    mask = torch.zeros(1, height, width, dtype=torch.bool)
-    mask[0, top : top + sides[0], left : left + sides[1]] = True
+    mask = np.zeros((height, width), np.bool_)
+    mask[top : top + sides[0], left : left + sides[1]] = True
     found = elsewhere(numbered(height, width), mask, allowed=None, rng=rng)
     if found is None:  # only turned by a quarter could it not fit
         assert sides[0] > width or sides[1] > height
@@ -58,8 +58,8 @@ def test_it_is_a_piece_of_the_image_turned_by_quarters(
 def test_it_comes_from_the_object() -> None:
     allowed = np.zeros((100, 100), np.bool_)
     allowed[:, 60:] = True
-    mask = torch.zeros(1, 100, 100, dtype=torch.bool)
-    mask[0, 40:50, 10:20] = True
+    mask = np.zeros((100, 100), np.bool_)
+    mask[40:50, 10:20] = True
     found = [
         elsewhere(numbered(100, 100), mask, allowed=allowed, rng=np.random.default_rng(seed)) for seed in range(40)
     ]
@@ -68,9 +68,10 @@ def test_it_comes_from_the_object() -> None:
 
 
 def _drawn(drawer: MaskDrawer, kind: str, count: int = 200) -> tuple[float, np.ndarray]:
-    drawn = [drawer.draw(kind, seed, size=(200, 260), allowed=None, turn=0) for seed in range(count)]
+    view = View(pixels=numbered(200, 260))
+    drawn = [drawer.draw(kind, seed, size=(200, 260), view=view, turn=0) for seed in range(count)]
     sides = [max(np.ptp(at) + 1 for at in np.nonzero(one.mask[0].numpy())) for one in drawn]
-    return float(np.mean([one.displaced for one in drawn])), np.array(sides)
+    return float(np.mean([one.exemplar is not None for one in drawn])), np.array(sides)
 
 
 @pytest.mark.parametrize(("kind", "share", "large"), [("stain", 0.5, 0.5), ("crack", 0.0, 0.0), ("good", 0.0, 1 / 3)])
@@ -86,21 +87,36 @@ def test_masks_of_displaced_surface_are_large_and_those_of_good_surface_as_often
 
 def test_thin_shapes_are_never_displaced() -> None:
     drawer = MaskDrawer(SHAPES, settings=MaskSettings(displaced=1.0, foreground="none"), displaces=True)
-    areas = [int(drawer.draw("contamination", s, size=(200, 200), allowed=None, turn=0).mask.sum()) for s in range(60)]
+    areas = [int(drawer.draw("contamination", s, size=(200, 200), view=View(), turn=0).mask.sum()) for s in range(60)]
     assert min(areas) > 0.25 * (0.12 * 200) ** 2 / 2  # a scratch as long has fewer pixels
 
 
-def test_real_masks_and_painters_that_cannot_leave_it_out() -> None:
-    mask = BankMask(np.ones((8, 8), np.bool_), row=0.5, column=0.5, length=0.1, depth=0.5, on_edge=False,
-                    outward=0.0, direction=0.0, elongation=0.0)  # fmt: skip
-    wanted = MaskSettings(displaced=1.0)
+def _real_mask() -> BankMask:
+    cells = np.ones((8, 8), np.bool_)
+    return BankMask(cells, row=0.5, column=0.5, length=0.1, depth=0.5, on_edge=False, outward=0.0, direction=0.0,
+                    elongation=0.0)  # fmt: skip
+
+
+def test_kinds_with_real_masks_and_painters_that_cannot_leave_it_out() -> None:
+    wanted = MaskSettings(displaced=1.0, bank_share=0.5)
     for drawer in (
-        MaskDrawer(SHAPES, settings=wanted, bank={"crack": [mask]}, displaces=True),
+        MaskDrawer(SHAPES, settings=wanted, bank={"stain": [_real_mask()]}, displaces=True),
         MaskDrawer(SHAPES, settings=wanted),
     ):
         displaced, sides = _drawn(drawer, "stain", 60)
         assert displaced == 0.0
         assert sides.max() <= 0.3 * 200 * 1.6
+
+
+@pytest.mark.parametrize("bank_share", [0.5, 0.8])
+def test_with_real_masks_good_surface_has_large_masks_as_often_as_all_kinds(bank_share: float) -> None:
+    wanted = MaskSettings(extent=(0.05, 0.1), displaced_extent=(0.4, 0.5), bank_share=bank_share, bank_kinds=0.8)
+    shapes = {**SHAPES, "mine": ("blob",)}
+    drawer = MaskDrawer(shapes, settings=wanted, bank={"mine": [_real_mask()]}, displaces=True)
+    displaced, _ = _drawn(drawer, "stain")
+    assert displaced == pytest.approx(0.35, abs=0.1)
+    _, sides = _drawn(drawer, "good", 600)
+    assert (sides > 40).mean() == pytest.approx(0.2 * 0.35 * 2 / 3, abs=0.025)
 
 
 def test_an_extent_that_is_given_holds_for_all() -> None:
@@ -132,4 +148,4 @@ def test_displaced_surface_has_the_texture_of_another_place_and_stays_inside_its
         return float(change[inside].mean())
 
     # stripes that run along the rows do not change along them, but where they were turned by a quarter
-    assert across(1.0) > 2 * across(0.0)
+    assert across(1.0) > 1.5 * across(0.0)
