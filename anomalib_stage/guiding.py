@@ -42,7 +42,7 @@ GAIN = (0.7, 1.2)
 
 
 class Taken(NamedTuple):
-    """What an anomaly takes from a real defect: its detail, so many times as strong, and perhaps its colours."""
+    """What an anomaly takes from its exemplar: its detail, so many times as strong, and perhaps its colours."""
 
     exemplar: Exemplar
     gain: float
@@ -111,9 +111,19 @@ class Guide:
         if detail is not None:
             with_detail = torch.tensor([one is not None for one in real]).to(clean.device)
             goal = torch.where(with_detail.view(-1, 1, 1, 1), (toned + detail).clamp(-1.0, 1.0), goal)
-            kept = torch.where(with_detail, HANDED_BACK, kept)
+            share = torch.tensor([1.0 if one and one.exemplar.whole else HANDED_BACK for one in real])
+            kept = torch.where(with_detail, share.to(clean.device), kept)
         conditions = self.network.condition([job.kind for job in jobs])
-        return Guidance(clean, hole, conditions, surround=toned, contrast=looks[:, COLOURS], stained=goal, kept=kept)
+        return Guidance(
+            clean,
+            hole,
+            conditions,
+            surround=toned,
+            contrast=looks[:, COLOURS],
+            stained=goal,
+            kept=kept,
+            settled=all(one is not None and one.exemplar.whole for one in real),
+        )
 
     def _look(self, job: Job, place: NDArray[np.float32]) -> NDArray[np.float32]:
         """Draw the look of an anomaly from its job's seed."""
@@ -127,7 +137,7 @@ class Guide:
         return look
 
     def taken(self, job: Job) -> Taken | None:
-        """Return what a job's anomaly takes from a real defect; None: all of it is made up."""
+        """Return what a job's anomaly takes from its exemplar; None: all of it is made up."""
         if job.exemplar is None or self.settings.sampler.name != "graded":
             return None
         rng = numpy_generator(job.seed, "exemplar", *job.again)

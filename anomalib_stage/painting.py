@@ -88,7 +88,8 @@ class RegionPainter:
             list[Patch]: One region for each job.
         """
         regions = [self._region(job) for job in jobs]
-        groups = list(_groups(regions, self._together()))
+        settled = [bool((real := self._real(job)) and real.whole) for job in jobs]
+        groups = list(_groups(regions, settled, self._together()))
         painted = run_together([self._paint([jobs[i] for i in group], [regions[i] for i in group]) for group in groups])
         patches: dict[int, Patch] = {}
         for group, together in zip(groups, painted, strict=True):
@@ -126,7 +127,7 @@ class RegionPainter:
     def _blended(self, painted: Tensor, clean: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
         """Take out of painted regions what betrays them: another grain, other edges, a third level.
 
-        Anomalies with a real defect's detail have its edges, and unless they were reduced or enlarged a camera's grain.
+        Anomalies with an exemplar's detail have its edges, and unless they were reduced or enlarged a camera's grain.
         """
         if self.settings.own_grain:
             intact = torch.tensor([job.kind == GOOD for job, _ in cuts]).to(self.device)
@@ -150,7 +151,7 @@ class RegionPainter:
         return fade_width(mask, min(measured * float(rng.uniform(*AS_MEASURED)), 1.0))
 
     def _real(self, job: Job) -> Exemplar | None:
-        """Return the real defect whose detail a job's anomaly has, if there is one."""
+        """Return the exemplar whose detail a job's anomaly has, if there is one."""
         found = self._guide.taken(job)
         return found and found.exemplar
 
@@ -205,12 +206,12 @@ def _unknown(job: Job, region: Region) -> Tensor:
     return inside if beside.numpy().all() else beside
 
 
-def _groups(regions: Sequence[Region], limit: int) -> Iterator[list[int]]:
-    """Positions of regions of one size, as many at once as have ``limit`` pixels."""
-    by_size: dict[tuple[int, int], list[int]] = {}
+def _groups(regions: Sequence[Region], settled: Sequence[bool], limit: int) -> Iterator[list[int]]:
+    """Positions of regions of one size that all need the network or all do not, at most ``limit`` pixels at once."""
+    by_size: dict[tuple[int, int, bool], list[int]] = {}
     for i, region in enumerate(regions):
-        by_size.setdefault((region.height, region.width), []).append(i)
-    for (height, width), members in by_size.items():
+        by_size.setdefault((region.height, region.width, settled[i]), []).append(i)
+    for (height, width, _), members in by_size.items():
         most = max(limit // (height * width), 1)
         for start in range(0, len(members), most):
             yield members[start : start + most]

@@ -5,7 +5,8 @@
 Where nobody has shown real defects there is one source of real detail left: the surface itself. Patches of it that are
 pasted elsewhere teach a network much about large defects (CutPaste, arXiv 2104.04015), and little about their edges,
 since their outlines are rectangles. Here a drawn mask takes the picture of another place, turned and mirrored, as an
-exemplar (:mod:`~anomalib_stage.synthesis.exemplar`), in half of the cases in a tone drawn for the place.
+exemplar (:mod:`~anomalib_stage.synthesis.exemplar`), in half of the cases in a tone drawn for the place. No network is
+asked: there is nothing to make up, and large regions are what takes it longest.
 """
 
 from __future__ import annotations
@@ -66,4 +67,4 @@ def elsewhere(
     window, turns = found
     part = np.rot90(pixels[window], turns)
     part = part[:, ::-1] if rng.random() < 0.5 else part
-    return Exemplar(np.ascontiguousarray(part), int(rows[0]), int(columns[0]))
+    return Exemplar(np.ascontiguousarray(part), int(rows[0]), int(columns[0]), whole=True)

@@ -36,13 +36,15 @@ HANDED_BACK = 0.8
 class Exemplar(NamedTuple):
     """Picture of a real defect, ``(h, w, 3)`` uint8 RGB, and the row and column of its corner in the image.
 
-    ``sharp`` says that it is about as large as it was taken, so that it has a camera's grain.
+    ``sharp`` says that it is about as large as it was taken, so that it has a camera's grain; ``whole`` that it is all
+    that is to be seen, so that a network has nothing to add.
     """
 
     pixels: NDArray[np.uint8]
     top: int
     left: int
     sharp: bool = True
+    whole: bool = False
 
 
 def completed(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

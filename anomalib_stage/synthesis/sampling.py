@@ -45,6 +45,7 @@ class Guidance:
         stained (Tensor | None): The clean latent in the anomaly's tone,
             :func:`~anomalib_stage.synthesis.surround.stained`; the graded sampler mixes it into its estimates.
         kept (Tensor | None): The share of ``stained`` in them, ``(B,)`` in [0, 1].
+        settled (bool): Whether every share is 1, so that the network's estimates do not matter.
     """
 
     clean: Tensor
@@ -54,6 +55,7 @@ class Guidance:
     contrast: Tensor | None = None
     stained: Tensor | None = None
     kept: Tensor | None = None
+    settled: bool = False
 
 
 class Denoiser(Protocol):
@@ -100,12 +102,15 @@ def sample_graded(
         Tensor: Painted latents ``(B, C, h, w)``; outside the mask exactly ``guidance.clean``.
     """
     clean, mask = guidance.clean, guidance.mask
+    weight = None if strength is None else strength.view(-1, 1, 1, 1)
+    if guidance.settled and guidance.stained is not None:  # every estimate is the goal, and the last one is the result
+        goal = guidance.stained.clamp(-clip, clip) if clip else guidance.stained
+        return blend(mask, goal if weight is None else torch.lerp(clean, goal, weight), clean)
     times = schedule.timesteps(steps)
     only = window_steps(times, windows, steps=schedule.steps)
     shares = open_shares(tuple(times), steps=schedule.steps, dtype=mask.dtype)
     x = schedule.noised(clean, times[0], noise)
     outside, nothing = 1.0 - mask, torch.zeros_like(clean)
-    weight = None if strength is None else strength.view(-1, 1, 1, 1)
     allowed = None
     if guidance.surround is not None and guidance.contrast is not None:
         allowed = allowed_contrast(mask, guidance.surround, guidance.contrast)

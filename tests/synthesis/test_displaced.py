@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from anomalib_stage.drawing import MaskDrawer, View
 from anomalib_stage.errors import InputError
-from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, checked
 from anomalib_stage.synthesis.bank import BankMask
 from anomalib_stage.synthesis.displaced import elsewhere
 from anomalib_stage.synthesizer import StageSynthesizer
@@ -149,3 +149,19 @@ def test_displaced_surface_has_the_texture_of_another_place_and_stays_inside_its
 
     # stripes that run along the rows do not change along them, but where they were turned by a quarter
     assert across(1.0) > 1.5 * across(0.0)
+
+
+def test_no_network_is_asked_for_displaced_surface(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object, **__: object) -> torch.Tensor:
+        raise AssertionError
+
+    masks = MaskSettings(displaced=1.0, foreground="none")
+    synthesizer = StageSynthesizer.from_pretrained(
+        "default", device="cpu", settings=SynthesisSettings(masks=masks, gate=GateSettings(min_visibility=0.0))
+    )
+    monkeypatch.setattr(synthesizer._painter, "_denoiser", asked)
+    images = torch.rand(4, 3, 64, 80, generator=torch.Generator().manual_seed(0))
+    pair = synthesizer(images, defects="stain", seeds=list(range(4)))
+    assert pair.mask.flatten(1).any(dim=1).all()
+    with pytest.raises(AssertionError):
+        synthesizer(images, defects=["stain", "crack", "stain", "stain"], seeds=list(range(4)))

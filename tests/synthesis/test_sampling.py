@@ -200,3 +200,16 @@ def test_what_is_kept_of_the_surface_is_its_texture_in_the_anomalys_tone(kept: f
     away = (free - stained)[inside].abs().mean().item()
     assert distance == pytest.approx((1.0 - kept) * away, abs=0.6 * away if 0 < kept < 1 else 1e-5)
     assert distance <= away
+
+
+@pytest.mark.parametrize("strength", [None, torch.tensor([0.3, 1.0])])
+def test_where_everything_is_kept_no_network_is_asked_and_the_result_is_the_same(strength: torch.Tensor | None) -> None:
+    guidance = _guidance(_square().expand(-1, 4, -1, -1))
+    guidance = replace(guidance, stained=guidance.clean * 0.5 - 0.3, kept=torch.ones(2))
+    options = {"schedule": Schedule(COMPACT_SCHEDULE), "noise": _noise(guidance), "strength": strength}
+    asked = sample_graded(_wavy, guidance, **options)
+
+    def refuses(*_: object, **__: object) -> torch.Tensor:
+        raise AssertionError
+
+    torch.testing.assert_close(sample_graded(refuses, replace(guidance, settled=True), **options), asked)
