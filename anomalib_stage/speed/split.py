@@ -25,7 +25,7 @@ __all__ = ["PARTS", "time_split"]
 
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "check and copy": ((synthesizer, "check_images"), (pair.Work, "on")),
-    "foreground": ((drawing.MaskDrawer, "foregrounds"),),
+    "foreground": ((drawing.MaskDrawer, "views"),),
     "masks": ((drawing.MaskDrawer, "draw"), (painting, "region_around")),
     "encode": ((painting, "crop"), (PixelCodec, "encode"), (PixelCodec, "encode_mask")),
     "surround": ((painting, "surround_fill"), (guiding, "place_of")),

@@ -128,7 +128,7 @@ def test_what_is_drawn_is_the_defect_where_the_mask_is(seed: int) -> None:
     drawn = draw_with_exemplar([entry], **options, rng=np.random.default_rng(seed))
     assert np.array_equal(drawn.mask, draw_with_exemplar([entry], **options, rng=np.random.default_rng(seed)).mask)
     assert drawn.exemplar is not None
-    pixels, top, left, _ = drawn.exemplar
+    pixels, top, left, *_ = drawn.exemplar
     inside = drawn.mask[top : top + pixels.shape[0], left : left + pixels.shape[1]]
     assert inside.sum() == drawn.mask.sum()
     levels = pixels[inside].astype(int).mean(axis=1)
