@@ -192,7 +192,8 @@ class MaskDrawer:
             of_all *= 1.0 - self.settings.bank_kinds
             drawn = 1.0 - self.settings.bank_share
         good = min(of_all / drawn, 1.0) if drawn and BODIES & {*self.shapes.get(GOOD, ())} else 0.0
-        return {**dict.fromkeys(large, self.settings.displaced), GOOD: good}
+        shares = {**dict.fromkeys(large, self.settings.displaced), GOOD: good}
+        return {kind: share for kind, share in shares.items() if share > 0.0}
 
     def _extent(
         self,

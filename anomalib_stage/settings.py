@@ -81,7 +81,8 @@ class MaskSettings(Settings):
         displaced: Share of the chips, contaminations, discolorations and stains that are large and show another place
             of the image (:mod:`~anomalib_stage.synthesis.displaced`); good surface that is painted again gets masks as
             large as often as anomalies. Without effect on kinds with real masks, which say what the defect is like,
-            where masks are given, on a latent backbone, and with the published sampler.
+            where masks are given, on a latent backbone, and with the published sampler. The share of them that
+            ``exemplars`` leaves out is painted by the network, as large.
         displaced_extent: ``extent`` of those; None: 0.12 to 0.6, or ``extent`` if that is not the default.
     """
 
