@@ -5,7 +5,7 @@
 ``ANOMALIB_STAGE_PAIRS`` sets the pairs for each set (24 if not given), ``ANOMALIB_STAGE_STEPS`` the denoising steps
 (20), ``ANOMALIB_STAGE_DATA`` the folder of sets::
 
-    ANOMALIB_STAGE_PAIRS=2000 python -m pytest -s tests/test_labels_on_real_data.py
+    ANOMALIB_STAGE_PAIRS=2000 python -m pytest -n 0 -s tests/test_labels_on_real_data.py
 """
 
 from __future__ import annotations

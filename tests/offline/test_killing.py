@@ -4,7 +4,7 @@
 
 The short version runs with the suite. The long one::
 
-    ANOMALIB_STAGE_KILLS=200 pytest -m slow -s --timeout 7200 tests/offline/test_killing.py
+    ANOMALIB_STAGE_KILLS=200 pytest -n 0 -m slow -s --timeout 7200 tests/offline/test_killing.py
 """
 
 from __future__ import annotations
