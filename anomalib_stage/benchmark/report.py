@@ -68,7 +68,7 @@ def paired_differences(runs: Mapping[str, Mapping[int, Any]], one: str, other: s
 
 
 def _differences(runs: Mapping[str, Mapping[int, Any]]) -> str:
-    """Every source against the best of the others, seed by seed."""
+    """Every pair of sources, the first by name minus the other, seed by seed."""
     lines = ["| macro pixel AP, seed by seed | mean difference | seeds won |", "|---|---|---|"]
     for one in runs:
         for other in runs:

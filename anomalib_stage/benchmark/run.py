@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from anomalib_stage.benchmark.scores import score_defects
 from anomalib_stage.benchmark.sources import BUILT_IN
 from anomalib_stage.errors import InputError
 from anomalib_stage.images import write_file
-from anomalib_stage.plugin.networks import SegmentationLoss, build_network
+from anomalib_stage.plugin.networks import SegmentationLoss, build_network, load_smp
 from anomalib_stage.settings import changed_synthesis
 from anomalib_stage.synthesizer import resolve_device
 from anomalib_stage.weights.bundle import StageBundle
@@ -88,11 +89,16 @@ def benchmark(
     Raises:
         InputError: If an argument cannot be used, a bundle has learnt from what is scored, or ``out`` holds a benchmark
             with other settings.
+        MissingPackageError: If segmentation_models_pytorch is not installed.
+        DeviceError: If there is no such device.
         DataError: If the data set cannot be read.
         BundleError: If a bundle cannot be used.
     """
     parts = list(dict.fromkeys(part for source in sources for part in parts_of(source) if part != NONE))
     _check(sources, seeds=seeds, steps=steps, pairs=pairs, size=size, batch_size=batch_size)
+    _check_rates(learning_rate=learning_rate, negatives=negatives)
+    _check_sources(parts)
+    load_smp()  # before anything is painted
     target = resolve_device(device)
     painting = changed_synthesis(synthesis or {}, steps=sampling_steps)
     bundles = {part: StageBundle.load(part) for part in parts if part not in BUILT_IN}
@@ -179,6 +185,23 @@ def _check(sources: Sequence[str], *, seeds: Sequence[int], steps: int, pairs: i
     for fine, complaint in complaints:
         if not fine:
             raise InputError(complaint)
+
+
+def _check_rates(*, learning_rate: float, negatives: float) -> None:
+    if not 0 < learning_rate < math.inf:
+        msg = f"--learning-rate is {learning_rate}; it must be above 0"
+        raise InputError(msg)
+    if not 0 <= negatives <= 1:
+        msg = f"--negatives is {negatives}; it must be in [0, 1]"
+        raise InputError(msg)
+
+
+def _check_sources(parts: Sequence[str]) -> None:
+    for part in parts:
+        if part not in (*BUILT_IN, "default") and not Path(part).exists():
+            known = ", ".join([NONE, *SOURCES])
+            msg = f"--sources {part}: no such file, and none of {known}; sums are written default+real"
+            raise InputError(msg)
 
 
 def _scored(

@@ -131,14 +131,15 @@ def benchmark(
     Args:
         data: Data set in MVTec layout: train/good, test/good, test/<kind>, ground_truth/<kind>.
         out: Folder for pools, runs and results; running again does only what is missing.
-        sources: none, perlin, cutpaste, croppaste, real, default, bundle files, sums (default+real); all if not given.
+        sources: none, perlin, cutpaste, croppaste, real, default, bundle files, sums (default+real);
+            perlin cutpaste croppaste real default if not given.
         split: JSON file {kind: {"fit": [stems], "eval": [stems]}}; few_shot.json in data if not given.
         textures: Folder of texture images for perlin, such as DTD; noise colours if not given.
         seeds: Seeds of the networks; 0 1 2 if not given.
         steps: Training steps of each network.
         pairs: Pictures that each source makes.
         size: Side of the pictures in pixels.
-        batch_size: Pictures in a step, half of them good.
+        batch_size: Pictures in a step, half of them good (an eighth in sums with real).
         learning_rate: Peak learning rate.
         sampling_steps: Denoising steps of bundles; as many as their backbone needs if not given.
         negatives: Share of the good pictures that are re-synthesized, for bundles.

@@ -69,7 +69,7 @@ class Segmenter(AnomalibModule):
         weight_decay (float): Weight decay of AdamW; biases and norms have none. Defaults to ``1e-2``.
         schedule (str): ``cosine`` lets the learning rate fall to 0 at the end of the training, ``constant`` keeps it.
             Defaults to ``"cosine"``.
-        warmup_steps (int): Steps in which the learning rate rises from 0. Defaults to ``0``.
+        warmup_steps (int): Steps in which the learning rate rises linearly. Defaults to ``0``.
         score_pixels (int): Highest pixels whose mean is the score of an image; 1 takes the maximum.
             Defaults to ``16``.
         pre_processor (PreProcessor | bool): Pre-processor; ``True`` for 256 x 256 pixels and ImageNet's mean and

@@ -163,7 +163,8 @@ def read_set(data: Path, *, split: Path, size: int | None) -> tuple[list[Image],
     read = load_data(data, split=split, size=TEST_SIZE)
     examples = [example for members in read.fit.values() for example in members]
     groups = read_groups(None, defects=data / "test")
-    pieces = [groups.get(example.name, f"{example.kind}/{example.name}") for example in examples]
+    names = [f"{example.kind}/{example.name}" for example in examples]
+    pieces = [groups.get(name, groups.get(example.name, name)) for name, example in zip(names, examples, strict=True)]
     numbers = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
     pairs = [(example.image, example.mask, example.kind) for example in examples]
     images = read.good

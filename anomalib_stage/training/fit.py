@@ -120,9 +120,14 @@ def fit(
         InputError: If an argument cannot be used, or the checkpoint is of another training.
         DataError: If a folder, image or mask is missing or unreadable, or there is nothing to train on.
         BundleError: If the base is not a usable bundle.
+        DeviceError: If there is no such device.
     """
     _check_arguments(procedural=procedural, batch_size=batch_size, max_steps=max_steps, held_out=held_out)
     _check_arguments(sheet_minutes=sheet_minutes, check_steps=check_steps, patience=patience)
+    _check_arguments(learning_rate=learning_rate)
+    if out.is_dir():
+        msg = f"--out {out} is a folder; give the file to write, such as {out / 'mine.safetensors'}"
+        raise InputError(msg)
     _check_freeze(freeze=freeze, defects=defects, base=base)
     target = resolve_device(device)
     limit = _duration(max_time or "00:20:00") if max_time or max_steps is None else None
@@ -228,6 +233,7 @@ def _check_arguments(**values: Any) -> None:  # noqa: ANN401
         "check_steps": (1, math.inf, "at least 1"),
         "patience": (0, math.inf, "at least 0"),
         "sheet_minutes": (math.ulp(0.0), math.inf, "above 0"),
+        "learning_rate": (math.ulp(0.0), sys.float_info.max, "above 0"),
     }
     for name, value in values.items():
         low, high, allowed = ranges[name]
@@ -248,4 +254,7 @@ def _duration(text: str) -> timedelta:
         msg = f"--max-time is {text!r}; give hours, minutes and seconds as HH:MM:SS"
         raise InputError(msg)
     hours, minutes, seconds = map(int, parts)
+    if not hours + minutes + seconds:
+        msg = f"--max-time is {text!r}; it must be above 0"
+        raise InputError(msg)
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)

@@ -52,6 +52,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes beside each other")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
+    if not (given.data / "few_shot.json").is_file():
+        parser.error(f"{given.data} has no few_shot.json; it says which defects are learnt from and which are scored")
     given.out.mkdir(parents=True, exist_ok=True)
     split = json.loads((given.data / "few_shot.json").read_text())
     claim(given.out, {"data": given.data.name, "split": split, "fit_steps": given.fit_steps})

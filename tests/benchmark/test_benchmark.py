@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import random
 import runpy
 import shutil
@@ -346,6 +347,9 @@ def test_tables_show_spread_and_paired_differences() -> None:
             {"batch_size": 2, "sources": ["croppaste+real"]},
             r"--batch-size is 2; it must be at least 4 for croppaste\+real",
         ),
+        ({"learning_rate": 0.0}, "--learning-rate is 0.0; it must be above 0"),
+        ({"negatives": math.nan}, r"--negatives is nan; it must be in \[0, 1\]"),
+        ({"sources": ["cut-paste+real"]}, "--sources cut-paste: no such file, and none of none, perlin, cutpaste"),
         ({"sources": ["default"], "defects": ["moss"]}, "--defects moss: default has no such kind; it has .*scratch"),
         ({"textures": Path("absent")}, "absent: no such folder"),
         ({"data": Path("absent")}, "few_shot.json"),

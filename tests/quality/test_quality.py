@@ -115,6 +115,9 @@ def test_captures_of_one_piece_have_one_source(root: Path, tmp_path: Path) -> No
     assert len({cut.source for cut in alone}) == 11  # ten holes and a smear
     assert len({cut.source for cut in grouped}) == 11 - 3  # holes 0, 1 and 2, and smear 0, are one piece
     assert len(alone) == len(grouped) == 11
+    (tmp_path / "groups.json").write_text(json.dumps({"hole/0": 7, "hole/1": 7}))
+    named = read_set(tmp_path, split=root / "few_shot.json", size=None)[1]
+    assert len({cut.source for cut in named}) == 11 - 1  # holes 0 and 1; smear 0 is another piece
 
 
 def test_bad_arguments_and_small_sets_are_refused(root: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
