@@ -78,7 +78,12 @@ class Pools:
     def gather(
         self, parts: Sequence[str], bundles: Mapping[str, StageBundle], *, negatives: float, textures: Path | None
     ) -> tuple[dict[str, Pictures], dict[str, np.ndarray[Any, np.dtype[np.uint8]]]]:
-        """Return the pictures of each part, and of bundles the re-synthesized good pictures."""
+        """Return the pictures of each part, and of bundles the re-synthesized good pictures.
+
+        Returns:
+            tuple[dict[str, Pictures], dict[str, np.ndarray]]: By part, ``(N, S, S, 3)`` uint8 RGB with masks
+            ``(N, S, S)`` bool; and by bundle, good pictures ``(M, S, S, 3)`` uint8 RGB.
+        """
         pools, repainted = {}, {}
         for part in parts:
             if part in bundles:
@@ -91,7 +96,7 @@ class Pools:
     def painted(
         self, name: str, bundle: StageBundle, *, negatives: float
     ) -> tuple[Pictures, np.ndarray[Any, np.dtype[np.uint8]]]:
-        """Return a bundle's anomalies and its re-synthesized good pictures."""
+        """Return a bundle's anomalies and its re-synthesized good pictures, ``(M, S, S, 3)`` uint8 RGB; kept."""
         file = self.out / "pools" / f"{file_name(name, {name: bundle})}.npz"
         if not file.is_file():
             painter = StageSynthesizer(bundle, device=self.device, settings=self.settings)

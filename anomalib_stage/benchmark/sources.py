@@ -43,6 +43,15 @@ def cut_paste(data: BenchmarkData, *, count: int, size: int, seed: int) -> Pictu
 
     A patch has 2 to 15 % of the area and an aspect of 0.3 to 3.3, a scar is 2 to 16 wide and 10 to 25 long of 256
     pixels, turned by up to 45 degrees; the brightness of both is jittered by 10 %.
+
+    Args:
+        data (BenchmarkData): Good images and defects to learn from.
+        count (int): Pictures to make.
+        size (int): Side of the pictures in pixels.
+        seed (int): A function of it and of the picture's number decides each picture.
+
+    Returns:
+        Pictures: ``(count, size, size, 3)`` uint8 RGB with masks ``(count, size, size)`` bool.
     """
     made = []
     for i in range(count):
@@ -62,7 +71,17 @@ def cut_paste(data: BenchmarkData, *, count: int, size: int, seed: int) -> Pictu
 
 
 def crop_paste(data: BenchmarkData, *, count: int, size: int, seed: int) -> Pictures:
-    """Real defects cut out along their masks, flipped, turned, and pasted on good images."""
+    """Real defects cut out along their masks, flipped, turned, and pasted on good images.
+
+    Args:
+        data (BenchmarkData): Good images and defects to learn from.
+        count (int): Pictures to make.
+        size (int): Side of the pictures in pixels.
+        seed (int): A function of it and of the picture's number decides each picture.
+
+    Returns:
+        Pictures: ``(count, size, size, 3)`` uint8 RGB with masks ``(count, size, size)`` bool.
+    """
     kinds = sorted(data.fit)
     made = []
     for i in range(count):
@@ -98,7 +117,17 @@ def _pasted(
 
 
 def real(data: BenchmarkData, *, count: int, size: int, seed: int) -> Pictures:
-    """The real defects to learn from, as they are: kinds in turn, each as often, until there are enough."""
+    """The real defects to learn from, as they are: kinds in turn, each as often as the largest has pictures.
+
+    Args:
+        data (BenchmarkData): Good images and defects to learn from.
+        count (int): Most pictures to give; fewer if there are fewer.
+        size (int): Side of the pictures in pixels.
+        seed (int): Not used; there is nothing to draw.
+
+    Returns:
+        Pictures: ``(N, size, size, 3)`` uint8 RGB with masks ``(N, size, size)`` bool.
+    """
     del seed
     pool = [
         data.fit[kind][i % len(data.fit[kind])]

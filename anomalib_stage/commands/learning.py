@@ -131,8 +131,7 @@ def benchmark(
     Args:
         data: Data set in MVTec layout: train/good, test/good, test/<kind>, ground_truth/<kind>.
         out: Folder for pools, runs and results; running again does only what is missing.
-        sources: none, perlin, cutpaste, croppaste, real, default, bundle files, sums (default+real);
-            perlin cutpaste croppaste real default if not given.
+        sources: none, a bundle file, a sum (default+real); perlin cutpaste croppaste real default if not given.
         split: JSON file {kind: {"fit": [stems], "eval": [stems]}}; few_shot.json in data if not given.
         textures: Folder of texture images for perlin, such as DTD; noise colours if not given.
         seeds: Seeds of the networks; 0 1 2 if not given.
