@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from anomalib_stage._version import __version__
 from anomalib_stage.errors import (
     BundleError,
     DataError,
@@ -21,16 +22,14 @@ from anomalib_stage.errors import (
 )
 
 if TYPE_CHECKING:
-    from anomalib_stage.plugin.augment import StageAugment
-    from anomalib_stage.plugin.collate import stage_collate
-    from anomalib_stage.plugin.datamodule import StageFolder
-    from anomalib_stage.plugin.demo import StageDemo
-    from anomalib_stage.plugin.segmenter import Segmenter
-    from anomalib_stage.plugin.transform import StageTransform
-    from anomalib_stage.synthesizer import Pair, StageSynthesizer
+    from anomalib_stage.pipeline.synthesizer import Pair, StageSynthesizer
+    from anomalib_stage.plugin.callback.augment import StageAugment
+    from anomalib_stage.plugin.data.collate import stage_collate
+    from anomalib_stage.plugin.data.demo import StageDemo
+    from anomalib_stage.plugin.data.folder import StageFolder
+    from anomalib_stage.plugin.data.transform import StageTransform
+    from anomalib_stage.plugin.model.segmenter import Segmenter
     from anomalib_stage.weights.bundle import StageBundle
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BundleError",
@@ -53,15 +52,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Pair": "anomalib_stage.synthesizer",
-    "Segmenter": "anomalib_stage.plugin.segmenter",
-    "StageAugment": "anomalib_stage.plugin.augment",
+    "Pair": "anomalib_stage.pipeline.synthesizer",
+    "Segmenter": "anomalib_stage.plugin.model.segmenter",
+    "StageAugment": "anomalib_stage.plugin.callback.augment",
     "StageBundle": "anomalib_stage.weights.bundle",
-    "StageDemo": "anomalib_stage.plugin.demo",
-    "StageFolder": "anomalib_stage.plugin.datamodule",
-    "StageSynthesizer": "anomalib_stage.synthesizer",
-    "StageTransform": "anomalib_stage.plugin.transform",
-    "stage_collate": "anomalib_stage.plugin.collate",
+    "StageDemo": "anomalib_stage.plugin.data.demo",
+    "StageFolder": "anomalib_stage.plugin.data.folder",
+    "StageSynthesizer": "anomalib_stage.pipeline.synthesizer",
+    "StageTransform": "anomalib_stage.plugin.data.transform",
+    "stage_collate": "anomalib_stage.plugin.data.collate",
 }
 
 

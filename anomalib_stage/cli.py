@@ -16,7 +16,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from anomalib_stage import __version__
+from anomalib_stage._version import __version__
 from anomalib_stage.commands.judging import quality
 from anomalib_stage.commands.latent import convert, fit_latent, store_base
 from anomalib_stage.commands.learning import benchmark, fit, inspect
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from jsonargparse import CLI
 
-    from anomalib_stage.parser import PROGRAM, Parser, dashed
+    from anomalib_stage.commands.parser import PROGRAM, Parser, dashed
 
     arguments = dashed(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["derive_seed", "generators", "numpy_generator", "standard_normal"]
+__all__ = ["chance", "derive_seed", "generators", "numpy_generator", "standard_normal"]
 
 
 def derive_seed(base: int, *key: int | str) -> int:
@@ -68,3 +68,8 @@ def standard_normal(shape: Sequence[int], streams: Sequence[torch.Generator]) ->
     import torch
 
     return torch.stack([torch.randn(tuple(shape), generator=stream) for stream in streams])
+
+
+def chance(seed: int, purpose: str) -> float:
+    """Draw the number in [0, 1) that decides one thing about the image with this seed, such as ``choice``."""
+    return float(numpy_generator(seed, purpose).random())

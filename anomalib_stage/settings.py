@@ -79,10 +79,10 @@ class MaskSettings(Settings):
         bank_kinds: Share of anomalies of kinds that have real masks, where the bundle has others too and no kind is
             given: a fitted bundle paints what it was fitted on more often than what it knew before.
         displaced: Share of the chips, contaminations, discolorations and stains that are large and show another place
-            of the image (:mod:`~anomalib_stage.synthesis.displaced`); good surface that is painted again gets masks as
-            large as often as anomalies. Without effect on kinds with real masks, which say what the defect is like,
-            where masks are given, on a latent backbone, and with the published sampler. The share of them that
-            ``exemplars`` leaves out is painted by the network, as large.
+            of the image (:mod:`~anomalib_stage.synthesis.appearance.displaced`); good surface that is painted again
+            gets masks as large as often as anomalies. Without effect on kinds with real masks, which say what the
+            defect is like, where masks are given, on a latent backbone, and with the published sampler. The share of
+            them that ``exemplars`` leaves out is painted by the network, as large.
         displaced_extent: ``extent`` of those; None: 0.12 to 0.6, or ``extent`` if that is not the default.
     """
 
@@ -113,7 +113,7 @@ class GateSettings(Settings):
 
     Attributes:
         min_visibility: Least change inside the mask, in units of what good surface painted over good surface would
-            change (:func:`~anomalib_stage.synthesis.visibility.measure_visibility`); 0 lets everything pass.
+            change (:func:`~anomalib_stage.synthesis.blend.visibility.measure_visibility`); 0 lets everything pass.
         min_agreement: Least share of the mask's pixels that must be visible.
         trim: Take pixels without visible change out of the mask; they stay as they were.
         max_tries: Pictures tried for an image: two for each mask, where masks are drawn. After the last the image stays
@@ -158,18 +158,18 @@ class SynthesisSettings(Settings):
             surface under them, in the anomaly's tone: 0 paints all of it anew, 1 nothing but the tone. Less for fitted
             kinds whose real anomalies are of another material.
         own_grain: Give painted places the finest detail of the surface under them
-            (:mod:`~anomalib_stage.synthesis.grain`).
+            (:mod:`~anomalib_stage.synthesis.blend.grain`).
         softness: Range of how far anomalies fade towards the mask's edge, hard ones more often: 0 not at all, 1 from
             where the mask is deepest. Kinds that were fitted have a range of their own, unless this is (0, 0). Intact
-            surface always goes over into the surface around (:mod:`~anomalib_stage.synthesis.edges`). The published
-            sampler does none of this.
+            surface always goes over into the surface around (:mod:`~anomalib_stage.synthesis.blend.feather`). The
+            published sampler does none of this.
         foreign: Share of the stains, contaminations, discolorations, scratches and chips that are of any colour, on
             surfaces that are not grey; the others have colours that were measured in training. Kinds that were fitted
             keep theirs, and a latent backbone decides itself.
         exemplars: Share of the anomalies of fitted kinds with real masks that take their detail from the real defect
-            (:mod:`~anomalib_stage.synthesis.exemplar`); the network makes up that of the others. Those anomalies have
-            the real one's edges, whatever ``softness``, and its grain unless it was enlarged or reduced. Without effect
-            where masks are given, on a latent backbone, and with the published sampler.
+            (:mod:`~anomalib_stage.synthesis.appearance.exemplar`); the network makes up that of the others. Those
+            anomalies have the real one's edges, whatever ``softness``, and its grain unless it was enlarged or reduced.
+            Without effect where masks are given, on a latent backbone, and with the published sampler.
         margin: Clean surface around the defect in its region, in pixels.
         region_batch: Most regions of the smallest size in one call of the denoiser; larger regions count by area.
         latent: How a latent backbone computes.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: threads of several processes slow each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 import torch
 
-from anomalib_stage.synthesis.denoiser import COMPACT_CONFIG, CompactDenoiser
-from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE
+from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser
+from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.manifest import KindSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 TINY_KINDS = {"scratch": ("scratch",), "hole": ("blob", "spots"), "stain": ("perlin", "edge_chip"), "good": ("blob",)}
 TINY_CONFIG = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
@@ -84,10 +85,51 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bank(parts: Path, tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pregenerate twelve pairs, two in each good picture."""
-    from anomalib_stage.offline.pregenerate import pregenerate
+    from anomalib_stage.pregeneration.run import pregenerate
 
     out = tmp_path_factory.mktemp("bank") / "pairs"
     pregenerate(
         data=parts / "good", out=out, count=12, weights=str(tiny_bundle_path), steps=4, min_visibility=0.0, seed=3
     )
     return out
+
+
+def grain(height: int, width: int, *, seed: int) -> np.ndarray:
+    """8-bit RGB picture of every grey level."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def good_folder(tmp_path: Path) -> Path:
+    """Three images of two sizes, one of them in a sub-folder."""
+    folder = tmp_path / "good"
+    for seed, (name, height, width) in enumerate([("a.png", 48, 64), ("b.png", 48, 64), ("more/c.png", 56, 40)]):
+        write_file(folder / name, encode_png(grain(height, width, seed=seed)))
+    return folder
+
+
+@pytest.fixture
+def run(good_folder: Path, tiny_bundle_path: Path) -> Callable[..., dict[str, Any]]:
+    """``pregenerate`` with a small bundle and few steps."""
+
+    def call(**changed: Any) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "data": good_folder,
+            "out": good_folder.parent / "out",
+            "count": 7,
+            "weights": str(tiny_bundle_path),
+            "steps": 4,
+            "batch_size": 2,
+            "device": "cpu",
+            "min_visibility": 0.0,  # the small network has not learned anything
+        }
+        from anomalib_stage.pregeneration.run import pregenerate
+
+        return pregenerate(**arguments | changed)
+
+    return call
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}

@@ -11,7 +11,7 @@ import torch
 import yaml
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
-from anomalib_stage.weights.ldm_text import LdmTextEncoder
+from anomalib_stage.weights.latent.ldm_text import LdmTextEncoder
 
 CONFIG = {
     "model": {

@@ -22,12 +22,12 @@ import pytest
 from anomalib_stage import __version__
 from anomalib_stage.cli import COMMANDS, main
 from anomalib_stage.commands.progress import Progress
-from anomalib_stage.images import encode_png, write_file
-from anomalib_stage.offline import coco
-from anomalib_stage.offline.verify import verify as verify_folder
+from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.pregeneration.output import coco
+from anomalib_stage.pregeneration.verify import verify as verify_folder
 from anomalib_stage.weights import bundle as weights_module
 from anomalib_stage.weights.bundle import StageBundle
-from tests.offline.conftest import tree
+from tests.conftest import tree
 
 ROOT = Path(__file__).parents[1]
 HELP = [["--help"], *([name, "--help"] for name in COMMANDS)]
@@ -107,10 +107,10 @@ def test_help_explains_every_option_with_dashes(name: str, capsys: pytest.Captur
 
 @pytest.mark.parametrize("name", ["pregenerate", "preview", "fit", "quality"])
 def test_command_and_function_have_the_same_options_and_defaults(name: str) -> None:
-    from anomalib_stage.offline.pregenerate import run
-    from anomalib_stage.offline.prepare import prepare
-    from anomalib_stage.offline.preview import preview
-    from anomalib_stage.quality.run import quality
+    from anomalib_stage.evaluation.realism.run import quality
+    from anomalib_stage.pregeneration.prepare import prepare
+    from anomalib_stage.pregeneration.run import run
+    from anomalib_stage.preview.preview import preview
     from anomalib_stage.training.fit import fit
 
     functions = {"pregenerate": (prepare, run), "preview": (preview,), "fit": (fit,), "quality": (quality,)}[name]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from anomalib_stage.offline.ledger import Shard, merge
-from anomalib_stage.offline.verify import verify
-from tests.offline.test_manifest import record
+from anomalib_stage.pregeneration.output.shards import Shard, merge
+from anomalib_stage.pregeneration.verify import verify
+from tests.pregeneration.output.test_manifest import record
 
 ROOT = Path(__file__).parents[1]
 LONG_RUN = ROOT / "docs" / "measure" / "long_run.py"

@@ -56,7 +56,7 @@ def test_every_name_is_documented_and_called_so(name: str) -> None:
 
 
 def test_a_name_is_the_same_object_each_time() -> None:
-    from anomalib_stage.synthesizer import Pair
+    from anomalib_stage.pipeline.synthesizer import Pair
 
     assert anomalib_stage.Pair is Pair
 

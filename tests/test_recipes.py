@@ -21,10 +21,10 @@ from anomalib.cli.cli import AnomalibCLI
 from anomalib.models import Draem
 
 from anomalib_stage import StageAugment, StageDemo, StageFolder
-from anomalib_stage.images import encode_png, read_image, write_file
-from anomalib_stage.offline.pregenerate import pregenerate
+from anomalib_stage.files.images import encode_png, read_image, write_file
 from anomalib_stage.plugin.seams import SEAMS
-from tests.offline.conftest import tree
+from anomalib_stage.pregeneration.run import pregenerate
+from tests.conftest import tree
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace

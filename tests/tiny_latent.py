@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 
-from anomalib_stage.synthesis.latent_denoiser import LatentDenoiser
-from anomalib_stage.synthesis.schedule import REFERENCE_SCHEDULE
+from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
+from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
-from anomalib_stage.weights.latent import build_adapter, latent_bundle
+from anomalib_stage.weights.latent.bundle import build_adapter, latent_bundle
 from anomalib_stage.weights.latent_manifest import AdapterSpec
 from anomalib_stage.weights.manifest import KindSpec
 

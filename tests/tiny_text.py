@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from anomalib_stage.weights.ldm_text import ANOMALY, END, PADDING, START, LdmTextEncoder
+from anomalib_stage.weights.latent.ldm_text import ANOMALY, END, PADDING, START, LdmTextEncoder
 
 LETTERS = "acrkhole"
 BLOCK = {

@@ -42,7 +42,7 @@ def quality(
         synthesis: What differs from the default settings of painting, '{"own_grain": false}' for example.
         device: auto, cpu, cuda or cuda:N.
     """
-    from anomalib_stage.quality.run import quality as run
+    from anomalib_stage.evaluation.realism.run import quality as run
 
     with Progress("quality", 1) as progress:
         text = run(

@@ -32,8 +32,8 @@ def store_base(
         precision: As the bundles were made: fp32, fp16 or bf16.
         download: Fetch a hub id that is not in the local cache.
     """
-    from anomalib_stage.weights.latent_base import PRECISIONS, base_name, frozen_tensors, write_base
-    from anomalib_stage.weights.pretrained import load_pretrained
+    from anomalib_stage.weights.latent.frozen_base import PRECISIONS, base_name, frozen_tensors, write_base
+    from anomalib_stage.weights.latent.pretrained import load_pretrained
 
     model = load_pretrained(pretrained, config=ldm_config, download=download)
     digest = write_base(frozen_tensors(model.unet, model.vae, dtype=PRECISIONS[precision]), out)
@@ -63,8 +63,8 @@ def convert(
         precision: How the base is stored: fp32, fp16 or bf16.
         slim: Leave the base out of the bundle; it goes into a file beside it, once for all bundles.
     """
-    from anomalib_stage.weights.convert import convert as run
-    from anomalib_stage.weights.latent_base import PRECISIONS
+    from anomalib_stage.weights.latent.convert import convert as run
+    from anomalib_stage.weights.latent.frozen_base import PRECISIONS
 
     dtype, base = PRECISIONS[precision], out.parent if slim else None
     bundle = run(published, ldm, step=step, defects=defects, config=ldm_config, dtype=dtype, base=base)
@@ -121,8 +121,8 @@ def fit_latent(
         resume: Go on from the last checkpoint in workdir.
     """
     from anomalib_stage.settings import checked
-    from anomalib_stage.training.latent_fit import fit_latent as run
-    from anomalib_stage.training.latent_settings import LatentFitSettings
+    from anomalib_stage.training.latent.fit import fit_latent as run
+    from anomalib_stage.training.latent.settings import LatentFitSettings
 
     settings = checked(
         LatentFitSettings,

@@ -146,8 +146,8 @@ def benchmark(
         synthesis: What differs from the default settings of painting, '{"masks": {"extent": [0.03, 0.6]}}' for example.
         device: auto, cpu, cuda or cuda:N.
     """
-    from anomalib_stage.benchmark.run import SOURCES, whole_numbers
-    from anomalib_stage.benchmark.run import benchmark as run
+    from anomalib_stage.evaluation.detection.run import SOURCES, whole_numbers
+    from anomalib_stage.evaluation.detection.run import benchmark as run
 
     with Progress("benchmark", 1) as progress:
         table = run(

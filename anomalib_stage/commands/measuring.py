@@ -51,8 +51,8 @@ def benchmark_speed(
         train_rounds: Fits with StageAugment, and as many without.
         parts: What to measure: painting arithmetic split memory regions training; all if not given.
     """
-    from anomalib_stage.speed.run import BATCH_SIZES, PARTS, SIZES, STEPS
-    from anomalib_stage.speed.run import benchmark_speed as run
+    from anomalib_stage.evaluation.speed.run import BATCH_SIZES, PARTS, SIZES, STEPS
+    from anomalib_stage.evaluation.speed.run import benchmark_speed as run
 
     with Progress("benchmark", 1) as progress:
         table = run(

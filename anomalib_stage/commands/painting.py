@@ -64,8 +64,8 @@ def pregenerate(
         coco: Write annotations.json in COCO's format too.
         dry_run: Print the plan, one JSON line for each pair, and write nothing.
     """
-    from anomalib_stage.offline.pregenerate import check, run
-    from anomalib_stage.offline.prepare import prepare
+    from anomalib_stage.pregeneration.prepare import prepare
+    from anomalib_stage.pregeneration.run import check, run
 
     job = prepare(
         data=data,
@@ -102,7 +102,7 @@ def verify(*, folder: Path) -> Iterator[str]:
     Args:
         folder: Folder that pregenerate wrote, finished or not.
     """
-    from anomalib_stage.offline.verify import verify as run
+    from anomalib_stage.pregeneration.verify import verify as run
 
     result, problems = run(folder)
     yield json.dumps(result)
@@ -146,7 +146,7 @@ def preview(
         device: auto, cpu, cuda or cuda:N.
         size: Resize images to this side in pixels first.
     """
-    from anomalib_stage.offline.preview import preview as run
+    from anomalib_stage.preview.preview import preview as run
 
     yield str(
         run(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from anomalib_stage.synthesis.bank import BANK_PREFIXES, pack_bank
+from anomalib_stage.synthesis.masks.bank import BANK_PREFIXES, pack_bank
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.manifest import KindSpec
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from anomalib_stage.synthesis.bank import BankMask
-    from anomalib_stage.synthesis.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.masks.bank import BankMask
     from anomalib_stage.training.module import GradedDiffusion
 
 __all__ = ["REGION_SIDE", "export_bundle"]
@@ -49,7 +49,8 @@ def export_bundle(
         module (GradedDiffusion): The network and its noise schedule.
         shapes (Mapping[str, Sequence[str]]): Kinds and the mask shapes to draw for each.
         looks (Mapping[str, NDArray[np.float32]]): Looks measured in training, rows of
-            :data:`~anomalib_stage.synthesis.look.LOOK_COLUMNS`; kinds that are not in it keep the parent's.
+            :data:`~anomalib_stage.synthesis.appearance.appearance.LOOK_COLUMNS`; kinds that are not in it keep the
+            parent's.
         bank (Mapping[str, Sequence[BankMask]]): Real masks, perhaps none, of fitted kinds; others keep the parent's.
         parent (StageBundle | None): Bundle that it was fitted from.
         summary (Mapping[str, Any]): What to say about the training.

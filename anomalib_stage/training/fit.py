@@ -13,27 +13,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesizer import resolve_device
-from anomalib_stage.training.bank import bank_of
-from anomalib_stage.training.data import RegionDataset, StepBatches
+from anomalib_stage.pipeline.synthesizer import resolve_device
+from anomalib_stage.training.appearances import measured_looks
+from anomalib_stage.training.checkpoint import checkpoint_of, claim_folder
+from anomalib_stage.training.data.dataset import RegionDataset, StepBatches
+from anomalib_stage.training.data.mixture import mixture
+from anomalib_stage.training.data.training_data import Rotate, load_material
 from anomalib_stage.training.export import REGION_SIDE, export_bundle
-from anomalib_stage.training.likeness import compare_with_real
-from anomalib_stage.training.looks import measured_looks
-from anomalib_stage.training.material import Rotate, load_material
-from anomalib_stage.training.mixing import mixture
-from anomalib_stage.training.network import module_of, plan_of
+from anomalib_stage.training.measure.compare import compare_with_real
+from anomalib_stage.training.measure.mask_bank import bank_of
+from anomalib_stage.training.plan import module_of, plan_of
 from anomalib_stage.training.report import judged_summary, known_pictures, learnt_summary, report_lines
-from anomalib_stage.training.resuming import checkpoint_of, claim_folder
-from anomalib_stage.training.running import loader_of, run, trainer_of, watchers_of
-from anomalib_stage.training.similar import start_from_similar
+from anomalib_stage.training.trainer import loader_of, run, trainer_of, watchers_of
+from anomalib_stage.training.warm_start import start_from_similar
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from anomalib_stage.training.material import Material
+    from anomalib_stage.training.data.training_data import Material
     from anomalib_stage.training.module import GradedDiffusion
-    from anomalib_stage.training.network import Plan
+    from anomalib_stage.training.plan import Plan
 
 __all__ = ["fit"]
 

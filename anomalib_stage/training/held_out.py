@@ -12,8 +12,8 @@ import torch
 from lightning.pytorch import Callback
 from torch.utils.data import default_collate
 
-from anomalib_stage.seeds import derive_seed, numpy_generator
-from anomalib_stage.training.data import RealDefects, RegionDataset
+from anomalib_stage.seeds import derive_seed
+from anomalib_stage.training.data.dataset import RealDefects, RegionDataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,57 +21,19 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
     from torch import Tensor
 
-    from anomalib_stage.training.averaging import AveragedWeights
-    from anomalib_stage.training.example import Example, Source
+    from anomalib_stage.training.data.example import Example, Source
+    from anomalib_stage.training.ema import AveragedWeights
     from anomalib_stage.training.module import GradedDiffusion
 
-__all__ = ["HeldOut", "held_out_batches", "split_held_out"]
+__all__ = ["HeldOut", "held_out_batches"]
 
 logger = logging.getLogger(__name__)
-
-FEWEST = 3
-"""A kind with fewer pieces keeps none from training."""
 
 REGIONS = (24, 6)
 """Regions of the base side, and of twice the side, that are looked at for each kind."""
 
 RENDERED = "rendered"
 """What the loss on rendered defects is called; it shows what is forgotten and has no say in stopping."""
-
-
-def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Keep a share of the real defects from training, at least one piece of each kind that has three.
-
-    Captures of one piece (the same ``group``) stay on one side. A group that shows several kinds is kept for all,
-    unless one of them could then be learnt from nothing.
-
-    Args:
-        examples (Sequence[Example]): Whole images with kinds and groups.
-        share (float): Share of a kind's pieces to keep, [0, 0.5]; never more than a third.
-        seed (int): Base seed.
-
-    Returns:
-        tuple[list[Example], list[Example]]: Examples to train on, and those kept.
-    """
-    if share <= 0.0:
-        return list(examples), []
-    pieces_of: dict[str, set[str]] = {}
-    for example in examples:
-        pieces_of.setdefault(example.kind, set()).add(_piece(example))
-    kept: set[str] = set()
-    for kind, pieces in sorted(pieces_of.items()):
-        count = min(max(round(share * len(pieces)), 1), len(pieces) // FEWEST)
-        ordered = sorted(pieces)
-        for i in numpy_generator(seed, "held-out", kind).permutation(len(ordered)):
-            spared = all(others - kept - {ordered[i]} for others in pieces_of.values() if ordered[i] in others)
-            if len(kept & pieces) < count and spared:
-                kept.add(ordered[i])
-    left = [example for example in examples if _piece(example) not in kept]
-    return left, [example for example in examples if _piece(example) in kept]
-
-
-def _piece(example: Example) -> str:
-    return f"group {example.group}" if example.group else f"{example.kind}/{example.name}"
 
 
 def held_out_batches(
@@ -87,8 +49,8 @@ def held_out_batches(
         seed (int): Base seed.
 
     Returns:
-        dict[str, list[dict[str, Tensor]]]: Batches of :class:`~anomalib_stage.training.data.RegionDataset` for each
-        kind, and for ``rendered``, last.
+        dict[str, list[dict[str, Tensor]]]: Batches of :class:`~anomalib_stage.training.data.dataset.RegionDataset` for
+        each kind, and for ``rendered``, last.
     """
     seed = derive_seed(seed, "held-out")
     sources: dict[str, Source] = {

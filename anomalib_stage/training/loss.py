@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anomalib_stage.synthesis.sampling import Guidance
-from anomalib_stage.synthesis.schedule import Schedule, alignment
+from anomalib_stage.synthesis.diffusion.sampling import Guidance
+from anomalib_stage.synthesis.diffusion.schedule import Schedule, alignment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from anomalib_stage.synthesis.denoiser import CompactDenoiser
-    from anomalib_stage.synthesis.sampling import Denoiser
+    from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.diffusion.sampling import Denoiser
 
 __all__ = ["graded_loss", "reference_loss"]
 

@@ -12,10 +12,10 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Timer
 
 from anomalib_stage.seeds import generators, standard_normal
-from anomalib_stage.synthesis.codec import PixelCodec
-from anomalib_stage.synthesis.look import measure_looks, place_of, spread
-from anomalib_stage.synthesis.sampling import Guidance
-from anomalib_stage.synthesis.surround import surround_fill
+from anomalib_stage.synthesis.appearance.appearance import measure_looks, place_of, spread
+from anomalib_stage.synthesis.appearance.hole_filling import surround_fill
+from anomalib_stage.synthesis.diffusion.codec import PixelCodec
+from anomalib_stage.synthesis.diffusion.sampling import Guidance
 from anomalib_stage.training.loss import graded_loss
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
     from torch import Tensor
 
-    from anomalib_stage.synthesis.denoiser import CompactDenoiser
-    from anomalib_stage.synthesis.schedule import Schedule
+    from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.diffusion.schedule import Schedule
 
 __all__ = ["GradedDiffusion", "rate_at"]
 
@@ -73,7 +73,7 @@ class GradedDiffusion(LightningModule):
         self.learning_rate, self.max_steps, self.fresh = learning_rate, max_steps, frozenset(fresh)
 
     def guidance(self, batch: dict[str, Tensor]) -> Guidance:
-        """Encode a batch of :class:`~anomalib_stage.training.data.RegionDataset`, with the looks of its anomalies."""
+        """Encode a batch of ``RegionDataset``, with the looks of its anomalies."""
         latent, mask, surround = self._encoded(batch)
         looks = measure_looks(latent, mask, surround)
         conditions = torch.stack([self.denoiser.conditions[kind] for kind in self.kinds])
@@ -81,7 +81,7 @@ class GradedDiffusion(LightningModule):
         return Guidance(latent, mask, conditions[batch["kind"]], surround=surround, contrast=looks[:, 3])
 
     def looks(self, batch: dict[str, Tensor]) -> Tensor:
-        """Places and looks of a batch's anomalies, ``(B, 9)`` (:data:`~anomalib_stage.synthesis.look.LOOK_COLUMNS`)."""
+        """Places and looks of a batch's anomalies, ``(B, 9)``, columns as in ``LOOK_COLUMNS``."""
         latent, mask, surround = self._encoded(batch)
         return torch.cat([place_of(surround, mask), measure_looks(latent, mask, surround)], dim=1)
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anomalib_stage.images import digest_of_pictures
-from anomalib_stage.training.doubts import doubts
+from anomalib_stage.files.images import digest_of_pictures
+from anomalib_stage.training.data.warnings import doubts
 from anomalib_stage.training.held_out import RENDERED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from anomalib_stage.training.data.training_data import Material
     from anomalib_stage.training.held_out import HeldOut
-    from anomalib_stage.training.material import Material
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = ["judged_summary", "known_pictures", "learnt_summary", "report_lines"]
@@ -65,7 +65,7 @@ def known_pictures(material: Material, parent: StageBundle | None) -> list[str]:
         parent (StageBundle | None): Bundle that the training starts from.
 
     Returns:
-        list[str]: Digests of :func:`~anomalib_stage.images.digest_of_pictures`, sorted.
+        list[str]: Digests of :func:`~anomalib_stage.files.images.digest_of_pictures`, sorted.
     """
     before = parent.manifest.training.get("pictures", []) if parent else []
     own = (digest_of_pictures(example.image) for example in [*material.learnt, *material.held_out])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from anomalib_stage.errors import BundleError, InputError
-from anomalib_stage.synthesis.denoiser import CompactDenoiser
-from anomalib_stage.synthesis.look import unpack_looks
+from anomalib_stage.synthesis.appearance.appearance import unpack_looks
+from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
 
 if TYPE_CHECKING:
-    from anomalib_stage.synthesis.look import LookBank
+    from anomalib_stage.synthesis.appearance.appearance import LookBank
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = ["load_denoiser", "load_looks", "measured_softness", "measured_texture"]

@@ -101,7 +101,7 @@ class BundleManifest(Settings):
         kinds: Defect kinds, each with a condition vector; ``good`` is intact surface.
         training: How it was made: data, steps, seed, command, licence.
         base_digest: Digest of the bundle that it was fitted from, if any; of a slim latent bundle, of the
-            file with its networks (:mod:`anomalib_stage.weights.latent_base`).
+            file with its networks (:mod:`anomalib_stage.weights.latent.frozen_base`).
         tensors: Shape and dtype of every tensor in the file.
         digest: SHA-256 over the tensors, see :func:`anomalib_stage.weights.bundle.digest_of`.
         versions: Versions of the packages that wrote it.

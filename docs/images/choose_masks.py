@@ -15,15 +15,15 @@ import numpy as np
 import torch
 
 from anomalib_stage import StageSynthesizer
-from anomalib_stage.images import write_file
+from anomalib_stage.files.figures import GAP, RED, enlarged, outlined, sheet
+from anomalib_stage.files.images import write_file
+from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import GateSettings, MaskSettings, SynthesisSettings
-from anomalib_stage.sheets import GAP, RED, enlarged, outlined, sheet
-from anomalib_stage.synthesis.bank import measure_mask
-from anomalib_stage.synthesis.foreground import estimate_foreground
-from anomalib_stage.synthesis.masks import SHAPES, draw_mask
-from anomalib_stage.synthesis.placement import draw_with_exemplar
-from anomalib_stage.training.surfaces import render_surface
+from anomalib_stage.synthesis.masks.bank import measure_mask
+from anomalib_stage.synthesis.masks.draw import SHAPES, draw_mask
+from anomalib_stage.synthesis.masks.foreground import estimate_foreground
+from anomalib_stage.synthesis.masks.placement import draw_with_exemplar
 
 HERE = Path(__file__).parent
 SIDE = 192

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from anomalib_stage import StageSynthesizer
-from anomalib_stage.images import encode_png, write_file
-from anomalib_stage.offline.preview import preview_grid
+from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.preview.preview import preview_grid
+from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
-from anomalib_stage.training.surfaces import render_surface
 
 FAMILIES = ("brushed_metal", "leather", "cast", "wood", "woven", "object", "machined", "plain")
 

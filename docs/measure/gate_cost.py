@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from anomalib_stage import StageSynthesizer, drawing, painting
-from anomalib_stage.images import find_images, read_image
-from anomalib_stage.offline.plan import images_root
+from anomalib_stage import StageSynthesizer
+from anomalib_stage.files.images import find_images, read_image
+from anomalib_stage.pipeline import mask_drawer as drawing
+from anomalib_stage.pipeline import region_painter as painting
+from anomalib_stage.pregeneration.planning.plan import images_root
 from anomalib_stage.settings import GateSettings, MaskSettings, SynthesisSettings
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from anomalib_stage.synthesis.adapter import ResidualAdapter
-from anomalib_stage.weights.ldm import UNET, ldm_config
+from anomalib_stage.synthesis.diffusion.adapter import ResidualAdapter
+from anomalib_stage.weights.latent.ldm import UNET, ldm_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,12 +27,12 @@ from diffusers.utils import logging
 from latent_memory import CONTEXT, GIB, configurations
 
 from anomalib_stage import StageSynthesizer
+from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.settings import GateSettings, LatentSettings, SamplerSettings, SynthesisSettings
-from anomalib_stage.synthesis.latent_denoiser import LatentDenoiser
-from anomalib_stage.synthesis.schedule import REFERENCE_SCHEDULE
-from anomalib_stage.synthesizer import resolve_device
+from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
+from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
-from anomalib_stage.weights.latent import build_adapter, latent_bundle
+from anomalib_stage.weights.latent.bundle import build_adapter, latent_bundle
 from anomalib_stage.weights.latent_manifest import AdapterSpec
 from anomalib_stage.weights.manifest import KindSpec
 

@@ -26,11 +26,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from anomalib_stage.images import encode_png, write_file
-from anomalib_stage.offline.ledger import shards
-from anomalib_stage.offline.studio import versions
+from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.pregeneration.executor import versions
+from anomalib_stage.pregeneration.output.shards import shards
+from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import numpy_generator
-from anomalib_stage.training.surfaces import render_surface
 
 PROC = Path("/proc")
 MIB = float(1 << 20)

@@ -7,8 +7,8 @@ import time
 import cv2
 import numpy as np
 
+from anomalib_stage.rendering.surfaces import SURFACES, render_surface
 from anomalib_stage.seeds import numpy_generator
-from anomalib_stage.training.surfaces import SURFACES, render_surface
 
 
 def main() -> None:

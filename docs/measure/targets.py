@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 
 from fewer_shots import write_fewer
 
-from anomalib_stage.benchmark.claims import claim
-from anomalib_stage.benchmark.run import benchmark
+from anomalib_stage.evaluation.detection.findings import claim
+from anomalib_stage.evaluation.detection.run import benchmark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,11 +21,11 @@ import torch
 from torch.nn import functional as F
 
 from anomalib_stage import StageSynthesizer
-from anomalib_stage.images import find_images, read_image
-from anomalib_stage.offline.plan import images_root
+from anomalib_stage.files.images import find_images, read_image
+from anomalib_stage.pregeneration.planning.plan import images_root
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import GateSettings, SynthesisSettings
-from anomalib_stage.synthesis.foreground import estimate_foreground
+from anomalib_stage.synthesis.masks.foreground import estimate_foreground
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import ray
 
-from anomalib_stage.offline.prepare import prepare
+from anomalib_stage.pregeneration.prepare import prepare
 
 GOOD, OUT, COUNT, PAINTERS = sys.argv[1:]
 OPTIONS = {"data": Path(GOOD), "out": Path(OUT), "count": int(COUNT)}  # the device is each painter's own GPU

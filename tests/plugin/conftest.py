@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchvision import tv_tensors
 
-from anomalib_stage.plugin.augment import StageAugment
+from anomalib_stage.plugin.callback.augment import StageAugment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ from lightning.pytorch import Callback
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.transforms import v2
 
-from anomalib_stage.plugin.segmenter import Segmenter
+from anomalib_stage.plugin.model.segmenter import Segmenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

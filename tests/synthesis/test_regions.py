@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.codec import PixelCodec
-from anomalib_stage.synthesis.compositing import composite
+from anomalib_stage.synthesis.blend.composite import composite
+from anomalib_stage.synthesis.diffusion.codec import PixelCodec
 from anomalib_stage.synthesis.regions import Region, crop, region_around, region_side
 
 SIZES = st.tuples(st.integers(32, 200), st.integers(32, 200))

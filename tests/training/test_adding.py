@@ -16,17 +16,18 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.denoiser import CompactDenoiser
-from anomalib_stage.synthesis.schedule import COMPACT_SCHEDULE, Schedule
+from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, Schedule
 from anomalib_stage.training import fit as fit_module
-from anomalib_stage.training import held_out, sheet
-from anomalib_stage.training.data import RealDefects
-from anomalib_stage.training.example import Example
+from anomalib_stage.training import held_out
+from anomalib_stage.training import sample_sheet as sheet
+from anomalib_stage.training.data.dataset import RealDefects
+from anomalib_stage.training.data.example import Example
+from anomalib_stage.training.data.training_data import Material
 from anomalib_stage.training.fit import fit
-from anomalib_stage.training.material import Material
 from anomalib_stage.training.module import FRESH_RATE, GradedDiffusion, rate_at
-from anomalib_stage.training.network import plan_of
-from anomalib_stage.training.similar import start_from_similar
+from anomalib_stage.training.plan import plan_of
+from anomalib_stage.training.warm_start import start_from_similar
 from anomalib_stage.weights.bundle import StageBundle
 from tests.conftest import TINY_CONFIG, TINY_KINDS
 

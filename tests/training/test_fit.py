@@ -13,14 +13,16 @@ import pytest
 import torch
 
 from anomalib_stage.errors import BundleError, DataError, InputError
-from anomalib_stage.images import digest_of_pictures, read_image
+from anomalib_stage.files.images import digest_of_pictures, read_image
+from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
-from anomalib_stage.synthesis.bank import BANK_PREFIXES
-from anomalib_stage.synthesis.look import LOOK_COLUMNS
-from anomalib_stage.synthesizer import StageSynthesizer
+from anomalib_stage.synthesis.appearance.appearance import LOOK_COLUMNS
+from anomalib_stage.synthesis.masks.bank import BANK_PREFIXES
 from anomalib_stage.training import fit as fit_module
-from anomalib_stage.training import held_out, likeness, sheet
+from anomalib_stage.training import held_out
+from anomalib_stage.training import sample_sheet as sheet
 from anomalib_stage.training.fit import fit
+from anomalib_stage.training.measure import compare as likeness
 from anomalib_stage.training.module import GradedDiffusion
 from anomalib_stage.training.report import report_lines
 from anomalib_stage.weights.bundle import StageBundle

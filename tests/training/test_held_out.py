@@ -15,13 +15,14 @@ import pytest
 import torch
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.synthesis.denoiser import CompactDenoiser
-from anomalib_stage.training.averaging import AveragedWeights
-from anomalib_stage.training.data import RealDefects
-from anomalib_stage.training.example import Example
-from anomalib_stage.training.examples import load_examples, read_groups
-from anomalib_stage.training.held_out import RENDERED, HeldOut, split_held_out
-from anomalib_stage.training.mixing import shares
+from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+from anomalib_stage.training.data.dataset import RealDefects
+from anomalib_stage.training.data.example import Example
+from anomalib_stage.training.data.load import load_examples, read_groups
+from anomalib_stage.training.data.mixture import shares
+from anomalib_stage.training.data.split import split_held_out
+from anomalib_stage.training.ema import AveragedWeights
+from anomalib_stage.training.held_out import RENDERED, HeldOut
 from tests.conftest import TINY_CONFIG
 
 

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a benchmark's folder holds, and what may not be compared with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from anomalib_stage.errors import InputError
+from anomalib_stage.files.images import digest_of_pictures, find_images, read_image, write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from anomalib_stage.evaluation.dataset import BenchmarkData
+    from anomalib_stage.weights.bundle import StageBundle
+
+__all__ = ["check_kinds", "check_unseen", "claim", "digest_of_folder"]
+
+
+def claim(out: Path, settings: Mapping[str, Any]) -> None:
+    """Write the settings into a new folder, or compare them with those of the benchmark that it holds.
+
+    Args:
+        out (Path): Folder of results.
+        settings (Mapping[str, Any]): What decides them, as JSON values by name.
+
+    Raises:
+        InputError: If it holds a benchmark with other settings.
+    """
+    file = out / "benchmark.json"
+    if not file.is_file():
+        write_file(file, json.dumps(dict(settings), indent=1).encode())
+        return
+    found = json.loads(file.read_text())
+    other = [
+        f"{name}: {found.get(name)!r} there, {value!r} here"
+        for name, value in settings.items()
+        if found.get(name) != value
+    ]
+    if other:
+        msg = f"--out {out} holds a benchmark with other settings ({'; '.join(other)}); choose another folder"
+        raise InputError(msg)
+
+
+def digest_of_folder(folder: Path | None) -> str | None:
+    """Digest of a folder's images in sorted order; None without a folder.
+
+    Raises:
+        DataError: If the folder is missing or holds no image.
+    """
+    return None if folder is None else digest_of_pictures(*(read_image(path) for path in find_images(folder)))
+
+
+def check_kinds(bundles: Mapping[str, StageBundle], kinds: Sequence[str] | None) -> None:
+    """Refuse kinds that a bundle cannot paint.
+
+    Raises:
+        InputError: If there is such a kind.
+    """
+    for name, bundle in bundles.items():
+        if unknown := [kind for kind in kinds or () if kind not in bundle.kinds]:
+            msg = f"--defects {' '.join(unknown)}: {name} has no such kind; it has {', '.join(bundle.kinds)}"
+            raise InputError(msg)
+
+
+def check_unseen(bundles: Mapping[str, StageBundle], data: BenchmarkData) -> None:
+    """Refuse bundles that were fitted on pictures which are scored here.
+
+    Raises:
+        InputError: If a bundle has seen one.
+    """
+    for name, bundle in bundles.items():
+        if seen := data.scored & set(bundle.manifest.training.get("pictures", ())):
+            msg = (
+                f"{name} was fitted on {len(seen)} of the {len(data.scored)} pictures kept for the score; "
+                "fit it with --include and the split that is given here"
+            )
+            raise InputError(msg)

@@ -1,0 +1,218 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run a benchmark: pools of anomalies, networks, scores, report; what is finished is kept and not done again."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anomalib_stage.errors import InputError
+from anomalib_stage.evaluation.dataset import load_data, stacked
+from anomalib_stage.evaluation.detection.findings import check_kinds, check_unseen, claim, digest_of_folder
+from anomalib_stage.evaluation.detection.report import write_report
+from anomalib_stage.evaluation.detection.scores import score_defects
+from anomalib_stage.evaluation.detection.sources import BUILT_IN
+from anomalib_stage.evaluation.detection.synthetic_sets import NONE, SELF_SHARE, Pools, file_name, lesson_of, parts_of
+from anomalib_stage.evaluation.detection.train import map_anomalies, train
+from anomalib_stage.files.images import write_file
+from anomalib_stage.pipeline.synthesizer import resolve_device
+from anomalib_stage.plugin.model.networks import SegmentationLoss, build_network, load_smp
+from anomalib_stage.settings import changed_synthesis
+from anomalib_stage.weights.bundle import StageBundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import torch
+
+    from anomalib_stage.evaluation.dataset import BenchmarkData, Pictures
+
+__all__ = ["SOURCES", "benchmark", "whole_numbers"]
+
+SOURCES = ("perlin", "cutpaste", "croppaste", "real", "default")
+NETWORK = "small_unet"
+
+
+def benchmark(
+    *,
+    data: Path,
+    out: Path,
+    sources: Sequence[str] = SOURCES,
+    split: Path | None = None,
+    textures: Path | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    steps: int = 400,
+    pairs: int = 1000,
+    size: int = 128,
+    batch_size: int = 16,
+    learning_rate: float = 2e-3,
+    sampling_steps: int | None = None,
+    negatives: float = 0.25,
+    defects: Sequence[str] | None = None,
+    synthesis: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> str:
+    """Train the same network on anomalies from each source and score it on real defects.
+
+    Args:
+        data (Path): Data set in MVTec layout.
+        out (Path): Folder for pools, finished runs and results; running again does only what is missing.
+        sources (Sequence[str]): ``none``, ``perlin``, ``cutpaste``, ``croppaste``, ``real``, ``default``, bundle files,
+            and sums such as ``default+real``: synthetic parts take turns, and real defects keep their half of every
+            batch, see :class:`~anomalib_stage.evaluation.detection.train.Lesson`.
+        split (Path | None): JSON file ``{kind: {"fit": [stems], "eval": [stems]}}``; None: ``few_shot.json`` in
+            ``data``. Bundles must be fitted with the same: ``fit --include``.
+        textures (Path | None): Folder of texture images for ``perlin``; None: noise colours.
+        seeds (Sequence[int]): Seeds of the networks and batches; the pools are the same for all.
+        steps (int): Training steps of each network.
+        pairs (int): Pictures in a pool.
+        size (int): Side of the pictures in pixels.
+        batch_size (int): Pictures in a step; half of them good, in sums with real defects an eighth.
+        learning_rate (float): Peak learning rate.
+        sampling_steps (int | None): Denoising steps of bundles; None: as many as their backbone needs.
+        negatives (float): Share of the good pictures that are re-synthesized, for bundles.
+        defects (Sequence[str] | None): Kinds that bundles paint, in turn; None: drawn from all of each bundle's.
+        synthesis (Mapping[str, Any] | None): What differs from the default
+            :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"masks": {"extent": [0.03, 0.6]}}``.
+        device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        progress (Callable[[str, int, int], None] | None): Called with what is done, how much of it, and of how much.
+
+    Returns:
+        str: Markdown tables, also written to ``out`` with ``results.json``, ``results.csv`` and ``results.png``.
+
+    Raises:
+        InputError: If an argument cannot be used, a bundle has learnt from what is scored, or ``out`` holds a benchmark
+            with other settings.
+        MissingPackageError: If segmentation_models_pytorch is not installed.
+        DeviceError: If there is no such device.
+        DataError: If the data set cannot be read.
+        BundleError: If a bundle cannot be used.
+    """
+    parts = list(dict.fromkeys(part for source in sources for part in parts_of(source) if part != NONE))
+    _check(sources, seeds=seeds, steps=steps, pairs=pairs, size=size, batch_size=batch_size)
+    _check_rates(learning_rate=learning_rate, negatives=negatives)
+    _check_sources(parts)
+    load_smp()  # before anything is painted
+    target = resolve_device(device)
+    painting = changed_synthesis(synthesis or {}, steps=sampling_steps)
+    bundles = {part: StageBundle.load(part) for part in parts if part not in BUILT_IN}
+    check_kinds(bundles, defects)
+    read = load_data(data, split=split or data / "few_shot.json", size=size)
+    check_unseen(bundles, read)
+    settings = {
+        "data": data.name,
+        "split": split.name if split else None,
+        "pictures": read.digest,
+        "steps": steps,
+        "pairs": pairs,
+        "size": size,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "sampling_steps": sampling_steps,
+        "negatives": negatives,
+        "textures": digest_of_folder(textures),
+        "defects": list(defects) if defects else None,
+        "synthesis": dict(synthesis) if synthesis else None,
+    }
+    claim(out, settings)
+    say = progress or (lambda *_: None)
+    files = {
+        (source, seed): out / "runs" / f"{file_name(source, bundles)}-{seed}.json"
+        for source in sources
+        for seed in seeds
+    }
+    wanted = {part for (source, _), file in files.items() if not file.is_file() for part in parts_of(source)}
+    made = Pools(out, read, count=pairs, size=size, device=target, settings=painting, kinds=defects, say=say)
+    pools, repainted = made.gather(
+        [part for part in parts if part in wanted], bundles, negatives=negatives, textures=textures
+    )
+    good = stacked([(image, np.zeros(image.shape[:2], dtype=np.bool_)) for image in read.good], size=size).images
+    runs: dict[str, dict[int, Any]] = {source: {} for source in sources}
+    for position, seed in enumerate(seeds):
+        for turn, source in enumerate(sources):
+            say("training", position * len(sources) + turn, len(seeds) * len(sources))
+            file = files[source, seed]
+            if not file.is_file():
+                lesson, held_out = lesson_of(source, pools, repainted, good=good, negatives=negatives)
+                network = train(
+                    lambda: build_network(NETWORK, encoder_name=None, encoder_weights=None),
+                    SegmentationLoss(),
+                    lesson,
+                    steps=steps,
+                    batch_size=batch_size,
+                    learning_rate=learning_rate,
+                    seed=seed,
+                    device=target,
+                )
+                write_file(file, json.dumps(_scored(network, read, held_out, device=target)).encode())
+            runs[source][seed] = json.loads(file.read_text())
+    return write_report(out, runs, settings=settings)
+
+
+def whole_numbers(texts: Sequence[str]) -> list[int]:
+    """Read seeds from a command line.
+
+    Raises:
+        InputError: If one is not a whole number.
+    """
+    try:
+        return [int(text) for text in texts]
+    except ValueError as error:
+        msg = f"--seeds {' '.join(texts)}: {error}; give whole numbers"
+        raise InputError(msg) from error
+
+
+def _check(sources: Sequence[str], *, seeds: Sequence[int], steps: int, pairs: int, size: int, batch_size: int) -> None:
+    sums = [source for source in sources if len(parts := set(parts_of(source)) - {NONE}) > 1 and "real" in parts]
+    complaints = [
+        (bool(seeds), "--seeds is empty; give at least one, and three to believe a difference"),
+        (steps >= 1, f"--steps is {steps}; it must be at least 1"),
+        (pairs >= SELF_SHARE, f"--pairs is {pairs}; it must be at least {SELF_SHARE}"),
+        (size >= 64 and size % 32 == 0, f"--size is {size}; it must be a multiple of 32 from 64"),
+        (batch_size >= 2, f"--batch-size is {batch_size}; it must be at least 2"),
+        (
+            batch_size >= 4 or not sums,
+            f"--batch-size is {batch_size}; it must be at least 4 for {' '.join(sums)}, "
+            "where half of it are real defects",
+        ),
+    ]
+    for fine, complaint in complaints:
+        if not fine:
+            raise InputError(complaint)
+
+
+def _check_rates(*, learning_rate: float, negatives: float) -> None:
+    if not 0 < learning_rate < math.inf:
+        msg = f"--learning-rate is {learning_rate}; it must be above 0"
+        raise InputError(msg)
+    if not 0 <= negatives <= 1:
+        msg = f"--negatives is {negatives}; it must be in [0, 1]"
+        raise InputError(msg)
+
+
+def _check_sources(parts: Sequence[str]) -> None:
+    for part in parts:
+        if part not in (*BUILT_IN, "default") and not Path(part).exists():
+            known = ", ".join([NONE, *SOURCES])
+            msg = f"--sources {part}: no such file, and none of {known}; sums are written default+real"
+            raise InputError(msg)
+
+
+def _scored(
+    network: torch.nn.Module, data: BenchmarkData, held_out: Pictures | None, *, device: torch.device
+) -> dict[str, dict[str, float]]:
+    good = map_anomalies(network, data.test_good.images, device=device)
+    tests = dict(data.test)
+    maps = {kind: map_anomalies(network, pictures.images, device=device) for kind, pictures in tests.items()}
+    masks = {kind: pictures.masks for kind, pictures in tests.items()}
+    scores = score_defects(maps, masks, good, device=device)
+    if held_out is not None:
+        own = {"self": map_anomalies(network, held_out.images, device=device)}
+        scores["self"] = score_defects(own, {"self": held_out.masks}, good, device=device)["self"]
+    return scores

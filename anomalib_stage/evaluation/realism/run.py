@@ -1,0 +1,219 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Paint anomalies and good surface with a bundle, measure them, and write the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.evaluation.dataset import load_data, resized
+from anomalib_stage.evaluation.realism.report import Comparison, Report, as_json, markdown
+from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.metrics.copies import copy_distance, diversity
+from anomalib_stage.metrics.crops import by_kind, cuts_of
+from anomalib_stage.metrics.distances import FEWEST, gaps, halves
+from anomalib_stage.metrics.figures import copies_sheet, good_sheet, kinds_sheet
+from anomalib_stage.metrics.forensics import FEWEST_IMAGES, detect
+from anomalib_stage.metrics.kid_lpips import learned_measures
+from anomalib_stage.metrics.statistics import table_of
+from anomalib_stage.metrics.univariate_detectors import traces
+from anomalib_stage.pipeline.mask_drawer import GOOD
+from anomalib_stage.pipeline.synthesizer import StageSynthesizer
+from anomalib_stage.preview.rows import paint_rows
+from anomalib_stage.seeds import derive_seed, numpy_generator
+from anomalib_stage.settings import changed_synthesis
+from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
+from anomalib_stage.training.data.load import read_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.preview.rows import PreviewRow
+
+    Image = NDArray[np.uint8]
+    Say = Callable[[str, int, int], None]
+
+__all__ = ["ALL", "quality", "read_set"]
+
+ALL = "all"
+FEWEST_PAIRS = 16
+TEST_SIZE = 64
+"""Test pictures are read at this size: none of them is looked at."""
+
+
+def quality(
+    *,
+    data: Path,
+    out: Path,
+    weights: str = "default",
+    split: Path | None = None,
+    count: int = 200,
+    size: int | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    synthesis: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    progress: Say | None = None,
+) -> str:
+    """Measure what a bundle paints.
+
+    Args:
+        data (Path): Data set in MVTec layout, as :func:`~anomalib_stage.evaluation.dataset.load_data` reads it. Good
+            training images are painted on; defects of the split's ``fit`` side are the real ones.
+        out (Path): Folder for ``quality.json``, ``quality.md``, ``kinds.png``, ``copies.png`` and ``good.png``.
+        weights (str): ``default`` or a bundle file.
+        split (Path | None): JSON file ``{kind: {"fit": [stems], "eval": [stems]}}``; None: ``few_shot.json`` in
+            ``data``.
+        count (int): Anomalies to paint, and as many times good surface.
+        size (int | None): Resize images to this side in pixels first; None: as they are.
+        seed (int): Base seed.
+        steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
+        synthesis (Mapping[str, Any] | None): What differs from the default
+            :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"own_grain": false}``.
+        device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        progress (Say | None): Called with what is done, how much of it, and of how much.
+
+    Returns:
+        str: Markdown tables, also written to ``out``.
+
+    Raises:
+        InputError: If an argument cannot be used.
+        DataError: If the data set cannot be read, or is too small to measure anything.
+        BundleError: If the bundle cannot be used.
+    """
+    _check_arguments(count=count, size=size)
+    settings = changed_synthesis(synthesis or {}, steps=steps)
+    synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
+    images, real = read_set(data, split=split or data / "few_shot.json", size=size)
+    painter = _Painter(synthesizer, images, seed=seed, say=progress or (lambda *_: None))
+    kinds = synthesizer.kinds
+    anomalies = [
+        cut
+        for image, row in painter.rows("anomalies", [kinds[i % len(kinds)] for i in range(count)])
+        for cut in cuts_of(row.after, row.painted, kind=row.kind, source=image)
+    ]
+    good = painter.rows("good surface", [GOOD] * count)
+    repainted, untouched = (
+        [cut for image, row in good for cut in cuts_of(getattr(row, side), row.painted, kind=GOOD, source=image)]
+        for side in ("after", "before")
+    )
+    if not anomalies:
+        msg = "the bundle painted nothing visible into these images; look at them with 'anomalib-stage preview'"
+        raise InputError(msg)
+    painter.say("measuring", 0, 1)
+    copies = copy_distance(anomalies, real)
+    report = Report(
+        settings={
+            "data": data.name,
+            "weights": synthesizer.bundle.digest[:12],
+            "count": count,
+            "size": size,
+            "seed": seed,
+            "steps": synthesizer.steps,
+            "synthesis": dict(synthesis) if synthesis else None,
+        },
+        comparisons=_comparisons(anomalies, real),
+        halves=halves(table_of(real), seed=seed),
+        diversity={side: _diversities(cuts) for side, cuts in (("synthetic", anomalies), ("real", real))},
+        copies=copies,
+        verdict=detect(repainted, untouched, seed=seed, device=str(synthesizer.device)),
+        traces=traces(repainted, untouched),
+        learned=learned_measures(anomalies, real, seed=seed),
+    )
+    write_file(out / "quality.json", as_json(report).encode())
+    text = markdown(report)
+    write_file(out / "quality.md", (text + "\n").encode())
+    write_file(out / "kinds.png", encode_png(kinds_sheet(anomalies, real, seed=seed)))
+    write_file(out / "copies.png", encode_png(copies_sheet(anomalies, real, copies.synthetic)))
+    write_file(out / "good.png", encode_png(good_sheet(repainted, untouched, seed=seed)))
+    return text
+
+
+def _check_arguments(*, count: int, size: int | None) -> None:
+    if count < FEWEST_PAIRS:
+        msg = f"--count is {count}; at least {FEWEST_PAIRS} are needed to measure anything, and 200 to believe it"
+        raise InputError(msg)
+    if size is not None and size < MIN_IMAGE_SIDE:
+        msg = f"--size is {size}; it must be at least {MIN_IMAGE_SIDE} px"
+        raise InputError(msg)
+
+
+def read_set(data: Path, *, split: Path, size: int | None) -> tuple[list[Image], list[Cut]]:
+    """Read what is measured.
+
+    Args:
+        data (Path): Data set in MVTec layout.
+        split (Path): Few-shot split; its ``fit`` side is read.
+        size (int | None): Side to resize to in pixels; None: as they are.
+
+    Returns:
+        tuple[list[Image], list[Cut]]: Good training images, and the real defects; those of one piece, which
+        ``groups.json`` names, have one ``source``.
+
+    Raises:
+        DataError: If the data set cannot be read, or is too small to measure anything.
+    """
+    read = load_data(data, split=split, size=TEST_SIZE)
+    examples = [example for members in read.fit.values() for example in members]
+    groups = read_groups(None, defects=data / "test")
+    names = [f"{example.kind}/{example.name}" for example in examples]
+    pieces = [groups.get(name, groups.get(example.name, name)) for name, example in zip(names, examples, strict=True)]
+    numbers = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    pairs = [(example.image, example.mask, example.kind) for example in examples]
+    images = read.good
+    if size is not None:
+        pairs = [(*resized(image, mask, size=size), kind) for image, mask, kind in pairs]
+        images = [resized(image, np.zeros(image.shape[:2], np.bool_), size=size)[0] for image in images]
+    real = [
+        cut
+        for piece, (image, mask, kind) in zip(pieces, pairs, strict=True)
+        for cut in cuts_of(image, mask, kind=kind, source=numbers[piece])
+    ]
+    if len(images) < FEWEST_IMAGES or len({cut.source for cut in real}) < 2:
+        msg = (
+            f"{data}: {len(images)} good images and real defects in {len({cut.source for cut in real})}; at least "
+            f"{FEWEST_IMAGES} good images, and two with defects on the fit side of the split are needed"
+        )
+        raise DataError(msg)
+    return images, real
+
+
+class _Painter:
+    """Paints into good images in turn, in an order drawn from the seed."""
+
+    def __init__(self, synthesizer: StageSynthesizer, images: Sequence[Image], *, seed: int, say: Say) -> None:
+        self.synthesizer, self.images, self.seed, self.say = synthesizer, images, seed, say
+        self.order = numpy_generator(seed, "images").permutation(len(images)).tolist()
+
+    def rows(self, name: str, kinds: Sequence[str]) -> list[tuple[int, PreviewRow]]:
+        """Paint one of each kind; return the numbers of the images and what was painted, without what was rejected."""
+        found = []
+        for i, kind in enumerate(kinds):
+            image = self.order[i % len(self.order)]
+            seeds = [derive_seed(self.seed, name, i)]
+            [row] = paint_rows(self.synthesizer, [self.images[image]], defects=[kind], seeds=seeds)
+            found += [] if row.rejected else [(image, row)]
+            self.say(f"painting {name}", i + 1, len(kinds))
+        return found
+
+
+def _comparisons(synthetic: list[Cut], real: list[Cut]) -> dict[str, Comparison]:
+    """Compare all with all, and each kind with the real ones of its name, or with all where there are too few."""
+    named, whole = by_kind(real), table_of(real)
+    found = {ALL: Comparison(len(synthetic), ALL, gaps(table_of(synthetic), whole))}
+    for kind, cuts in by_kind(synthetic).items():
+        own = len(named.get(kind, ())) >= FEWEST
+        against = table_of(named[kind]) if own else whole
+        found[kind] = Comparison(len(cuts), kind if own else ALL, gaps(table_of(cuts), against))
+    return found
+
+
+def _diversities(cuts: list[Cut]) -> dict[str, float]:
+    return {kind: diversity(members) for kind, members in by_kind(cuts).items()} | {ALL: diversity(cuts)}

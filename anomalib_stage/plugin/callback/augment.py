@@ -1,0 +1,273 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""StageAugment: paints anomalies into the batches of an anomalib model while it trains.
+
+Importing this module loads neither weights nor diffusers nor any anomalib model: anomalib's command line builds the
+callback for every sub-command, also for those that never train.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lightning.pytorch import Callback
+
+from anomalib_stage.errors import InputError
+from anomalib_stage.plugin.callback.foregrounds import built_in, check_foreground
+from anomalib_stage.plugin.callback.generator_swap import swap
+from anomalib_stage.plugin.callback.session import Session
+from anomalib_stage.plugin.callback.step import COUNTERS, summary
+from anomalib_stage.plugin.checks import check_defects, check_fraction, check_override, check_refresh, check_seed
+from anomalib_stage.plugin.seams import known_reason, resolve_seam, visibility
+from anomalib_stage.plugin.settings import synthesis_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightning.pytorch import LightningModule, Trainer
+    from torch import Tensor
+
+    from anomalib_stage.plugin.callback.bank_pairs import Placer
+    from anomalib_stage.plugin.pairs.painter import Painter
+    from anomalib_stage.plugin.seams import Seam
+
+    Visible = Callable[[Tensor, Tensor], Tensor]
+
+__all__ = ["StageAugment"]
+
+logger = logging.getLogger(__name__)
+
+
+class StageAugment(Callback):
+    """Paint synthetic anomalies, aligned to the pixel, into the training batches of an anomalib model.
+
+    Models that read masks and labels (Segmenter, Supersimplenet, UniNet) get edited batches; models with an image
+    generator of their own (Draem, Dsr, Glass, FoundAD) train with this one in its place and get their own back at the
+    end. All other models learn what is normal from every image they see, and are refused. Validation and test data are
+    never touched, and nothing of the synthesizer enters checkpoints or exported models.
+
+    Args:
+        weights (str): Bundle to paint with: ``default`` or the path of a bundle file. Defaults to ``"default"``.
+        bank (str | Path | None): Folder of ``anomalib-stage pregenerate``: take pairs from it in place of painting, and
+            load no network. Draem and its like also need the good images of these pairs, among those they train on.
+            Defaults to ``None``.
+        refresh (float): With a bank, share of the anomalies that the network paints all the same, in [0, 1]. A bank has
+            no negatives; they are painted as soon as this is not 0. Defaults to ``0.0``.
+        probability (float | None): Share of training images that get an anomaly, in [0, 1]. ``None`` takes what suits
+            the model: 1.0 for Glass and FoundAD, 0.5 for the others. Defaults to ``None``.
+        negatives (float): Share of the remaining images in which good surface is painted over with good surface, label
+            0, so that the model cannot learn to recognise the painter. Defaults to ``0.25``.
+        defects (list[str] | None): Kinds of defects to paint, such as ``[scratch, stain]``. ``None`` for all kinds of
+            the bundle. Defaults to ``None``.
+        extent (tuple[float, float] | None): Smallest and largest length of a defect as fractions of the shorter image
+            side. ``None`` for the synthesizer's own range. Defaults to ``None``.
+        strength (tuple[float, float] | None): Weakest and strongest anomaly, in (0, 1]: how far a picture leaves the
+            clean surface. ``None`` for full strength. Defaults to ``None``.
+        foreground (str | Callable): Where defects may lie: ``auto`` finds the object in each image, ``none`` means
+            everywhere, a folder holds masks named like the images (for data modules without geometric augmentations), a
+            function gets an image ``(3, H, W)`` in [0, 1] and its path and returns a mask. Defaults to ``"auto"``.
+        min_visibility (float | None): Least change inside a mask, in units of what good surface painted over good
+            surface would change; pictures below are painted again, and an image for which none succeeds stays good. 0
+            lets everything pass, ``None`` is the synthesizer's own. Defaults to ``None``.
+        trim (bool): Take pixels without visible change out of the masks. Defaults to ``False``.
+        seed (int): Seed of every choice and picture; independent of the training's own random numbers.
+            Defaults to ``0``.
+        steps (int | None): Denoising steps, 4 to 1000. Defaults to ``None``: as many as the bundle's backbone needs,
+            8 if it is compact.
+        device (str): Where to paint: ``auto`` (where the model is), ``cpu``, ``cuda`` or ``cuda:N``.
+            Defaults to ``"auto"``.
+        mode (str): ``auto`` looks the model up. For a custom model ``batch`` edits image, mask and label of its
+            batches, ``swap`` replaces the generator named by ``target``. Defaults to ``"auto"``.
+        target (str | None): Dotted path from a custom model to its image generator, which takes ``(B, 3, H, W)`` images
+            in [0, 1] and returns ``(images, masks)``. Defaults to ``None``.
+        preview (bool): Write the first painted batch to ``stage_preview.png`` in the run's result folder.
+            Defaults to ``True``.
+
+    Raises:
+        InputError: If an argument cannot be used.
+
+    Example:
+        >>> from anomalib_stage import StageAugment
+        >>> augment = StageAugment(probability=0.5, seed=1)
+        >>> # Engine(callbacks=[augment]).fit(Draem(), datamodule=datamodule)
+    """
+
+    def __init__(
+        self,
+        weights: str = "default",
+        *,
+        bank: str | Path | None = None,
+        refresh: float = 0.0,
+        probability: float | None = None,
+        negatives: float = 0.25,
+        defects: list[str] | None = None,
+        extent: tuple[float, float] | None = None,
+        strength: tuple[float, float] | None = None,
+        foreground: str | Callable[..., Any] = "auto",
+        min_visibility: float | None = None,
+        trim: bool = False,
+        seed: int = 0,
+        steps: int | None = None,
+        device: str = "auto",
+        mode: Literal["auto", "batch", "swap"] = "auto",
+        target: str | None = None,
+        preview: bool = True,
+    ) -> None:
+        check_fraction("probability", 0.0 if probability is None else probability)
+        check_fraction("negatives", negatives)
+        check_refresh(refresh, bank=bank)
+        check_defects(defects)
+        check_override(mode, target)
+        check_seed(seed)
+        check_foreground(foreground)
+        self.settings = synthesis_settings(
+            steps=steps,
+            foreground=built_in(foreground),
+            extent=extent,
+            strength=strength,
+            min_visibility=min_visibility,
+            trim=trim,
+        )
+        self.foreground = foreground
+        self.weights, self.device, self.defects, self.seed = weights, device, defects, seed
+        self.probability, self.negatives, self.bank, self.refresh = probability, negatives, bank, refresh
+        self.mode, self.target, self.preview = mode, target, preview
+        self.counts = dict.fromkeys(COUNTERS, 0)
+        self._seam: Seam | None = None
+        self._session: Session | None = None
+        self._restores: list[Callable[[], None]] = []
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find the model's seam, or refuse the model, before anything is loaded."""
+        self._seam = None
+        name, learning = type(pl_module).__name__, getattr(pl_module, "learning_type", None)
+        learning = getattr(learning, "value", learning)
+        if learning in {"zero_shot", "few_shot"}:
+            if stage in {"fit", "validate"}:
+                logger.warning("StageAugment has no effect: %s is a %s model and is never trained", name, learning)
+            return
+        if stage != "fit":
+            return
+        if sum(isinstance(callback, StageAugment) for callback in trainer.callbacks) > 1:  # type: ignore[attr-defined]
+            msg = "there are two StageAugment callbacks in this trainer; give one (its defects argument takes a list)"
+            raise InputError(msg)
+        self._seam = resolve_seam(pl_module, mode=self.mode, target=self.target)
+        if self.mode != "auto" and (reason := known_reason(pl_module)):
+            logger.warning("StageAugment(mode=%r) forced on %s, although %s", self.mode, name, reason)
+        if self._probability == 0.0 and self.negatives == 0.0:
+            logger.warning("StageAugment paints nothing: probability and negatives are 0")
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Load the synthesizer or open the bank, and replace the model's generators in ``swap`` mode."""
+        self._release()
+        if self._seam is None:
+            return
+        visible = visibility(self._seam, pl_module) if self._seam.mode == "batch" else None
+        draws = self.preview and trainer.is_global_zero
+        self._session = Session(
+            pl_module,
+            self._seam,
+            seed=self.seed,
+            foreground=self.foreground,
+            placer=self._open_placer(trainer, pl_module, visible) if self.bank is not None else None,
+            painter=self._load_painter(pl_module, visible) if self.bank is None or self.refresh else None,
+            preview=Path(trainer.default_root_dir) / "stage_preview.png" if draws else None,
+        )
+        for slot in self._seam.slots:
+            self._restores.append(swap(pl_module, slot, paint=self._session.answer))
+        where = ", ".join(slot.path for slot in self._seam.slots) or "its batches"
+        logger.info("StageAugment: synthetic anomalies for %s, in %s", type(pl_module).__name__, where)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the model's own generators back and say in one line what was painted."""
+        del trainer, pl_module  # Unused
+        if self._session is not None:
+            painting, steps = self._session.painting, self._session.steps
+            logger.info("StageAugment: %s", summary(self.counts, painting=painting, steps=steps))
+        self._release()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Put the model's own generators back."""
+        del trainer, pl_module, exception  # Unused
+        self._release()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Put the model's own generators back."""
+        del trainer, pl_module, stage  # Unused
+        self._release()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counters alone; the synthesizer never enters a checkpoint."""
+        return dict(self.counts)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting after a resume."""
+        self.counts |= {name: int(state_dict.get(name, 0)) for name in self.counts}
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ANN401
+        """Paint into the batch in ``batch`` mode; in ``swap`` mode only remember which step this is."""
+        del pl_module  # Unused
+        if self._session is not None:
+            self._session.begin(batch, key=(trainer.global_rank, trainer.current_epoch, batch_idx))
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Log the shares of anomalies, negatives and synthesis time of this step."""
+        del trainer, outputs, batch_idx  # Unused
+        ended = None if self._session is None else self._session.end()
+        if ended is None:
+            return
+        step, elapsed = ended
+        for name, count in step.counts.items():
+            self.counts[name] += count
+        for name, share in step.shares(elapsed).items():
+            pl_module.log(name, share, batch_size=len(batch.image))
+
+    def _load_painter(self, model: LightningModule, visible: Visible | None) -> Painter:
+        from anomalib_stage.pipeline.synthesizer import StageSynthesizer  # loads diffusers
+        from anomalib_stage.plugin.pairs.painter import Painter  # loads diffusers
+
+        device = model.device if self.device == "auto" else self.device
+        return Painter(
+            StageSynthesizer.from_pretrained(self.weights, device=device, settings=self.settings),
+            probability=self._probability,
+            negatives=self.negatives,
+            defects=self.defects,
+            visible=visible,
+        )
+
+    def _open_placer(self, trainer: Trainer, model: LightningModule, visible: Visible | None) -> Placer:
+        from anomalib_stage.plugin.callback.bank_pairs import open_placer  # loads anomalib
+
+        assert self.bank is not None  # the caller checked
+        if self.negatives and not self.refresh:
+            logger.warning(
+                "StageAugment: a bank has no negatives, which keep the model from learning to recognise the painter; "
+                "set refresh above 0 to have the network paint them, or negatives to 0"
+            )
+        return open_placer(
+            self.bank,
+            trainer=trainer,
+            model=model,
+            defects=self.defects,
+            probability=self._probability,
+            refresh=self.refresh,
+            visible=visible,
+        )
+
+    @property
+    def _probability(self) -> float:
+        return self._seam.probability if self.probability is None and self._seam else float(self.probability or 0.0)
+
+    def _release(self) -> None:
+        while self._restores:
+            self._restores.pop()()
+        self._session = None

@@ -1,0 +1,238 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Puts pregenerated pairs into the batches of a training."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from anomalib.data.transforms.utils import extract_transforms_by_type
+from torchvision.transforms import v2
+
+from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.plugin.callback.placed import Placed, alike
+from anomalib_stage.plugin.pairs.bank import PairBank, read_clean
+from anomalib_stage.seeds import chance, numpy_generator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from lightning.pytorch import LightningModule, Trainer
+    from torch import Tensor
+
+    from anomalib_stage.plugin.pairs.bank import BankPair
+
+__all__ = ["Placer", "open_placer"]
+
+TRIES = 8
+"""How often another pair is drawn for an image whose model would not see the defect."""
+
+READERS = 4
+"""Threads that read the files of a batch; decoding leaves Python's lock alone."""
+
+
+class Placer:
+    """Draws pairs for the images of a training, each from the image's own seed.
+
+    Args:
+        bank (PairBank): The pairs.
+        probability (float): Share of images that get an anomaly, in [0, 1].
+        refresh (float): Share of those anomalies that are left for the network to paint, in [0, 1].
+        like (v2.Resize | None): How the data module resizes images; None: bilinear and smoothed.
+        visible (Callable | None): Takes images and masks and says, ``(B,)`` bool, whether the model sees the defect.
+    """
+
+    def __init__(
+        self,
+        bank: PairBank,
+        *,
+        probability: float,
+        refresh: float = 0.0,
+        like: v2.Resize | None = None,
+        visible: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> None:
+        self.bank, self.probability, self.refresh = bank, probability, refresh
+        self.like, self.visible = like, visible
+        self._files: dict[str, Path] = {}
+
+    def learn(self, paths: Iterable[str]) -> None:
+        """Remember where the good images are that pairs were painted into; the others are of no interest."""
+        for path in paths:
+            source = self.bank.source_of(path)
+            if source is not None:
+                self._files.setdefault(source, Path(path))
+
+    def check_known(self, path: str) -> None:
+        """Refuse to go on if not a single clean original is known; ``path`` is an image that trains.
+
+        Raises:
+            InputError: Names the image and the bank.
+        """
+        if not self._files:
+            msg = (
+                f"StageAugment: no pair of the bank {self.bank.folder} was painted into an image of this training "
+                f"(pairs: into {self.bank.pairs[0].source}; training: {path}), and this model needs the clean "
+                "originals; pregenerate from the good images that are trained on"
+            )
+            raise InputError(msg)
+
+    def replacing(self, images: Tensor, *, seeds: Sequence[int], skip: Tensor) -> Placed:
+        """Draw pairs that take the place of images, for models that read masks and labels.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)`` in [0, 1].
+            seeds (Sequence[int]): One for each image.
+            skip (Tensor): ``(B,)`` bool, images to leave alone.
+
+        Returns:
+            Placed: The pairs, at the size of the images.
+        """
+        chosen = self._choose(seeds, skip.tolist())
+        ready: dict[int, tuple[Tensor, Tensor]] = {}
+        waiting = chosen
+        for attempt in range(TRIES):
+            if not waiting:
+                break
+            found = self._read([self._pick(seeds[i], attempt=attempt) for i in waiting], images)
+            seen = self._seen(found, images)
+            ready |= {i: pair for i, pair, visible in zip(waiting, found, seen, strict=True) if visible}
+            waiting = [i for i, visible in zip(waiting, seen, strict=True) if not visible]
+        return _placed(images, chosen, ready, whole=True, put_back=len(waiting))
+
+    def beside_clean(self, images: Tensor, *, seeds: Sequence[int], paths: Sequence[str]) -> tuple[Tensor, Placed]:
+        """Draw pairs for a model that compares each anomalous image with its clean original.
+
+        Where an image of the batch is not, pixel by pixel, the good image that its pair was painted into (the data
+        module turns images, or no pair was painted into this one), that good image takes its place in the batch.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)`` in [0, 1].
+            seeds (Sequence[int]): One for each image.
+            paths (Sequence[str]): File of each image.
+
+        Returns:
+            tuple[Tensor, Placed]: The clean images, and the pairs painted into them.
+
+        Raises:
+            InputError: If it is not known where the good images of the bank are.
+            DataError: If a pair and its good image differ outside the mask.
+        """
+        self.learn(paths)
+        chosen, clean = self._choose(seeds, [False] * len(images)), images.clone()
+        if chosen:
+            self.check_known(paths[0])
+        sources = {i: self.bank.source_of(paths[i]) for i in chosen}
+        pairs = {i: self._pick(seeds[i], source=sources[i]) for i in chosen}
+        ready = {i: pair for i, pair in pairs.items() if pair.source in self._files}
+        found = dict(zip(ready, self._read(list(ready.values()), images), strict=True))
+        for i, (image, mask) in found.items():
+            own = sources[i] is not None and alike(image, mask, images[i].to(image))
+            if not own:
+                clean[i] = self._original(ready[i], image, mask).to(clean)
+        return clean, _placed(images, chosen, found, whole=False)
+
+    def _choose(self, seeds: Sequence[int], skip: Sequence[bool]) -> list[int]:
+        """Choose the images: those that ``Painter`` would choose for the same seeds, less the share to refresh."""
+        return [
+            i
+            for i, (seed, left_alone) in enumerate(zip(seeds, skip, strict=True))
+            if not left_alone and chance(seed, "choice") < self.probability and chance(seed, "refresh") >= self.refresh
+        ]
+
+    def _pick(self, seed: int, *, source: str | None = None, attempt: int = 0) -> BankPair:
+        pairs = self.bank.painted_into(source)
+        return pairs[int(numpy_generator(seed, "pair", attempt).integers(len(pairs)))]
+
+    def _read(self, pairs: Sequence[BankPair], images: Tensor) -> list[tuple[Tensor, Tensor]]:
+        size = _size(images)
+        with ThreadPoolExecutor(READERS) as pool:
+            return list(pool.map(lambda pair: self.bank.read(pair, size=size, like=self.like), pairs))
+
+    def _seen(self, found: Sequence[tuple[Tensor, Tensor]], images: Tensor) -> list[bool]:
+        if self.visible is None:
+            return [True] * len(found)
+        shown, masks = (torch.stack(parts) for parts in zip(*found, strict=True))
+        return [bool(seen) for seen in self.visible(shown.to(images), masks.to(images.device))]
+
+    def _original(self, pair: BankPair, image: Tensor, mask: Tensor) -> Tensor:
+        file = self._files[pair.source]
+        clean = read_clean(file, size=_size(image), like=self.like)
+        if not alike(image, mask, clean):
+            msg = (
+                f"{pair.image} was not painted into {file}: they differ outside the mask; pregenerate from the good "
+                "images that are trained on, 8 bits a channel"
+            )
+            raise DataError(msg)
+        return clean
+
+
+def open_placer(
+    folder: str | Path,
+    *,
+    trainer: Trainer,
+    model: LightningModule,
+    defects: Sequence[str] | None,
+    probability: float,
+    refresh: float,
+    visible: Callable[[Tensor, Tensor], Tensor] | None,
+) -> Placer:
+    """Open a bank for one training.
+
+    Pairs that were painted into images which the data module holds back for validation or test are left out.
+
+    Args:
+        folder (str | Path): Folder of the bank.
+        trainer (Trainer): Knows the data module, if there is one.
+        model (LightningModule): Knows how images are resized.
+        defects (Sequence[str] | None): Kinds to use; None for all.
+        probability (float): Share of images that get an anomaly.
+        refresh (float): Share of those that the network paints.
+        visible (Callable | None): What the model sees; None: it compares pairs with their clean originals.
+
+    Returns:
+        Placer: Ready for the first batch.
+
+    Raises:
+        DataError: If the bank cannot be read.
+        InputError: If it does not have the kinds, or none of the clean originals that the model needs.
+    """
+    bank = PairBank.open(folder, defects=defects)
+    paths = _training_images(trainer)
+    steps = extract_transforms_by_type(getattr(getattr(model, "pre_processor", None), "transform", None), v2.Resize)
+    like = steps[0] if steps else None
+    placer = Placer(bank.within(paths), probability=probability, refresh=refresh, like=like, visible=visible)
+    placer.learn(paths)
+    if visible is None and paths:
+        placer.check_known(paths[0])
+    return placer
+
+
+def _training_images(trainer: Trainer) -> list[str]:
+    """Return the files that the data module trains on; none if loaders were given instead."""
+    data = getattr(getattr(trainer, "datamodule", None), "train_data", None)
+    samples = getattr(data, "samples", None)
+    return [] if samples is None else [str(path) for path in samples["image_path"]]
+
+
+def _placed(
+    images: Tensor,
+    chosen: Sequence[int],
+    ready: dict[int, tuple[Tensor, Tensor]],
+    *,
+    whole: bool,
+    put_back: int = 0,
+) -> Placed:
+    taken = torch.zeros(len(images), dtype=torch.bool)
+    taken[list(chosen)] = True
+    index = sorted(ready)
+    height, width = _size(images)
+    image = torch.stack([ready[i][0] for i in index]) if index else torch.zeros(0, 3, height, width)
+    mask = torch.stack([ready[i][1] for i in index]) if index else torch.zeros(0, 1, height, width, dtype=torch.bool)
+    return Placed(taken, index, image, mask, whole, put_back)
+
+
+def _size(images: Tensor) -> tuple[int, int]:
+    return images.shape[-2], images.shape[-1]

@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Check everything that a job needs, and make its plan: nothing is written, and what can be refused is refused here."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING, Literal
+
+from anomalib_stage.errors import InputError
+from anomalib_stage.files.images import find_images, read_bytes
+from anomalib_stage.pipeline.synthesizer import GOOD, resolve_device
+from anomalib_stage.pregeneration.executor import versions
+from anomalib_stage.pregeneration.job import Pregeneration
+from anomalib_stage.pregeneration.planning.plan import Plan, check_masks, check_outside, images_root, usable_sources
+from anomalib_stage.pregeneration.planning.spec import FileList, Job, check_free
+from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.weights.bundle import StageBundle
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from anomalib_stage.pregeneration.planning.spec import Layout
+
+__all__ = ["prepare"]
+
+logger = logging.getLogger(__name__)
+
+MOST_PAIRS = 10**8
+"""Most pairs in a folder; some bytes of memory are kept for each."""
+
+
+def prepare(
+    *,
+    data: Path,
+    out: Path,
+    count: int,
+    weights: str = "default",
+    defects: Sequence[str] | None = None,
+    masks: Path | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    strength: tuple[float, float] = (1.0, 1.0),
+    foreground: Literal["auto", "none"] = "auto",
+    min_visibility: float | None = None,
+    trim: bool = False,
+    batch_size: int = 64,
+    device: str = "auto",
+    layout: Layout = "folder",
+    on_unreadable: Literal["fail", "skip"] = "fail",
+) -> Pregeneration:
+    """Check everything and make the plan; writes nothing.
+
+    Args:
+        data (Path): Folder of good images (searched recursively), or a data set root with ``train/good``.
+        out (Path): Folder to write: absent, empty, or begun by the same job; outside the good images.
+        count (int): Number of pairs.
+        weights (str): ``default`` or a bundle file.
+        defects (Sequence[str] | None): Kinds to paint, in any order; None: every kind of the bundle.
+        masks (Path | None): Folder of masks to use in turn, each of its image's size; None: masks are drawn.
+        seed (int): Base seed.
+        steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
+        strength (tuple[float, float]): Weakest and strongest anomaly, in (0, 1].
+        foreground (Literal["auto", "none"]): ``auto`` keeps drawn masks on the object, ``none`` lets them lie anywhere.
+        min_visibility (float | None): Least change inside a mask
+            (:class:`~anomalib_stage.settings.GateSettings`); None: the default, 0: everything passes.
+        trim (bool): Take pixels without visible change out of the masks.
+        batch_size (int): Most images painted together, fewer of large ones; it may decide the last bit of a pixel.
+        device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        layout (Layout): ``folder``: ``image/<kind>``, ``mask/<kind>``; ``mvtec``: a category that ``MVTecAD`` reads.
+        on_unreadable (Literal["fail", "skip"]): What to do with an image that cannot be used.
+
+    Returns:
+        Pregeneration: The job.
+
+    Raises:
+        StageError: If an argument, image, mask or bundle cannot be used; the message says which.
+    """
+    gate = {"trim": trim} | ({} if min_visibility is None else {"min_visibility": min_visibility})
+    settings = _settings(
+        count=count,
+        batch_size=batch_size,
+        sampler=checked(SamplerSettings, steps=steps),
+        gate=checked(GateSettings, **gate),
+        masks=checked(MaskSettings, foreground=foreground),
+        strength=strength,
+    )
+    root = images_root(data)
+    check_free(out)
+    check_outside(out, root=root, flag="--out")
+    find_images(root)  # a wrong folder is said before weights are loaded
+    where, bundle = resolve_device(device), StageBundle.load(weights)
+    kinds = _kinds(bundle, defects)
+    given = _given_masks(masks, root=root)
+    sources, skipped = usable_sources(root, limit=count, skip=on_unreadable == "skip")
+    if layout == "mvtec" and any(source.deep for source in sources):
+        deep = sum(source.deep for source in sources)
+        logger.info("16 bit reduced to 8 in %d of %d images: anomalib reads 16-bit grey as white", deep, len(sources))
+    plan = Plan(sources, count=count, kinds=kinds, masks=given, seed=seed, batch_size=batch_size)
+    check_masks(plan)
+    job = Job(
+        count=count,
+        seed=seed,
+        kinds=tuple(kinds),
+        batch_size=batch_size,
+        layout=layout,
+        bundle=bundle.digest,
+        settings=settings,
+        sources=FileList.of((source.name, source.digest) for source in sources),
+        masks=_digested(given, masks) if masks else None,
+        versions=versions(),
+        device=where.type,
+    )
+    return Pregeneration(job, plan, out=out, bundle=bundle, device=where, masks=masks, skipped=skipped)
+
+
+def _settings(*, count: int, batch_size: int, **values: object) -> SynthesisSettings:
+    if count < 1 or batch_size < 1:
+        msg = f"--count is {count} and --batch-size {batch_size}; both must be at least 1"
+        raise InputError(msg)
+    if count > MOST_PAIRS:
+        msg = f"--count is {count}; at most {MOST_PAIRS} go into one folder, write more into another"
+        raise InputError(msg)
+    return checked(SynthesisSettings, **values)
+
+
+def _given_masks(masks: Path | None, *, root: Path) -> list[Path]:
+    if masks is None:
+        return []
+    check_outside(masks, root=root, flag="--masks")
+    return find_images(masks)
+
+
+def _digested(files: Sequence[Path], folder: Path) -> FileList:
+    return FileList.of(
+        (path.relative_to(folder).as_posix(), hashlib.sha256(read_bytes(path)).hexdigest()) for path in files
+    )
+
+
+def _kinds(bundle: StageBundle, defects: Sequence[str] | None) -> list[str]:
+    """Return the kinds to paint in the bundle's order, so that the order they were given in changes nothing."""
+    known = [kind for kind in bundle.kinds if kind != GOOD]
+    if defects is None:
+        return known
+    unknown = [kind for kind in defects if kind not in known]
+    if unknown or not defects:
+        seen = f"{unknown[0]!r} is not a defect of this bundle" if unknown else "--defects is empty"
+        msg = f"{seen}; it paints {', '.join(known)}"
+        raise InputError(msg)
+    return [kind for kind in known if kind in defects]

@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""``anomalib-stage preview``: what a bundle paints into given images, as a picture grid and as a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+
+from anomalib_stage._version import __version__
+from anomalib_stage.errors import InputError
+from anomalib_stage.files.figures import GOOD_COLOUR, RED, difference, outlined, sheet
+from anomalib_stage.files.images import encode_png, find_images, read_image, write_file
+from anomalib_stage.pipeline.synthesizer import StageSynthesizer
+from anomalib_stage.pregeneration.planning.plan import images_root, load_good
+from anomalib_stage.preview.page import preview_page
+from anomalib_stage.preview.rows import PreviewRow, paint_rows
+from anomalib_stage.seeds import derive_seed
+from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["preview", "preview_grid"]
+
+TITLES = ("clean", "mask", "synthetic", "difference x4", "zoom")
+CELL = 256
+PAGE_SUFFIXES = (".html", ".htm")
+
+
+def preview(
+    *,
+    data: Path,
+    out: Path,
+    html: Path | None = None,
+    weights: str = "default",
+    defects: Sequence[str] | None = None,
+    count: int = 8,
+    seed: int = 0,
+    steps: int | None = None,
+    strength: tuple[float, float] = (1.0, 1.0),
+    foreground: Literal["auto", "none"] = "auto",
+    device: str = "auto",
+    size: int | None = None,
+) -> Path:
+    """Paint anomalies into some good images and show them: clean, mask, synthetic, difference x4, zoom.
+
+    The grid and the page show the same pairs, which are painted once. The same arguments, weights and versions give the
+    same files, byte for byte.
+
+    Args:
+        data (Path): Folder of good images (searched recursively), or a data set root with ``train/good``.
+        out (Path): PNG grid to write.
+        html (Path | None): Page to write too: one self-contained file with the pairs, histograms of mask size and
+            visibility, the settings and the bundle card.
+        weights (str): ``default`` or a bundle file.
+        defects (Sequence[str] | None): Kinds to paint in turn (also ``good``); None: every kind of the bundle in turn.
+        count (int): Images to paint, spread over the folder.
+        seed (int): Base seed.
+        steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
+        strength (tuple[float, float]): Weakest and strongest anomaly, in (0, 1].
+        foreground (Literal["auto", "none"]): ``auto`` keeps masks on the object, ``none`` lets them lie anywhere.
+        device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        size (int | None): Resize images to this side in pixels first; None: as they are.
+
+    Returns:
+        Path: The PNG grid.
+
+    Raises:
+        StageError: If an argument, image or bundle cannot be used; the message says which.
+    """
+    _check_arguments(out, html=html, count=count, size=size)
+    settings = checked(
+        SynthesisSettings,
+        sampler=checked(SamplerSettings, steps=steps),
+        masks=checked(MaskSettings, foreground=foreground),
+        strength=strength,
+    )
+    root = images_root(data)
+    paths = find_images(root)
+    # spread over the folder, not its first files
+    chosen = [paths[i * len(paths) // count] for i in range(count)]
+    images = [_resized(read_image(path), size) if size else load_good(path)[0] for path in chosen]
+    synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
+    kinds = list(defects) if defects else list(synthesizer.kinds)
+    names = [path.relative_to(root).as_posix() for path in chosen]
+    rows = paint_rows(
+        synthesizer,
+        images,
+        defects=[kinds[i % len(kinds)] for i in range(count)],
+        seeds=[derive_seed(seed, name, i) for i, name in enumerate(names)],
+    )
+    page = ""
+    if html is not None:
+        page = preview_page(
+            rows,
+            names=names,
+            settings={
+                "data": data,
+                "seed": seed,
+                "size": f"{size} px" if size else "as it is",
+                "device": synthesizer.device,
+                **settings.model_dump(),
+                "anomalib-stage": __version__,
+            },
+            card=synthesizer.bundle.describe(),
+            min_visibility=settings.gate.min_visibility,
+        )
+    write_file(out, encode_png(_grid(rows)))
+    if html is not None:
+        write_file(html, page.encode())
+    return out
+
+
+def _check_arguments(out: Path, *, html: Path | None, count: int, size: int | None) -> None:
+    if count < 1 or (size is not None and size < MIN_IMAGE_SIDE):
+        msg = f"--count is {count} and --size {size}; count must be at least 1, size at least {MIN_IMAGE_SIDE} px"
+        raise InputError(msg)
+    if out.suffix.lower() != ".png":
+        msg = f"--out {out} must be a .png file"
+        raise InputError(msg)
+    if html is not None and html.suffix.lower() not in PAGE_SUFFIXES:
+        msg = f"--html {html} must be a .html file"
+        raise InputError(msg)
+
+
+def _resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def preview_grid(
+    synthesizer: StageSynthesizer,
+    images: Sequence[NDArray[np.uint8]],
+    *,
+    defects: Sequence[str],
+    seeds: Sequence[int],
+) -> NDArray[np.uint8]:
+    """Paint one anomaly into each image and lay out the rows.
+
+    Args:
+        synthesizer (StageSynthesizer): Paints.
+        images (Sequence[NDArray[np.uint8]]): ``(H, W, 3)`` RGB, any sizes.
+        defects (Sequence[str]): Kind for each image.
+        seeds (Sequence[int]): Seed for each image.
+
+    Returns:
+        NDArray[np.uint8]: RGB picture, one row for each image.
+    """
+    return _grid(paint_rows(synthesizer, images, defects=defects, seeds=seeds))
+
+
+def _grid(rows: Sequence[PreviewRow]) -> NDArray[np.uint8]:
+    return sheet([_cells(row) for row in rows], titles=TITLES)
+
+
+def _cells(row: PreviewRow) -> list[NDArray[np.uint8]]:
+    clean, synthetic, changed, zoom = (
+        _fitted(cell) for cell in (row.before, row.after, difference(row.before, row.after), row.closer[1])
+    )
+    colour = GOOD_COLOUR if row.outcome == "good" or row.rejected else RED
+    name = f"{row.kind}: nothing visible" if row.rejected else row.kind
+    large = cv2.resize(row.painted.astype(np.uint8), clean.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+    masked = outlined(clean, large, colour=colour)
+    masked[:22, : 12 + 9 * len(name)] = 0  # the name must be readable on any surface
+    cv2.putText(masked, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+    return [_squared(cell) for cell in (clean, masked, synthetic, changed, zoom)]
+
+
+def _fitted(cell: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Scale the longest side to ``CELL``: small ones pixel by pixel, large ones by area."""
+    scale = CELL / max(cell.shape[:2])
+    size = (max(round(cell.shape[1] * scale), 1), max(round(cell.shape[0] * scale), 1))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(cell, size, interpolation=how), dtype=np.uint8)
+
+
+def _squared(cell: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.pad(cell, ((0, CELL - cell.shape[0]), (0, CELL - cell.shape[1]), (0, 0)))

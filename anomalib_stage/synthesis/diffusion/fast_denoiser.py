@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""The compact denoiser with frozen weights: the same numbers, with less work around them.
+
+In the small regions that most defects need, half of a call of the module is not arithmetic: in every call autocast
+turns every weight to half precision, and each of a hundred layers is a Python object with hooks. Here weights are
+turned once, and layers are called as functions, in place where nobody else holds the tensor.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional as F
+
+from anomalib_stage.synthesis.appearance.hole_filling import surround_fill
+from anomalib_stage.synthesis.diffusion.denoiser import TiledDenoiser, bf16_is_fast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+    from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.diffusion.sampling import Branch, Denoiser, Guidance
+
+__all__ = ["FrozenDenoiser", "ready_denoiser"]
+
+
+class FrozenDenoiser:
+    """Evaluates a compact denoiser whose weights no longer change, on the CPU, to the bit as the module does.
+
+    A batch of 64 and more may differ in the last bits: there the module changes the memory layout on its way up.
+
+    Args:
+        network (CompactDenoiser): In evaluation mode, on the CPU; what is done to it later has no effect here.
+    """
+
+    def __init__(self, network: CompactDenoiser) -> None:
+        unet: Any = network.unet
+        self.cells = network.cells
+        self._dtype = dtype = torch.bfloat16 if bf16_is_fast(unet.conv_in.weight.device) else torch.float32
+        self._time_proj = unet.time_proj
+        self._time = [_linear(layer, dtype) for layer in (unet.time_embedding.linear_1, unet.time_embedding.linear_2)]
+        blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
+        # all layers' shares of the time embedding in one product
+        shares = [_linear(resnet.time_emb_proj, dtype) for block in blocks for resnet in block.resnets]
+        weights, biases = zip(*shares, strict=True)
+        self._shares, self._widths = (torch.cat(weights), torch.cat(biases)), [len(bias) for bias in biases]
+        self._first, self._last = _Conv(unet.conv_in, dtype), _Conv(unet.conv_out, dtype)
+        self._last_norm = _Norm(unet.conv_norm_out)
+        self._down = [_level(block, block.downsamplers, dtype) for block in unet.down_blocks]
+        self._middle, _ = _level(unet.mid_block, None, dtype)
+        self._up = [_level(block, block.upsamplers, dtype) for block in unet.up_blocks]
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, t: Tensor, *, guidance: Guidance, aligned: Tensor, branch: Branch) -> Tensor:
+        """Predict; see :class:`~anomalib_stage.synthesis.diffusion.sampling.Denoiser`."""
+        shares = iter(self._time_shares(t, guidance.condition))
+        hidden = self._first(self._inputs(x, guidance, aligned, branch))
+        kept = [hidden]
+        for resnets, shrink in self._down:
+            for resnet in resnets:
+                hidden = resnet(hidden, next(shares))
+                kept.append(hidden)
+            if shrink is not None:
+                hidden = shrink(hidden)
+                kept.append(hidden)
+        for resnet in self._middle:
+            hidden = resnet(hidden, next(shares))
+        for resnets, grow in self._up:
+            for resnet in resnets:
+                hidden = resnet(torch.cat([hidden, kept.pop()], dim=1), next(shares))
+            if grow is not None:
+                hidden = grow(F.interpolate(hidden, scale_factor=2.0, mode="nearest"))
+        return self._last(F.silu(self._last_norm(hidden), inplace=True)).float()
+
+    def _time_shares(self, t: Tensor, condition: Tensor) -> Sequence[Tensor]:
+        """What each residual block adds: ``(B, width, 1, 1)``."""
+        hidden = F.silu(F.linear(self._time_proj(t).to(self._dtype), *self._time[0]))
+        embedded = F.silu(F.linear(hidden, *self._time[1]) + condition).to(self._dtype)
+        return torch.split(F.linear(embedded, *self._shares)[..., None, None], self._widths, dim=1)
+
+    def _inputs(self, x: Tensor, guidance: Guidance, aligned: Tensor, branch: Branch) -> Tensor:
+        """Lay out what the network sees, in the order of :class:`CompactDenoiser`."""
+        surround, cells = guidance.surround, guidance.mask[:, : self.cells]
+        if surround is None:
+            surround = surround_fill(guidance.clean, guidance.mask)
+        aware = branch == "aware"
+        surface = surround if aware else guidance.mask * surround
+        contrast = cells.amax(dim=1, keepdim=True)
+        contrast = contrast * (0.0 if guidance.contrast is None else guidance.contrast.view(-1, 1, 1, 1))
+        parts = (x, aligned[:, : self.cells], cells, surface, contrast)
+        count = sum(part.shape[1] for part in parts) + 1
+        inputs = torch.empty(
+            (len(x), count, *x.shape[2:]), dtype=self._dtype, device=x.device, memory_format=torch.channels_last
+        )
+        start = 0
+        for part in parts:
+            inputs[:, start : start + part.shape[1]] = part
+            start += part.shape[1]
+        inputs[:, start:] = float(aware)
+        return inputs
+
+
+def _linear(layer: nn.Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
+
+
+def _level(block: Any, samplers: Any, dtype: torch.dtype) -> tuple[list[_Resnet], _Conv | None]:  # noqa: ANN401
+    """A block's residual blocks, and the convolution on its way to the next resolution."""
+    return [_Resnet(resnet, dtype) for resnet in block.resnets], _Conv(samplers[0].conv, dtype) if samplers else None
+
+
+class _Conv:
+    """A convolution."""
+
+    def __init__(self, layer: nn.Conv2d, dtype: torch.dtype) -> None:
+        assert layer.bias is not None
+        self.weight, self.bias = layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
+        self.stride, self.padding = layer.stride, layer.padding
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+
+
+class _Norm:
+    """Group norm, one sample at a time: see ``_GroupNorm`` of the denoiser."""
+
+    def __init__(self, layer: nn.GroupNorm) -> None:
+        self.groups, self.eps = layer.num_groups, layer.eps
+        self.weight, self.bias = layer.weight.detach(), layer.bias.detach()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        normed = [F.group_norm(one, self.groups, self.weight, self.bias, self.eps) for one in torch.split(x, 1)]
+        return normed[0] if len(normed) == 1 else torch.cat(normed)
+
+
+class _Resnet:
+    """A residual block."""
+
+    def __init__(self, block: Any, dtype: torch.dtype) -> None:  # noqa: ANN401 - diffusers' blocks are untyped here
+        self.norms = _Norm(block.norm1), _Norm(block.norm2)
+        self.convs = _Conv(block.conv1, dtype), _Conv(block.conv2, dtype)
+        self.shortcut = None if block.conv_shortcut is None else _Conv(block.conv_shortcut, dtype)
+
+    def __call__(self, x: Tensor, share: Tensor) -> Tensor:
+        hidden = self.convs[0](F.silu(self.norms[0](x), inplace=True))
+        hidden = self.convs[1](F.silu(self.norms[1](hidden.add_(share)), inplace=True))
+        return hidden.add_(x if self.shortcut is None else self.shortcut(x))
+
+
+def ready_denoiser(network: CompactDenoiser) -> Denoiser:
+    """Return what evaluates a network whose weights no longer change: fastest on its device, in tiles where needed."""
+    return TiledDenoiser(FrozenDenoiser(network) if network.unet.conv_in.weight.device.type == "cpu" else network)

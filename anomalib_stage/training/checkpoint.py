@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Going on where a training was interrupted, and with nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.files.images import write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["checkpoint_of", "claim_folder"]
+
+FACTS = "fit.json"
+
+
+def checkpoint_of(folder: Path) -> Path:
+    """Return the last checkpoint of a working folder.
+
+    Raises:
+        DataError: If there is none.
+    """
+    checkpoint = folder / "last.ckpt"
+    if not checkpoint.is_file():
+        msg = f"--resume given, but there is no checkpoint {checkpoint}; leave the flag out to start anew"
+        raise DataError(msg)
+    return checkpoint
+
+
+def claim_folder(folder: Path, facts: Mapping[str, Any], *, resume: bool) -> None:
+    """Note in a working folder what is trained there, or make sure that what is resumed is the same.
+
+    A new training removes the checkpoint of an earlier one, which it would otherwise leave until its own first.
+
+    Args:
+        folder (Path): Working folder.
+        facts (Mapping[str, Any]): What decides the result, as JSON values by name.
+        resume (bool): Whether a training is resumed.
+
+    Raises:
+        InputError: If another training is resumed.
+        DataError: If nothing says what the checkpoint is of.
+    """
+    file = folder / FACTS
+    if not resume:
+        (folder / "last.ckpt").unlink(missing_ok=True)
+        write_file(file, json.dumps(dict(facts), indent=1).encode())
+        return
+    try:
+        found = json.loads(file.read_text())
+        other = [
+            f"{name}: {found[name]!r} there, {value!r} here" for name, value in facts.items() if found[name] != value
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"--resume: {file} does not say what the checkpoint beside it is of ({error!r}); start anew without it"
+        raise DataError(msg) from error
+    if other:
+        msg = (
+            f"--resume: {folder} holds another training ({'; '.join(other)}); give the arguments and pictures that "
+            "it was started with, another --workdir, or leave the flag out to start anew"
+        )
+        raise InputError(msg)

@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reading the user's images, defects and masks for training."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from anomalib_stage.errors import DataError
+from anomalib_stage.files.images import find_images, read_image, read_mask
+from anomalib_stage.training.data.example import Example
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["load_examples", "load_images", "read_groups", "read_include"]
+
+SHOWN = 5
+"""Missing files that a message names."""
+
+
+def load_images(folder: Path) -> list[NDArray[np.uint8]]:
+    """Read every image below a folder, sorted by path.
+
+    Args:
+        folder (Path): Folder, searched recursively.
+
+    Returns:
+        list[NDArray[np.uint8]]: ``(H, W, 3)`` RGB each; grey images have three equal channels.
+
+    Raises:
+        DataError: If the folder is missing or holds no image, or an image cannot be read.
+    """
+    return [read_image(path) for path in find_images(folder)]
+
+
+def load_examples(
+    defects: Path,
+    masks: Path | None,
+    *,
+    include: Mapping[str, Collection[str]] | None,
+    rename: Mapping[str, str],
+    groups: Mapping[str, str] | None = None,
+) -> list[Example]:
+    """Read real defects with their masks.
+
+    Args:
+        defects (Path): Folder with one sub-folder of images for each kind.
+        masks (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
+        include (Mapping[str, Collection[str]] | None): ``{folder: stems}``: use only these; None: all.
+        rename (Mapping[str, str]): ``{folder: kind}``.
+        groups (Mapping[str, str] | None): ``{stem: group}`` or ``{folder/stem: group}``, see :func:`read_groups`.
+
+    Returns:
+        list[Example]: Whole images with masks, sorted by path.
+
+    Raises:
+        DataError: If a folder, mask or image of ``include`` is missing, a file cannot be read, a mask is empty or has
+            another size than its image, or nothing is left.
+    """
+    if masks is None or not masks.is_dir():
+        msg = f"--defects needs --masks, a folder with a mask for each defect image; got {masks}"
+        raise DataError(msg)
+    examples, known = [], groups or {}
+    paths = [path for path in find_images(defects) if path.parent.name != "good"]
+    if include is not None:
+        _check_included(include, paths, defects=defects)
+    for path in paths:
+        kind = path.parent.name
+        if include is not None and path.stem not in include.get(kind, ()):
+            continue
+        image = read_image(path)
+        mask = read_mask(_mask_path(path, masks / kind), size=(image.shape[0], image.shape[1]), image=path)
+        group = known.get(f"{kind}/{path.stem}", known.get(path.stem, ""))
+        examples.append(Example(image, mask, rename.get(kind, kind), path.stem, group))
+    if not examples:
+        msg = f"{defects}: no defect image left; give one sub-folder for each kind, and stems in it to --include"
+        raise DataError(msg)
+    return examples
+
+
+def _check_included(include: Mapping[str, Collection[str]], paths: Sequence[Path], *, defects: Path) -> None:
+    """Refuse a choice of pictures that are not there: fewer would be learnt from than the user thinks."""
+    there = {f"{path.parent.name}/{path.stem}" for path in paths}
+    wanted = [f"{kind}/{stem}" for kind, stems in include.items() for stem in sorted(stems)]
+    if missing := [name for name in wanted if name not in there]:
+        shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
+        msg = f"--include names {len(missing)} of {len(wanted)} defects that are not in {defects}: {shown}; correct it"
+        raise DataError(msg)
+
+
+def read_include(path: Path, *, side: str = "fit") -> dict[str, set[str]]:
+    """Read which defects to use from a JSON file ``{kind: [stems]}`` or ``{kind: {"fit": [stems], "eval": [stems]}}``.
+
+    Args:
+        path (Path): The file.
+        side (str): ``fit``, or ``eval`` for those kept for the test; a plain list has none of these.
+
+    Raises:
+        DataError: If it cannot be read or is not of that form.
+    """
+    try:
+        content = json.loads(path.read_text())
+        return {kind: set(_side(stems, side)) for kind, stems in content.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"--include {path} is not a JSON file of the form {{kind: [stems]}}: {error!r}"
+        raise DataError(msg) from error
+
+
+def _side(stems: dict[str, list[str]] | list[str], side: str) -> list[str]:
+    if isinstance(stems, dict):
+        return stems["fit"] if side == "fit" else stems.get(side, [])
+    return stems if side == "fit" else []
+
+
+def read_groups(path: Path | None, *, defects: Path) -> dict[str, str]:
+    """Read which images show the same piece, from a JSON file ``{stem: group}`` or ``{"group_of": {stem: group}}``.
+
+    Where folders use the same stems, ``folder/stem`` says which is meant.
+
+    Args:
+        path (Path | None): The file; None: ``groups.json`` in the folder of defects or beside it, if there is one.
+        defects (Path): Folder of defects.
+
+    Returns:
+        dict[str, str]: Group of each stem; empty if there is no file.
+
+    Raises:
+        DataError: If the file cannot be read or is not of that form.
+    """
+    beside = [folder / "groups.json" for folder in (defects, defects.parent)]
+    found = path or next((file for file in beside if file.is_file()), None)
+    if found is None:
+        return {}
+    try:
+        content = json.loads(found.read_text())
+        table = content.get("group_of", content)
+        return {str(stem): _group(group) for stem, group in table.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        msg = f"--groups {found} is not a JSON file of the form {{stem: group}}: {error!r}"
+        raise DataError(msg) from error
+
+
+def _group(value: object) -> str:
+    if not isinstance(value, str | int):
+        msg = f"group {value!r} is neither a number nor a name"
+        raise TypeError(msg)
+    return str(value)
+
+
+def _mask_path(image: Path, folder: Path) -> Path:
+    candidates = [folder / f"{image.stem}_mask.png", folder / f"{image.stem}.png"]
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if path is None:
+        msg = f"{image}: no mask for it; expected {candidates[0]} or {candidates[1].name} beside it"
+        raise DataError(msg)
+    return path

@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Masks that do not lie on what they mean: their outlines agree better with the picture some pixels away."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from anomalib_stage.synthesis.masks.bank import bounding_box
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from anomalib_stage.training.data.example import Example
+
+__all__ = ["common_shift"]
+
+REACH = 10
+"""Largest shift in pixels that is looked for, on either axis."""
+
+LOOKED_AT = 64
+"""Most defects that are looked at."""
+
+FEWEST, NEAREST = 5, 3
+"""So many defects must agree, and on a shift of at least so many pixels; outlines are drawn no better than that."""
+
+BETTER, SURE = 0.7, 6.0
+"""By how much the agreement must be better there, in deviations over all shifts, and in standard errors of the mean."""
+
+
+def common_shift(examples: Sequence[Example]) -> tuple[int, int] | None:
+    """Find the shift by which all masks would fit their pictures clearly better.
+
+    The outline of each mask is correlated with the gradient of its picture over all shifts of up to ten pixels. One
+    defect proves nothing: surfaces have edges of their own. A shift counts if it suits them all.
+
+    Args:
+        examples (Sequence[Example]): Whole images with one defect each.
+
+    Returns:
+        tuple[int, int] | None: Rows and columns by which the masks should be moved; None if they lie well, or if fewer
+        than five can be judged.
+    """
+    chosen = [examples[i * len(examples) // LOOKED_AT] for i in range(LOOKED_AT)]
+    chosen = list(examples) if len(examples) <= LOOKED_AT else chosen
+    maps = [found for found in map(_agreement, chosen) if found is not None]
+    if len(maps) < FEWEST:
+        return None
+    stack = np.stack(maps)
+    mean = stack.mean(axis=0)
+    row, column = np.unravel_index(int(mean.argmax()), mean.shape)
+    shift = int(row) - REACH, int(column) - REACH
+    if not NEAREST <= max(map(abs, shift)) < REACH:  # at the border of the search there is no optimum
+        return None
+    middle = mean[REACH - 1 : REACH + 2, REACH - 1 : REACH + 2]
+    near = np.unravel_index(int(middle.argmax()), middle.shape)
+    gain = stack[:, row, column] - stack[:, REACH - 1 + near[0], REACH - 1 + near[1]]
+    error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
+    return shift if gain.mean() >= BETTER and gain.mean() >= SURE * error else None
+
+
+def _agreement(example: Example) -> NDArray[np.float32] | None:
+    """How well a mask's outline agrees with the gradient for each shift, mean 0 and deviation 1 over all shifts."""
+    top, left, height, width = bounding_box(example.mask)
+    pad = REACH + 1
+    mask = np.pad(example.mask.view(np.uint8), pad, mode="edge")
+    # replicated, so that the border of the picture is no outline
+    outline = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).astype(np.float32)
+    rows, columns = slice(top, top + height + 2 * pad), slice(left, left + width + 2 * pad)
+    inner = slice(REACH, -REACH)
+    grey = np.pad(cv2.cvtColor(example.image, cv2.COLOR_RGB2GRAY), pad, mode="edge")
+    summed: NDArray[Any] = cv2.matchTemplate(
+        _gradient(grey[rows, columns]), outline[rows, columns][inner, inner], cv2.TM_CCORR
+    )
+    deviation = float(summed.std())
+    if deviation <= 1e-6 * max(abs(float(summed.mean())), 1.0):
+        return None
+    return np.asarray((summed - summed.mean()) / deviation, dtype=np.float32)
+
+
+def _gradient(grey: NDArray[Any]) -> NDArray[np.float32]:
+    """Root of the gradient's length, so that one sharp edge does not outvote an outline."""
+    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
+    x, y = cv2.Scharr(smooth, cv2.CV_32F, 1, 0), cv2.Scharr(smooth, cv2.CV_32F, 0, 1)
+    root = np.sqrt(np.hypot(x, y))
+    return np.asarray(root - root.mean(), dtype=np.float32)

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether pictures may be turned by quarters: not where the surface or the defects have a direction of their own."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from anomalib_stage.synthesis.masks.bank import measure_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from anomalib_stage.training.data.example import Example
+
+__all__ = ["directed_kinds", "directed_surface"]
+
+LOOKED_AT = 15
+"""Good images that say whether the surface has a direction."""
+
+SURFACE = 0.35
+"""From this common direction of the gradients on, 0 none to 1 all alike, a surface has a direction."""
+
+ELONGATED = 0.6
+"""Masks from this elongation on have a direction."""
+
+COUNT, AGREEMENT = 8, 0.85
+"""A kind has a direction if at least so many of its masks have one, and their doubled angles agree by so much."""
+
+
+def directed_surface(images: Sequence[NDArray[np.uint8]]) -> bool:
+    """Tell whether good images are grained, brushed or striped in one direction, the same in all.
+
+    Args:
+        images (Sequence[NDArray[np.uint8]]): Good images, ``(H, W, 3)`` RGB; False if there are none.
+    """
+    if not images:
+        return False
+    total, along = 0.0, np.zeros(2)
+    for i in range(LOOKED_AT):
+        grey = cv2.cvtColor(images[i * len(images) // LOOKED_AT], cv2.COLOR_RGB2GRAY).astype(np.float32)
+        x, y = cv2.Scharr(grey, cv2.CV_32F, 1, 0), cv2.Scharr(grey, cv2.CV_32F, 0, 1)
+        # a few sharp outlines must not outvote the surface
+        length = np.hypot(x, y)
+        limit = max(float(np.quantile(length, 0.9)), 1e-6)
+        weight = np.minimum(length, limit) ** 2 / np.maximum(length, 1e-6) ** 2
+        total += float((weight * length**2).sum())
+        along += [float((weight * (x * x - y * y)).sum()), float((2 * weight * x * y).sum())]
+    return math.hypot(*along) > SURFACE * total
+
+
+def directed_kinds(by_kind: Mapping[str, Iterable[Example]]) -> set[str]:
+    """Return the kinds whose long masks lie in one direction, at least eight of them.
+
+    Args:
+        by_kind (Mapping[str, Iterable[Example]]): Examples with one defect each.
+    """
+    return {kind for kind, examples in by_kind.items() if _agree([example.mask for example in examples])}
+
+
+def _agree(masks: Sequence[NDArray[np.bool_]]) -> bool:
+    measured = [measure_mask(mask, np.ones_like(mask)) for mask in masks]
+    angles = np.array([entry.direction for entry in measured if entry.elongation >= ELONGATED])
+    return len(angles) >= COUNT and abs(np.exp(2j * angles).mean()) >= AGREEMENT

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is doubtful about the user's pictures, said before time is spent on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anomalib_stage.training.data.mask_shift import common_shift
+from anomalib_stage.training.data.near_duplicates import near_duplicates, small_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from anomalib_stage.training.data.example import Example
+    from anomalib_stage.training.data.training_data import Material
+
+__all__ = ["doubts"]
+
+SMALLEST = 4
+"""Defects of fewer pixels are specks of a brush, or too small to learn from."""
+
+LARGEST = 0.5
+"""Masks over more than this share of a picture leave no surface to go on with."""
+
+NAMED = 3
+"""Files that a warning names."""
+
+COMMON = 50
+"""Good images that say what all pictures have in common."""
+
+
+def doubts(material: Material) -> list[str]:
+    """Look for kinds with one example, masks of odd sizes or places, and captures on both sides of a split.
+
+    Args:
+        material (Material): The user's pictures.
+
+    Returns:
+        list[str]: A sentence for each finding.
+    """
+    parts = material.parts()
+    whole = [*material.learnt, *material.held_out]
+    found = [f"{kind}: there is one example only; more will do better" for kind in parts if _alone(whole, kind)]
+    for kind, pool in parts.items():
+        images = [example for example in whole if example.kind == kind]
+        small = [example for example in pool if example.mask.sum() < SMALLEST]
+        large = [example for example in images if example.mask.mean() > LARGEST]
+        found += _sized(kind, small, f"defects of fewer than {SMALLEST} px", "specks of the brush?")
+        found += _sized(kind, large, "masks over more than half of the picture", "is the defect what is masked?")
+    return [*found, *_shifts(parts), *_duplicates(material)]
+
+
+def _alone(whole: Sequence[Example], kind: str) -> bool:
+    return sum(example.kind == kind for example in whole) == 1
+
+
+def _sized(kind: str, examples: Sequence[Example], what: str, question: str) -> Iterator[str]:
+    if examples:
+        yield f"{kind}: {len(examples)} {what} ({_some(dict.fromkeys(e.name for e in examples))}); {question}"
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+    return ", ".join(listed[:NAMED]) + more
+
+
+def _shifts(parts: Mapping[str, Sequence[Example]]) -> Iterator[str]:
+    """Judge each kind, and if none has enough to say, all together: an export shifts them all."""
+    shifts = {kind: shift for kind, pool in parts.items() if (shift := common_shift(pool)) is not None}
+    if not shifts and (shift := common_shift([example for pool in parts.values() for example in pool])) is not None:
+        shifts = {"all kinds": shift}
+    for kind, (down, right) in shifts.items():
+        yield (
+            f"{kind}: masks look shifted; they fit better {abs(down)} px {'lower' if down >= 0 else 'higher'} and "
+            f"{abs(right)} px further {'right' if right >= 0 else 'left'}"
+        )
+
+
+def _duplicates(material: Material) -> Iterator[str]:
+    learnt, held_out = _copies(material.learnt), _copies(material.held_out)
+    step = max(len(material.good) // COMMON, 1)
+    common = [small_copy(image) for image in material.good[::step][:COMMON]]
+    evaluated = material.evaluated
+    sides = [
+        (learnt, held_out, [*common, *evaluated.values()], "held out", "--groups keeps captures of one piece together"),
+        (learnt | held_out, evaluated, common, "for the test", "the test will look better than it is"),
+    ]
+    for first, second, others, side, advice in sides:
+        pairs = near_duplicates(first, second, others=others)
+        if pairs:
+            named = _some(f"{a} and {b}" for a, b in pairs)
+            yield f"nearly the same picture is learnt from and {side}: {named}; {advice}"
+
+
+def _copies(examples: Sequence[Example]) -> dict[str, NDArray[np.float32]]:
+    return {f"{example.kind}/{example.name}": small_copy(example.image) for example in examples}

@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Latents to fit a latent backbone on: regions encoded once, kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from anomalib_stage.pipeline.latent_painter import GREY
+from anomalib_stage.seeds import numpy_generator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
+    from anomalib_stage.training.data.example import Example, Source
+
+__all__ = ["LatentRegions", "RegionPlan", "cached_regions", "fingerprint"]
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Regions encoded together."""
+
+
+@dataclass(frozen=True, eq=False)
+class LatentRegions:
+    """Encoded regions with an anomaly each.
+
+    Args:
+        clean (Tensor): Latents ``(N, C, h, w)`` float32 of the regions, anomaly and all.
+        mask (Tensor): Anomaly masks ``(N, 1, h, w)`` uint8 in {0, 1}.
+        kind (Tensor): Position of each region's kind, ``(N,)`` int64.
+        surround (Tensor): Latents of the regions with the anomaly cut out, for inpainting; else ``(N, 0, h, w)``.
+    """
+
+    clean: Tensor
+    mask: Tensor
+    kind: Tensor
+    surround: Tensor
+
+    def __len__(self) -> int:
+        """Number of regions."""
+        return len(self.clean)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all of it by name."""
+        return {"clean": self.clean, "mask": self.mask, "kind": self.kind, "surround": self.surround}
+
+
+@dataclass(frozen=True)
+class RegionPlan:
+    """Which regions to encode.
+
+    Args:
+        kinds (tuple[str, ...]): Kinds in the order of the positions.
+        count (int): Number of regions.
+        side (int): Side of a region in pixels.
+        seed (int): Base seed; region ``i`` is a function of it and ``i``.
+        inpainting (bool): Encode the regions without their anomalies too.
+    """
+
+    kinds: tuple[str, ...]
+    count: int
+    side: int
+    seed: int
+    inpainting: bool
+
+
+def fingerprint(
+    vae_state: Mapping[str, Tensor],
+    examples: Sequence[Example],
+    good: Sequence[NDArray[np.uint8]],
+    *,
+    plan: RegionPlan,
+) -> str:
+    """Return a digest of everything that encoded regions follow from."""
+    digest = hashlib.sha256(repr(plan).encode())
+    for name in sorted(vae_state):
+        digest.update(name.encode())
+        digest.update(vae_state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    for example in examples:
+        digest.update(f"{example.kind} {example.image.shape}".encode())
+        digest.update(np.ascontiguousarray(example.image).data)
+        digest.update(np.packbits(example.mask).data)
+    for image in good:
+        digest.update(str(image.shape).encode())
+        digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+@torch.no_grad()
+def cached_regions(path: Path, source: Source, codec: LatentCodec, *, plan: RegionPlan, key: str) -> LatentRegions:
+    """Encode regions, or read those that an earlier run has encoded.
+
+    Args:
+        path (Path): File that keeps them (``.safetensors``); written anew where its key is another.
+        source (Source): Where regions come from.
+        codec (LatentCodec): Encodes to the mode of the posterior.
+        plan (RegionPlan): Which regions.
+        key (str): What the regions follow from, see :func:`fingerprint`.
+
+    Returns:
+        LatentRegions: On the CPU.
+    """
+    known = _read(path, key)
+    if known is not None:
+        return known
+    logger.info("encoding %d regions of %d px", plan.count, plan.side)
+    parts = list(_encoded(source, codec, plan))
+    regions = LatentRegions(*(torch.cat(columns).contiguous() for columns in zip(*parts, strict=True)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        save_file(regions.tensors(), partial, metadata={"key": key})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return regions
+
+
+def _read(path: Path, key: str) -> LatentRegions | None:
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as stream:
+            if (stream.metadata() or {}).get("key") != key:
+                return None
+            return LatentRegions(*(stream.get_tensor(name).clone() for name in ("clean", "mask", "kind", "surround")))
+    except (SafetensorError, OSError) as error:
+        logger.warning("%s: damaged (%s), encoding again", path, error)
+        return None
+
+
+def _encoded(source: Source, codec: LatentCodec, plan: RegionPlan) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    device = next(codec.vae.parameters()).device
+    for start in range(0, plan.count, AT_ONCE):
+        numbers = range(start, min(start + AT_ONCE, plan.count))
+        drawn = [source.draw(plan.side, rng=numpy_generator(plan.seed, "region", i)) for i in numbers]
+        pixels = torch.from_numpy(np.stack([example.image for example in drawn])).permute(0, 3, 1, 2) / 255.0
+        inside = torch.from_numpy(np.stack([example.mask for example in drawn]))[:, None]
+        clean = codec.encode(pixels.to(device)).cpu()
+        surround = clean[:, :0]
+        if plan.inpainting:
+            surround = codec.encode(torch.where(inside, torch.full_like(pixels, GREY), pixels).to(device)).cpu()
+        kind = torch.tensor([plan.kinds.index(example.kind) for example in drawn])
+        yield clean, codec.encode_mask(inside).to(torch.uint8), kind, surround

@@ -1,0 +1,259 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""``anomalib-stage fit-latent``: teach a pretrained text-to-image model defects, and write its bundle.
+
+U-Net and autoencoder stay as they are. Learnt are condition vectors for each kind and two mask guidance adapters.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from anomalib_stage.errors import InputError
+from anomalib_stage.files.images import digest_of_pictures
+from anomalib_stage.pipeline.mask_drawer import GOOD
+from anomalib_stage.pipeline.synthesizer import resolve_device
+from anomalib_stage.rendering.defects import KIND_SHAPES
+from anomalib_stage.seeds import derive_seed
+from anomalib_stage.synthesis.diffusion.denoiser import bf16_is_fast
+from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
+from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
+from anomalib_stage.synthesis.diffusion.schedule import Schedule
+from anomalib_stage.synthesis.masks.bank import pack_bank
+from anomalib_stage.training.checkpoint import checkpoint_of, claim_folder
+from anomalib_stage.training.data.dataset import GoodSurfaces, Mixture, RealDefects
+from anomalib_stage.training.data.load import load_examples, load_images, read_include
+from anomalib_stage.training.latent.data import RegionPlan, cached_regions, fingerprint
+from anomalib_stage.training.latent.lora import add_lora, take_lora
+from anomalib_stage.training.latent.module import LatentFit
+from anomalib_stage.training.latent.settings import LatentFitSettings
+from anomalib_stage.training.measure.mask_bank import bank_of
+from anomalib_stage.training.trainer import run, trainer_of
+from anomalib_stage.weights.latent.bundle import build_adapter, latent_bundle
+from anomalib_stage.weights.latent.frozen_base import PRECISIONS
+from anomalib_stage.weights.latent.pretrained import load_pretrained
+from anomalib_stage.weights.manifest import KindSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from anomalib_stage.training.latent.data import LatentRegions
+    from anomalib_stage.weights.latent.pretrained import Pretrained
+
+__all__ = ["fit_latent", "start_vectors"]
+
+EPOCH_STEPS = 100
+"""Steps between checkpoints; an interrupted fit resumes at the last multiple."""
+
+EACH, MOST = 32, 2048
+"""Regions to encode for each defect, and most of them."""
+
+
+def fit_latent(
+    *,
+    out: Path,
+    pretrained: str,
+    defects: Path,
+    masks: Path,
+    normal: Path | None = None,
+    include: Path | None = None,
+    rename: Mapping[str, str] | None = None,
+    words: Mapping[str, str] | None = None,
+    settings: LatentFitSettings | None = None,
+    device: str = "auto",
+    workdir: Path | None = None,
+    ldm_config: Path | None = None,
+    download: bool = False,
+    slim: bool = False,
+    resume: bool = False,
+) -> Path:
+    """Fit condition vectors and adapters on a frozen text-to-image model, and write a bundle.
+
+    Args:
+        out (Path): Bundle to write (``.safetensors``).
+        pretrained (str): Folder of diffusers, single-file checkpoint, or ``owner/name@commit``
+            (:func:`~anomalib_stage.weights.latent.pretrained.load_pretrained`).
+        defects (Path): Folder with one sub-folder of defect images for each kind.
+        masks (Path): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
+        normal (Path | None): Folder of good images, searched recursively; teaches the kind ``good``.
+        include (Path | None): JSON file ``{kind: [stems]}`` of the defects to use.
+        rename (Mapping[str, str] | None): Names to learn folders under, ``{folder: kind}``.
+        words (Mapping[str, str] | None): Words whose meaning kinds start from, ``{kind: word}``; needs a text encoder.
+        settings (LatentFitSettings | None): What to train and for how long; None for the defaults.
+        device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        workdir (Path | None): Encoded regions, checkpoints and logs; ``<out without suffix>-fit`` by default.
+        ldm_config (Path | None): Original YAML of a single-file checkpoint that is not a known one.
+        download (bool): Fetch a hub id that is not in the local cache.
+        slim (bool): Leave U-Net and autoencoder out of the bundle; they go into a base beside it, once for all bundles.
+        resume (bool): Go on from the last checkpoint in ``workdir``; steps and time may be others.
+
+    Returns:
+        Path: The bundle written.
+
+    Raises:
+        InputError: If an argument cannot be used, or the checkpoint is of another training.
+        DataError: If a folder, image or mask is missing or unreadable.
+        BundleError: If the pretrained model is missing, damaged, or of another kind.
+        MissingPackageError: If ``words`` or ``lora_rank`` need a package that is not installed.
+    """
+    chosen = settings or LatentFitSettings()
+    target = resolve_device(device)
+    folder = workdir or out.with_suffix("").with_name(out.stem + "-fit")
+    checkpoint = checkpoint_of(folder) if resume else None
+
+    # what to learn, and from what
+    stems = read_include(include) if include else None
+    real = RealDefects(load_examples(defects, masks, include=stems, rename=rename or {}))
+    good = load_images(normal) if normal else []
+    kinds = [*real.kinds, *([GOOD] if good and GOOD not in real.kinds else [])]
+    model = load_pretrained(pretrained, config=ldm_config, download=download)
+    denoiser = _denoiser(model, kinds, words=words or {}, settings=chosen)
+    data = _regions(folder, model, real, good, kinds=kinds, settings=chosen, device=target)
+
+    # train
+    module = LatentFit(denoiser, data, schedule=Schedule(model.schedule), settings=chosen)
+    decides = chosen.model_dump(mode="json", exclude={"max_steps", "max_time", "gradient_checkpointing", "precision"})
+    parts = [array for found in real.by_kind.values() for part in found for array in (part.image, part.mask)]
+    decides |= {"pretrained": model.origin, "kinds": kinds, "pictures": digest_of_pictures(*parts, *good)}
+    claim_folder(folder, decides, resume=resume)
+    steps, additions = _train(module, model, folder, target, checkpoint=checkpoint)
+
+    # write
+    bank = pack_bank(bank_of(real.by_kind, good, exemplars=False))
+    bundle = latent_bundle(
+        denoiser.eval().cpu(),
+        model.vae,
+        adapter=chosen.adapter,
+        kinds=[KindSpec(name=kind, shapes=KIND_SHAPES.get(kind, KIND_SHAPES[GOOD])) for kind in kinds],
+        schedule=model.schedule,
+        region_size=chosen.region_size or model.region_size,
+        dtype=PRECISIONS[chosen.precision],
+        extra={name: torch.from_numpy(array) for name, array in bank.items()},
+        additions=additions,
+        base=out.parent if slim else None,
+        training={
+            **chosen.model_dump(mode="json"),
+            "pretrained": model.origin,
+            "steps": steps,
+            "learning_rate": chosen.rate,
+            "regions": len(data),
+            "defects": {kind: len(found) for kind, found in real.by_kind.items()},
+            "good_images": len(good),
+            "command": " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit-latent"] else "fit_latent",
+        },
+    )
+    return bundle.save(out)
+
+
+def _train(
+    module: LatentFit, model: Pretrained, folder: Path, device: torch.device, *, checkpoint: Path | None
+) -> tuple[int, dict[str, Tensor]]:
+    """Train and return the number of steps and the low-rank additions; the U-Net is then as it was."""
+    settings = module.settings
+    if settings.gradient_checkpointing:
+        model.unet.enable_gradient_checkpointing()
+    if settings.lora_rank:
+        add_lora(model.unet, settings.lora_rank, seed=derive_seed(settings.seed, "lora"))
+    trainer = trainer_of(
+        folder,
+        device,
+        (),
+        epoch_steps=EPOCH_STEPS,
+        max_steps=settings.steps,
+        limit=settings.limit,
+        precision="bf16-mixed" if device.type == "cuda" and bf16_is_fast(device) else "32-true",
+    )
+    counter: DataLoader[Any] = DataLoader(range(EPOCH_STEPS), batch_size=None)  # type: ignore[arg-type]
+    run(trainer, module, counter, checkpoint=checkpoint)
+    model.unet.disable_gradient_checkpointing()
+    return int(trainer.global_step), take_lora(model.unet) if settings.lora_rank else {}
+
+
+def start_vectors(
+    model: Pretrained, kinds: Sequence[str], *, words: Mapping[str, str], tokens: int, seed: int
+) -> dict[str, Tensor]:
+    """Choose what each kind's condition vectors start from.
+
+    A kind with a word starts from what the model's text encoder says of it; the others from the mean of those, or
+    from the caption "Anomaly" where the model knows it; without either, from standard normal numbers.
+
+    Args:
+        model (Pretrained): The model.
+        kinds (Sequence[str]): Kinds.
+        words (Mapping[str, str]): Words of some kinds.
+        tokens (int): Vectors of a kind, where nothing else gives their number.
+        seed (int): Base seed of the numbers.
+
+    Returns:
+        dict[str, Tensor]: ``(N, D)`` float32 for each kind.
+
+    Raises:
+        InputError: If a word is for an unknown kind.
+        BundleError: If there is no text encoder for the words.
+        MissingPackageError: If the text encoder cannot run here.
+    """
+    unknown = sorted(set(words) - set(kinds))
+    if unknown:
+        msg = f"--words names {unknown[0]!r}; the kinds are {', '.join(kinds)}"
+        raise InputError(msg)
+    known = {kind: model.encoded(word) for kind, word in words.items()}
+    usual = torch.stack(list(known.values())).mean(dim=0) if known else model.context
+    width = int(model.unet.config.cross_attention_dim)
+    vectors = {}
+    for kind in kinds:
+        stream = torch.Generator().manual_seed(derive_seed(seed, "vectors", kind))
+        drawn = torch.randn(tokens, width, generator=stream) if usual is None else usual
+        vectors[kind] = known.get(kind, drawn).clone()
+    return vectors
+
+
+def _denoiser(
+    model: Pretrained, kinds: Sequence[str], *, words: Mapping[str, str], settings: LatentFitSettings
+) -> LatentDenoiser:
+    channels = int(model.vae.config.latent_channels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(settings.seed, "adapters"))
+        aware, only = (build_adapter(settings.adapter, channels=channels) for _ in range(2))
+    return LatentDenoiser(
+        model.unet,
+        conditions=start_vectors(model, kinds, words=words, tokens=settings.tokens, seed=settings.seed),
+        aware=aware,
+        only=only,
+        inpainting=model.inpainting,
+    )
+
+
+def _regions(
+    folder: Path,
+    model: Pretrained,
+    real: RealDefects,
+    good: Sequence[NDArray[np.uint8]],
+    *,
+    kinds: Sequence[str],
+    settings: LatentFitSettings,
+    device: torch.device,
+) -> LatentRegions:
+    """Encode regions: real defects four parts, good surface one."""
+    source = Mixture([(real, 0.8), *([(GoodSurfaces(good), 0.2)] if good else [])])
+    examples = [example for kind in real.kinds for example in real.by_kind[kind]]
+    plan = RegionPlan(
+        kinds=tuple(kinds),
+        count=settings.regions or min(EACH * len(examples), MOST),
+        side=settings.region_size or model.region_size,
+        seed=settings.seed,
+        inpainting=model.inpainting,
+    )
+    key = fingerprint(model.vae.state_dict(), examples, good, plan=plan)
+    codec = LatentCodec(model.vae.to(device))
+    data = cached_regions(folder / "latents.safetensors", source, codec, plan=plan, key=key)
+    model.vae.cpu()  # not needed while training
+    return data

@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Lightning module that fits condition vectors and adapters to a frozen latent backbone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers.optimization import get_scheduler
+from lightning.pytorch import LightningModule
+
+from anomalib_stage.seeds import derive_seed, generators, numpy_generator, standard_normal
+from anomalib_stage.synthesis.diffusion.sampling import Guidance
+from anomalib_stage.training.loss import graded_loss, reference_loss
+
+if TYPE_CHECKING:
+    from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+    from torch import Tensor
+
+    from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
+    from anomalib_stage.synthesis.diffusion.schedule import Schedule
+    from anomalib_stage.training.latent.data import LatentRegions
+    from anomalib_stage.training.latent.settings import LatentFitSettings
+
+__all__ = ["LatentFit"]
+
+ONLY_SHARE = 0.25
+"""Share of the samples that train the anomaly-only branch, with the graded loss."""
+
+WARMUP_STEPS = 50
+FROZEN = "denoiser.unet."
+LORA = ".lora_"
+
+
+class LatentFit(LightningModule):
+    """Trains what of a latent denoiser asks for gradients.
+
+    Every batch, its time steps, branches and noise are functions of the seed and the step, so that a resumed run goes
+    on as if it had not stopped. Checkpoints leave the frozen U-Net out.
+
+    Args:
+        denoiser (LatentDenoiser): U-Net (frozen, or with low-rank additions), vectors and adapters; changed in place.
+        regions (LatentRegions): What to learn.
+        schedule (Schedule): Noise schedule.
+        settings (LatentFitSettings): Loss, batch, learning rate, seed; a known number of steps gives the graded loss
+            a cosine decay.
+    """
+
+    def __init__(
+        self,
+        denoiser: LatentDenoiser,
+        regions: LatentRegions,
+        *,
+        schedule: Schedule,
+        settings: LatentFitSettings,
+    ) -> None:
+        super().__init__()
+        self.strict_loading = False
+        self.denoiser, self.regions, self.schedule, self.settings = denoiser, regions, schedule, settings
+        self.kinds = list(denoiser.conditions)
+
+    def loss(self, step: int) -> Tensor:
+        """Loss of a step's batch; a function of the step and the weights."""
+        size, seed = self.settings.batch_size, self.settings.seed
+        rng = numpy_generator(seed, "batch", step)
+        rows = torch.from_numpy(rng.integers(len(self.regions), size=size))
+        streams = generators([derive_seed(seed, "noise", step, i) for i in range(size)])
+        noise, noise_only = (standard_normal(self.regions.clean.shape[1:], streams).to(self.device) for _ in range(2))
+        strata = (torch.arange(size) + float(rng.random())) / size
+        t = (strata * self.schedule.steps).long().clamp_max(self.schedule.steps - 1).to(self.device)
+        guidance = self._guidance(rows)
+        if self.settings.loss == "reference":
+            return reference_loss(
+                self.denoiser, guidance, schedule=self.schedule, t=t, noise=noise, noise_only=noise_only
+            )
+        aware = torch.from_numpy(rng.random(size) >= ONLY_SHARE).float().to(self.device)
+        return graded_loss(self.denoiser, guidance, schedule=self.schedule, t=t, noise=noise, aware=aware).mean()
+
+    def _guidance(self, rows: Tensor) -> Guidance:
+        regions = self.regions
+        conditions = torch.stack([self.denoiser.conditions[kind] for kind in self.kinds])
+        surround = regions.surround[rows].to(self.device) if regions.surround.shape[1] else None
+        return Guidance(
+            regions.clean[rows].to(self.device),
+            regions.mask[rows].float().to(self.device),
+            conditions[regions.kind[rows].to(self.device)],
+            surround=surround,
+        )
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        """Return the loss of the step; the loader only counts."""
+        del batch, batch_idx
+        loss = self.loss(self.global_step)
+        self.log("train/loss", loss, prog_bar=True, batch_size=self.settings.batch_size)
+        return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the frozen weights out."""
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith(FROZEN) or LORA in k}
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW: as published for the published loss, else with warm-up and, where the end is known, cosine decay."""
+        wanted = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(wanted, lr=self.settings.rate, weight_decay=0.01)
+        decays = self.settings.steps is not None and self.settings.loss == "graded"
+        scheduler = get_scheduler(
+            "constant" if self.settings.loss == "reference" else "cosine" if decays else "constant_with_warmup",
+            optimizer,
+            num_warmup_steps=min(WARMUP_STEPS, (self.settings.steps or 10**9) // 10),
+            num_training_steps=self.settings.steps,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

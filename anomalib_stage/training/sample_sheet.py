@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Sample sheets: look while it learns."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+from lightning.pytorch import Callback
+from torch.utils.data import default_collate
+
+from anomalib_stage.seeds import derive_seed, generators, standard_normal
+from anomalib_stage.synthesis.diffusion.sampling import sample_graded
+from anomalib_stage.synthesis.masks.bank import bounding_box
+from anomalib_stage.training.data.dataset import RealDefects, RegionDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lightning.pytorch import LightningModule, Trainer
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from anomalib_stage.training.data.example import Example, Source
+    from anomalib_stage.training.ema import AveragedWeights
+    from anomalib_stage.training.module import GradedDiffusion
+
+__all__ = ["SampleSheet", "draw_sheet", "sheet_batches"]
+
+COLUMNS = 16
+"""Regions of the base side in a row; fewer of larger ones."""
+
+BASE_SIDE = 64
+
+
+def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int = 20) -> NDArray[np.uint8]:
+    """Paint a batch's kinds and looks into its masks and lay the results beside the true regions.
+
+    Args:
+        module (GradedDiffusion): Module whose denoiser paints.
+        batch (dict[str, Tensor]): Batch of :class:`~anomalib_stage.training.data.dataset.RegionDataset`.
+        steps (int): Sampling steps.
+
+    Returns:
+        NDArray[np.uint8]: RGB picture; each row of regions is followed by its synthetic twin and its masks.
+    """
+    guidance = module.guidance(batch)
+    # the sampler must not see the true anomaly: under the mask the clean latent is mid-grey, as it is for the network
+    hidden = replace(guidance, clean=guidance.clean * (1.0 - guidance.mask))
+    streams = generators([int(s) for s in batch["seed"]], "sheet")
+    noise = standard_normal(hidden.clean.shape[1:], streams)
+    with torch.no_grad():
+        latent = sample_graded(
+            module.denoiser, hidden, schedule=module.schedule, noise=noise.to(hidden.clean.device), steps=steps
+        )
+    painted = torch.where(batch["mask"], module.codec.decode(latent), batch["image"] / 255.0)
+    masks = batch["mask"].float().expand(-1, 3, -1, -1)
+    rows = []
+    columns = max(COLUMNS * BASE_SIDE // painted.shape[-1], 1)
+    for start in range(0, len(painted), columns):
+        part = slice(start, start + columns)
+        rows += [_row(batch["image"][part] / 255.0), _row(painted[part]), _row(masks[part])]
+    return stacked_rows(rows)
+
+
+def _row(images: Tensor) -> NDArray[np.uint8]:
+    pixels = (images.cpu().permute(0, 2, 3, 1) * 255.0 + 0.5).to(torch.uint8).numpy()
+    return np.concatenate(list(pixels), axis=1)
+
+
+def sheet_batches(
+    examples: Sequence[Example], source: Source, *, kinds: Sequence[str], side: int, seed: int
+) -> list[dict[str, Tensor]]:
+    """Draw what sheets show: a row of each kind, those of large defects in regions of twice the side.
+
+    Args:
+        examples (Sequence[Example]): Real defects; where there are none, regions of ``source`` are shown.
+        source (Source): Source of training regions.
+        kinds (Sequence[str]): Kinds in the order of the denoiser's conditions.
+        side (int): Base side of a region in pixels.
+        seed (int): Base seed.
+    """
+    seed = derive_seed(seed, "held-out")
+    rows: dict[int, list[dict[str, Tensor]]] = {side: [], 2 * side: []}
+    for kind in sorted({example.kind for example in examples}):
+        real = RealDefects([example for example in examples if example.kind == kind], plain=True)
+        extents = [max(bounding_box(part.mask)[2:]) for part in real.by_kind[kind]]
+        size = side if np.median(extents) <= 0.7 * side else 2 * side
+        dataset = RegionDataset(real, kinds=kinds, seed=seed)
+        rows[size] += [dataset[i, size] for i in range(COLUMNS * side // size)]
+    if not examples:
+        rows[side] = [RegionDataset(source, kinds=kinds, seed=seed)[i, side] for i in range(4 * COLUMNS)]
+    return [default_collate(items) for items in rows.values() if items]
+
+
+class SampleSheet(Callback):
+    """Writes a sheet of averaged weights every some minutes, and one of the weights that are kept.
+
+    Args:
+        folder (Path): Where ``step-NNNNNN.png`` go.
+        batches (Sequence[dict[str, Tensor]]): See :func:`sheet_batches`.
+        averaged (AveragedWeights): The averaged weights.
+        minutes (float): Time between sheets.
+    """
+
+    def __init__(
+        self, folder: Path, batches: Sequence[dict[str, Tensor]], averaged: AveragedWeights, *, minutes: float
+    ) -> None:
+        self.folder, self.batches, self.averaged, self.minutes = folder, batches, averaged, minutes
+        self.last = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:  # noqa: ANN401
+        """Write one if it is time."""
+        del args
+        if time.monotonic() - self.last >= 60.0 * self.minutes:
+            with self.averaged.applied():
+                self._write(trainer, pl_module)
+            self.last = time.monotonic()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the sheet of the weights that are kept."""
+        if not trainer.interrupted:
+            self._write(trainer, pl_module)
+
+    def _write(self, trainer: Trainer, module: LightningModule) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self.folder / f"step-{trainer.global_step:06d}.png"
+        was_training = module.training
+        module.eval()
+        rows = [
+            draw_sheet(module, {name: v.to(module.device) for name, v in batch.items()})  # type: ignore[arg-type]
+            for batch in self.batches
+        ]
+        module.train(was_training)
+        picture = stacked_rows(rows)
+        data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+        partial = target.with_suffix(".part")
+        partial.write_bytes(data.tobytes())
+        os.replace(partial, target)  # noqa: PTH105 - atomic
+
+
+def stacked_rows(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Stack pictures, narrower ones on black."""
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])

@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Latent bundles: from networks to a bundle and back."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+
+from anomalib_stage.errors import BundleError, InputError
+from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter, ResidualAdapter
+from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
+from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
+from anomalib_stage.weights.bundle import StageBundle
+from anomalib_stage.weights.latent.frozen_base import frozen_tensors, stored, whole_tensors, with_additions, write_base
+from anomalib_stage.weights.latent_manifest import AdapterSpec, LatentCodecSpec, LatentDenoiserSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from anomalib_stage.weights.manifest import KindSpec
+
+__all__ = ["build_adapter", "latent_bundle", "load_latent", "plain_config"]
+
+
+def plain_config(model: nn.Module) -> dict[str, Any]:
+    """Return the arguments that a diffusers model was made with, without those at their defaults.
+
+    So that another release of diffusers, which knows more arguments or fewer, can build it too.
+    """
+    defaults = {name: entry.default for name, entry in inspect.signature(type(model).__init__).parameters.items()}
+    config: dict[str, Any] = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in model.config.items()  # type: ignore[operator, union-attr]
+        if name in defaults and value != defaults[name]
+    }
+    kept = ("block_out_channels", "cross_attention_dim", "in_channels", "scaling_factor")
+    return config | {name: _plain(model.config[name]) for name in kept if name in defaults}  # type: ignore[index]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a value of a diffusers configuration
+    return list(value) if isinstance(value, tuple) else value
+
+
+def build_adapter(spec: AdapterSpec, *, channels: int) -> nn.Module | None:
+    """Build one adapter; its initial weights are drawn from torch's global stream.
+
+    Raises:
+        InputError: If widths and groups do not go together.
+    """
+    if spec.name == "none":
+        return None
+    if spec.name == "published":
+        return MaskGuidanceAdapter(channels)
+    return ResidualAdapter(channels, widths=spec.widths, groups=spec.groups)
+
+
+def latent_bundle(
+    denoiser: LatentDenoiser,
+    vae: AutoencoderKL,
+    *,
+    adapter: AdapterSpec,
+    kinds: Iterable[KindSpec],
+    schedule: Mapping[str, Any],
+    region_size: int,
+    dtype: torch.dtype = torch.float16,
+    sample: bool = False,
+    extra: Mapping[str, Tensor] | None = None,
+    additions: Mapping[str, Tensor] | None = None,
+    base: Path | None = None,
+    **fields: Any,  # noqa: ANN401
+) -> StageBundle:
+    """Make a bundle of a latent backbone.
+
+    Args:
+        denoiser (LatentDenoiser): U-Net, condition vectors and adapters.
+        vae (AutoencoderKL): Autoencoder.
+        adapter (AdapterSpec): What the adapters are.
+        kinds (Iterable[KindSpec]): Defect kinds, those of the condition vectors.
+        schedule (Mapping[str, Any]): Configuration of the noise schedule.
+        region_size (int): Native side of a region in pixels.
+        dtype (torch.dtype): How U-Net and autoencoder are stored; vectors and adapters are float32.
+        sample (bool): Encode to samples of the posterior.
+        extra (Mapping[str, Tensor] | None): Further tensors, such as ``mask_bank.*``.
+        additions (Mapping[str, Tensor] | None): Low-rank additions to the U-Net, see
+            :func:`~anomalib_stage.weights.latent.frozen_base.with_additions`; merged, unless the bundle is slim.
+        base (Path | None): Folder that gets U-Net and autoencoder in a file of their own, and in which the bundle, then
+            a slim one, must be saved; None: they are in the bundle.
+        **fields (Any): Further fields of the manifest.
+
+    Returns:
+        StageBundle: The bundle, not saved yet.
+
+    Raises:
+        BundleError: If the parts do not go together.
+    """
+    frozen, added = frozen_tensors(denoiser.unet, vae, dtype=dtype), dict(additions or {})
+    if base is not None:
+        fields["base_digest"] = write_base(frozen, base)
+    tensors = with_additions(frozen, added) if base is None else added
+    tensors |= {f"condition.{kind}": vectors.float() for kind, vectors in denoiser.conditions.items()}
+    for branch, module in (("aware", denoiser.aware), ("only", denoiser.only)):
+        state = {} if module is None else module.state_dict()
+        tensors |= {f"adapter.{branch}.{name}": tensor for name, tensor in state.items()}
+    return StageBundle.build(
+        tensors | dict(extra or {}),
+        kinds=kinds,
+        backbone="latent",
+        denoiser=LatentDenoiserSpec(unet=plain_config(denoiser.unet), adapter=adapter).model_dump(mode="json"),
+        codec=LatentCodecSpec(name="autoencoder_kl", vae=plain_config(vae), sample=sample).model_dump(mode="json"),
+        schedule=dict(schedule),
+        region_size=region_size,
+        **fields,
+    )
+
+
+def load_latent(bundle: StageBundle, *, dtype: torch.dtype = torch.float32) -> tuple[LatentDenoiser, LatentCodec]:
+    """Build the networks of a latent bundle, on the CPU, frozen and in evaluation mode.
+
+    Args:
+        bundle (StageBundle): A bundle of backbone ``latent``.
+        dtype (torch.dtype): Of the U-Net; the autoencoder, vectors and adapters are float32.
+
+    Returns:
+        tuple[LatentDenoiser, LatentCodec]: The networks.
+
+    Raises:
+        BundleError: If the bundle holds another backbone, its tensors do not fit its configuration, or it is a slim one
+            and its base is not beside it.
+    """
+    manifest = bundle.manifest
+    if manifest.backbone != "latent":
+        msg = f"{bundle.path}: backbone is {manifest.backbone!r}, a 'latent' one is needed"
+        raise BundleError(msg)
+    network, codec = (
+        LatentDenoiserSpec.model_validate(manifest.denoiser),
+        LatentCodecSpec.model_validate(manifest.codec),
+    )
+    tensors = whole_tensors(bundle)
+    try:
+        unet = _filled(UNet2DConditionModel, network.unet, _part(tensors, "denoiser."), dtype)
+        vae = _filled(AutoencoderKL, codec.vae, _part(tensors, "codec."), torch.float32)
+        channels = int(vae.config.latent_channels)
+        adapters = {
+            branch: _filled_adapter(network.adapter, channels, _part(tensors, f"adapter.{branch}."))
+            for branch in ("aware", "only")
+        }
+        inpainting = _is_inpainting(int(unet.config.in_channels), int(unet.config.out_channels), channels)
+        built = LatentCodec(vae, sample=codec.sample)
+    except (InputError, RuntimeError, TypeError, ValueError, KeyError, NotImplementedError) as error:
+        msg = f"{bundle.path}: the weights do not fit the networks that the manifest describes: {error}"
+        raise BundleError(msg) from error
+    conditions = {kind: vectors.float().clone() for kind, vectors in _part(tensors, "condition.").items()}
+    denoiser = LatentDenoiser(unet, conditions=conditions, inpainting=inpainting, **adapters)
+    return denoiser.eval().requires_grad_(requires_grad=False), built
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _filled(cls: type[Any], config: Mapping[str, Any], state: Mapping[str, Tensor], dtype: torch.dtype) -> Any:  # noqa: ANN401
+    """Build a network of diffusers around given weights; no initial weights are drawn."""
+    with torch.device("meta"):
+        model = cls(**config)
+    model.load_state_dict({name: stored(tensor, dtype) for name, tensor in state.items()}, assign=True)
+    return model.eval().requires_grad_(requires_grad=False)
+
+
+def _filled_adapter(spec: AdapterSpec, channels: int, state: Mapping[str, Tensor]) -> nn.Module | None:
+    with torch.device("meta"):
+        adapter = build_adapter(spec, channels=channels)
+    if adapter is not None:
+        copies = {name: stored(tensor, torch.float32).clone() for name, tensor in state.items()}
+        adapter.load_state_dict(copies, assign=True)
+    return adapter
+
+
+def _is_inpainting(inputs: int, outputs: int, channels: int) -> bool:
+    if outputs != channels or inputs not in {channels, 2 * channels + 1}:
+        msg = (
+            f"a U-Net with {inputs} channels in and {outputs} out on latents of {channels} channels; "
+            f"{channels} or {2 * channels + 1} in (inpainting) and {channels} out are supported"
+        )
+        raise InputError(msg)
+    return inputs != channels

@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from anomalib_stage.errors import DataError
+from anomalib_stage.files.images import encode_png, find_images, load_image, read_image, read_mask, write_file
+
+RGB = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+GREY = RGB[..., 0]
+
+
+def write(path: Path, pixels: np.ndarray) -> Path:
+    """Write stored channels, in OpenCV's order."""
+    assert cv2.imwrite(str(path), pixels)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected", "conversions"),
+    [
+        (RGB[..., ::-1], RGB, ()),
+        (GREY, np.dstack([GREY] * 3), ("grey repeated in three channels",)),
+        (np.dstack([RGB[..., ::-1], GREY]), RGB, ("alpha dropped",)),
+        (RGB[..., ::-1].astype(np.uint16) * 257, RGB, ("16 bit reduced to 8",)),
+        (
+            np.minimum(GREY.astype(np.uint32) * 257 + 100, 65535).astype(np.uint16),
+            np.dstack([GREY] * 3),
+            ("16 bit reduced to 8", "grey repeated in three channels"),
+        ),
+    ],
+    ids=["rgb", "grey", "rgba", "rgb 16 bit", "grey 16 bit"],
+)
+def test_every_stored_kind_becomes_eight_bit_rgb(
+    tmp_path: Path, stored: np.ndarray, expected: np.ndarray, conversions: tuple[str, ...]
+) -> None:
+    pixels, made = load_image(write(tmp_path / "x.png", stored))
+    assert pixels.dtype == np.uint8
+    assert np.array_equal(pixels, expected)
+    assert made == conversions
+
+
+def test_float_pixels_are_refused_and_not_guessed(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.tiff", GREY.astype(np.float32) / 255)
+    with pytest.raises(DataError, match="x.tiff: 1 channels of float32"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
+@pytest.mark.parametrize("kept", [0.0, 0.2, 0.7])
+def test_truncated_files_are_refused_by_name(tmp_path: Path, suffix: str, kept: float) -> None:
+    path = write(tmp_path / f"x{suffix}", RGB)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(DataError, match=f"x{suffix}: not a readable image"):
+        read_image(path)
+
+
+def test_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nope.png: cannot be read"):
+        read_image(tmp_path / "nope.png")
+
+
+def test_orientation_tag_is_not_applied(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.jpg", RGB[..., ::-1])
+    plain, data = read_image(path), path.read_bytes()
+    # an APP1 segment with one tag, orientation = 6 (turned by 90 degrees), right after the start of the image
+    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    segment = b"Exif\0\0" + tiff
+    path.write_bytes(data[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:])
+    assert np.array_equal(read_image(path), plain)
+
+
+def test_images_are_found_recursively_and_sorted(tmp_path: Path) -> None:
+    for name in ("b/z.JPG", "a.png", "c.webp", ".hidden.png", "notes.txt", "b/.a.png.part"):
+        write_file(tmp_path / name, b"x")
+    assert [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)] == ["a.png", "b/z.JPG", "c.webp"]
+
+
+def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no image in it"):
+        find_images(tmp_path)
+    with pytest.raises(DataError, match="no such folder"):
+        find_images(tmp_path / "nope")
+
+
+def test_mask_is_read_at_half_of_the_range(tmp_path: Path) -> None:
+    write(tmp_path / "m.png", GREY)
+    assert np.array_equal(read_mask(tmp_path / "m.png", size=(40, 50), image=Path("i.png")), GREY > 127)
+
+
+def test_mask_of_another_size_is_refused_with_both_sizes(tmp_path: Path) -> None:
+    write(tmp_path / "m.png", GREY)
+    with pytest.raises(DataError, match="m.png: mask is 50x40 px, but its image i.png is 40x50 px"):
+        read_mask(tmp_path / "m.png", size=(50, 40), image=Path("i.png"))
+
+
+def test_mask_of_zeros_and_ones_counts_as_empty_and_says_255(tmp_path: Path) -> None:
+    write(tmp_path / "m.png", GREY % 2)
+    with pytest.raises(DataError, match="mask is empty.*255"):
+        read_mask(tmp_path / "m.png", size=(40, 50), image=Path("i.png"))
+
+
+@pytest.mark.parametrize("pixels", [RGB, GREY], ids=["rgb", "grey"])
+def test_png_is_lossless_and_reproducible(tmp_path: Path, pixels: np.ndarray) -> None:
+    write_file(tmp_path / "x.png", encode_png(pixels))
+    expected = pixels if pixels.ndim == 3 else np.dstack([pixels] * 3)
+    assert np.array_equal(read_image(tmp_path / "x.png"), expected)
+    assert encode_png(pixels) == encode_png(pixels.copy())
+
+
+def test_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "x.png" / "full").mkdir(parents=True)  # a folder stands where the file should go
+    with pytest.raises(DataError, match="x.png: cannot be written"):
+        write_file(tmp_path / "x.png", b"data")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_interrupted_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_file(tmp_path / "x.png", b"data")
+    assert list(tmp_path.iterdir()) == []

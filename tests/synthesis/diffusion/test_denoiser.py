@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""Denoisers: batch independence, any size, tiling, and the frozen one that gives the same numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from anomalib_stage.errors import InputError
+from anomalib_stage.synthesis.diffusion import denoiser as modules
+from anomalib_stage.synthesis.diffusion import fast_denoiser as frozen
+from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser, TiledDenoiser
+from anomalib_stage.synthesis.diffusion.fast_denoiser import FrozenDenoiser
+from anomalib_stage.synthesis.diffusion.sampling import Guidance
+
+TINY = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
+
+
+@pytest.fixture(scope="module")
+def network() -> CompactDenoiser:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return CompactDenoiser(["scratch", "good"], config=TINY).eval().requires_grad_(requires_grad=False)
+
+
+def _inputs(network: CompactDenoiser, size: tuple[int, int], count: int) -> tuple[torch.Tensor, torch.Tensor, Guidance]:
+    generator = torch.Generator().manual_seed(3)
+    x, clean = (torch.randn(count, 12, *size, generator=generator) for _ in range(2))
+    mask = (torch.rand(count, 1, *size, generator=generator) > 0.7).float().expand(-1, 12, -1, -1)
+    t = torch.randint(0, 1000, (count,), generator=generator)
+    return x, t, Guidance(clean, mask, network.condition(["scratch"] * count))
+
+
+def _part(guidance: Guidance, rows: slice) -> Guidance:
+    return Guidance(guidance.clean[rows], guidance.mask[rows], guidance.condition[rows])
+
+
+@pytest.mark.parametrize("branch", ["aware", "only"])
+@pytest.mark.parametrize("size", [(32, 32), (16, 48), (8, 8)])
+def test_a_sample_alone_equals_the_sample_in_a_batch(network: CompactDenoiser, size: tuple, branch: str) -> None:
+    x, t, guidance = _inputs(network, size, 5)
+    together = network(x, t, guidance=guidance, aligned=guidance.mask, branch=branch)
+    assert together.dtype == torch.float32
+    for rows in (slice(0, 1), slice(1, 4)):
+        part = _part(guidance, rows)
+        alone = network(x[rows], t[rows], guidance=part, aligned=part.mask, branch=branch)
+        torch.testing.assert_close(alone, together[rows], rtol=0, atol=1e-5)
+
+
+def test_the_anomaly_only_branch_does_not_see_the_surface(network: CompactDenoiser) -> None:
+    x, t, guidance = _inputs(network, (16, 16), 2)
+    guidance = replace(guidance, surround=guidance.clean)
+    other = replace(guidance, surround=guidance.clean * guidance.mask)
+    results = {
+        branch: [network(x, t, guidance=g, aligned=g.mask, branch=branch) for g in (guidance, other)]
+        for branch in ("aware", "only")
+    }
+    assert torch.equal(*results["only"])
+    assert not torch.equal(*results["aware"])
+
+
+def test_what_lies_under_the_mask_is_never_shown(network: CompactDenoiser) -> None:
+    x, t, guidance = _inputs(network, (16, 16), 2)
+    changed = Guidance(guidance.clean + 5 * guidance.mask, guidance.mask, guidance.condition)
+    first, second = (network(x, t, guidance=g, aligned=g.mask, branch="aware") for g in (guidance, changed))
+    assert torch.equal(first, second)
+
+
+def test_tiles_agree_with_the_whole_away_from_their_borders(network: CompactDenoiser) -> None:
+    x, t, guidance = _inputs(network, (64, 96), 1)
+
+    def shift_equivariant(x, t, *, guidance, aligned, branch):
+        del t, branch
+        return x * 2 + guidance.clean - aligned
+
+    whole = shift_equivariant(x, t, guidance=guidance, aligned=guidance.mask, branch="aware")
+    tiled = TiledDenoiser(shift_equivariant, tile=32, overlap=8)
+    torch.testing.assert_close(tiled(x, t, guidance=guidance, aligned=guidance.mask, branch="aware"), whole)
+    out = TiledDenoiser(network, tile=32, overlap=8)(x, t, guidance=guidance, aligned=guidance.mask, branch="aware")
+    assert out.shape == x.shape
+    assert bool(out.isfinite().all())
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("half", [True, False], ids=["bf16", "fp32"])
+@pytest.mark.parametrize("branch", ["aware", "only"])
+def test_a_frozen_denoiser_gives_the_same_numbers(
+    branch: str, half: bool, layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {**TINY, "block_out_channels": [8, 16, 24], "layers_per_block": layers}
+    network = CompactDenoiser(["scratch"], config=config).eval().requires_grad_(requires_grad=False)
+    for module in (modules, frozen):
+        monkeypatch.setattr(module, "bf16_is_fast", lambda _: half)
+    same = FrozenDenoiser(network)
+    for size, count in (((16, 16), 1), ((32, 24), 3), ((8, 40), 2)):
+        x, t, guidance = _inputs(network, size, count)
+        told = replace(guidance, surround=guidance.clean.flip(2), contrast=torch.rand(count))
+        for given in (guidance, told):
+            wanted = network(x, t, guidance=given, aligned=0.5 * given.mask, branch=branch)
+            found = same(x, t, guidance=given, aligned=0.5 * given.mask, branch=branch)
+            assert found.dtype == torch.float32
+            assert (found - wanted).abs().max() <= (1e-2 if half else 1e-4)  # here: to the bit
+
+
+def test_an_unknown_kind_is_refused_by_name(network: CompactDenoiser) -> None:
+    with pytest.raises(InputError, match=r"'rust'.*good, scratch"):
+        network.condition(["rust"])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {**TINY, "extra": 1},
+        {key: value for key, value in TINY.items() if key != "factor"},
+        {**TINY, "factor": 0},
+        {**TINY, "norm_num_groups": 7},
+        {**TINY, "block_out_channels": [16.5]},
+    ],
+)
+def test_an_unusable_configuration_is_refused(config: dict) -> None:
+    with pytest.raises(InputError, match="denoiser configuration"):
+        CompactDenoiser(["good"], config=config)
