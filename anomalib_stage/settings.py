@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 __all__ = [
+    "FileSettings",
     "GateSettings",
     "LatentSettings",
     "MaskSettings",
     "SamplerSettings",
     "Settings",
     "SynthesisSettings",
-    "changed_synthesis",
-    "checked",
+    "build_settings",
+    "validated",
 ]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -35,9 +36,18 @@ USUAL, LARGE = (0.03, 0.3), (0.12, 0.6)
 
 
 class Settings(BaseModel):
-    """Base of all settings: frozen, and unknown names are refused."""
+    """Base of all settings: frozen, and unknown names are refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    An alias is the name that a field has in files; it stays when the field gets a better one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, loc_by_alias=False)
+
+
+class FileSettings(Settings):
+    """Base of what is read from files: complaints name the keys that stand there."""
+
+    model_config = ConfigDict(loc_by_alias=True)
 
 
 class SamplerSettings(Settings):
@@ -74,13 +84,14 @@ class MaskSettings(Settings):
         min_extent: Lower bound of that side in pixels.
         foreground: ``auto`` keeps masks on the object, which is estimated from the image (a texture that fills the
             frame is all object); ``none`` lets them lie anywhere.
-        bank_share: Share of masks drawn from the bundle's bank of real masks, for kinds that have some; the others are
-            drawn shapes, as large as those of the bank.
-        bank_kinds: Share of anomalies of kinds that have real masks, where the bundle has others too and no kind is
+        bank_share: Share of masks drawn from the bundle's bank of real masks, for defects that have some; the others
+            are drawn shapes, as large as those of the bank.
+        bank_defects: Share of anomalies of defects that have real masks, where the bundle has others too and no defect
+            is
             given: a fitted bundle paints what it was fitted on more often than what it knew before.
         displaced: Share of the chips, contaminations, discolorations and stains that are large and show another place
             of the image (:mod:`~anomalib_stage.synthesis.appearance.displaced`); good surface that is painted again
-            gets masks as large as often as anomalies. Without effect on kinds with real masks, which say what the
+            gets masks as large as often as anomalies. Without effect on defects with real masks, which say what the
             defect is like, where masks are given, on a latent backbone, and with the published sampler. The share of
             them that ``exemplars`` leaves out is painted by the network, as large.
         displaced_extent: ``extent`` of those; None: 0.12 to 0.6, or ``extent`` if that is not the default.
@@ -90,7 +101,7 @@ class MaskSettings(Settings):
     min_extent: Annotated[int, Field(ge=1)] = 4
     foreground: Literal["auto", "none"] = "auto"
     bank_share: Fraction = 0.8
-    bank_kinds: Fraction = 0.6
+    bank_defects: Fraction = Field(0.6, alias="bank_kinds")
     displaced: Fraction = 0.35
     displaced_extent: Extent | None = None
 
@@ -154,19 +165,19 @@ class SynthesisSettings(Settings):
         gate: Which anomalies are visible enough.
         strength: Range of the strength of an anomaly, drawn for each sample, in (0, 1]: 1 paints what the network
             thinks of, less keeps that share of the way from the clean surface.
-        keep_texture: How far the largest anomalies (from 2,400 pixels; none below 400) go on with the texture of the
-            surface under them, in the anomaly's tone: 0 paints all of it anew, 1 nothing but the tone. Less for fitted
-            kinds whose real anomalies are of another material.
-        own_grain: Give painted places the finest detail of the surface under them
+        texture_transfer: How far the largest anomalies (from 2,400 pixels; none below 400) go on with the texture of
+            the surface under them, in the anomaly's tone: 0 paints all of it anew, 1 nothing but the tone. Less for
+            fitted defects whose real anomalies are of another material.
+        match_grain: Give painted places the finest detail of the surface under them
             (:mod:`~anomalib_stage.synthesis.blend.grain`).
         softness: Range of how far anomalies fade towards the mask's edge, hard ones more often: 0 not at all, 1 from
-            where the mask is deepest. Kinds that were fitted have a range of their own, unless this is (0, 0). Intact
+            where the mask is deepest. Defects that were fitted have a range of their own, unless this is (0, 0). Intact
             surface always goes over into the surface around (:mod:`~anomalib_stage.synthesis.blend.feather`). The
             published sampler does none of this.
-        foreign: Share of the stains, contaminations, discolorations, scratches and chips that are of any colour, on
-            surfaces that are not grey; the others have colours that were measured in training. Kinds that were fitted
+        any_colour: Share of the stains, contaminations, discolorations, scratches and chips that are of any colour, on
+            surfaces that are not grey; the others have colours that were measured in training. Defects that were fitted
             keep theirs, and a latent backbone decides itself.
-        exemplars: Share of the anomalies of fitted kinds with real masks that take their detail from the real defect
+        exemplars: Share of the anomalies of fitted defects with real masks that take their detail from the real defect
             (:mod:`~anomalib_stage.synthesis.appearance.exemplar`); the network makes up that of the others. Those
             anomalies have the real one's edges, whatever ``softness``, and its grain unless it was enlarged or reduced.
             Without effect where masks are given, on a latent backbone, and with the published sampler.
@@ -179,10 +190,10 @@ class SynthesisSettings(Settings):
     masks: MaskSettings = MaskSettings()
     gate: GateSettings = GateSettings()
     strength: tuple[Side, Side] = (1.0, 1.0)
-    keep_texture: Fraction = 0.8
-    own_grain: bool = True
+    texture_transfer: Fraction = Field(0.8, alias="keep_texture")
+    match_grain: bool = Field(default=True, alias="own_grain")
     softness: tuple[Fraction, Fraction] = (0.0, 0.4)
-    foreign: Fraction = 0.5
+    any_colour: Fraction = Field(0.5, alias="foreign")
     exemplars: Fraction = 1.0
     margin: Annotated[int, Field(ge=4, le=256)] = 8
     region_batch: Annotated[int, Field(ge=1)] = 64
@@ -203,7 +214,7 @@ class SynthesisSettings(Settings):
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
-def checked(cls: type[SettingsT], **values: Any) -> SettingsT:  # noqa: ANN401
+def validated(cls: type[SettingsT], **values: Any) -> SettingsT:  # noqa: ANN401
     """Build settings; a bad value is one :class:`~anomalib_stage.errors.InputError` with every complaint in it."""
     try:
         return cls(**values)
@@ -212,7 +223,7 @@ def checked(cls: type[SettingsT], **values: Any) -> SettingsT:  # noqa: ANN401
         raise InputError(msg) from error
 
 
-def changed_synthesis(changes: Mapping[str, Any], *, steps: int | None) -> SynthesisSettings:
+def build_settings(changes: Mapping[str, Any], *, steps: int | None) -> SynthesisSettings:
     """Build settings from what a user changes of the defaults; the steps have an option of their own.
 
     Args:
@@ -224,7 +235,7 @@ def changed_synthesis(changes: Mapping[str, Any], *, steps: int | None) -> Synth
     """
     sampler = {"steps": steps}
     own = changes.get("sampler", {})
-    return checked(SynthesisSettings, **{**changes, "sampler": {**sampler, **own} if isinstance(own, dict) else own})
+    return validated(SynthesisSettings, **{**changes, "sampler": {**sampler, **own} if isinstance(own, dict) else own})
 
 
 def _complaint(error: ErrorDetails) -> str:

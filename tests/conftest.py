@@ -20,12 +20,12 @@ from anomalib_stage.files.images import encode_png, write_file
 from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
-from anomalib_stage.weights.manifest import KindSpec
+from anomalib_stage.weights.manifest import DefectSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-TINY_KINDS = {"scratch": ("scratch",), "hole": ("blob", "spots"), "stain": ("perlin", "edge_chip"), "good": ("blob",)}
+TINY_DEFECTS = {"scratch": ("scratch",), "hole": ("blob", "spots"), "stain": ("perlin", "edge_chip"), "good": ("blob",)}
 TINY_CONFIG = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
 TINY_LOOKS = [[0.0, 0.0, 0.0, 6.0, -2.0, -0.8, -0.8, -0.8, 0.1], [0.0, 0.0, 0.0, 6.0, -2.0, 0.7, 0.6, 0.5, 0.2]]
 
@@ -34,14 +34,14 @@ def make_tiny_bundle(more: Mapping[str, torch.Tensor] | None = None) -> StageBun
     """Build a bundle with the real classes and small random weights, and more tensors."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = CompactDenoiser(list(TINY_KINDS), config=TINY_CONFIG)
+        network = CompactDenoiser(list(TINY_DEFECTS), config=TINY_CONFIG)
     state = network.state_dict()
     tensors = {f"denoiser.{name.removeprefix('unet.')}": v for name, v in state.items() if name.startswith("unet.")}
-    tensors |= {f"condition.{kind}": vector for kind, vector in network.conditions.items()}
-    tensors |= {f"look.{kind}": torch.tensor(TINY_LOOKS) for kind in TINY_KINDS}
+    tensors |= {f"condition.{defect}": vector for defect, vector in network.conditions.items()}
+    tensors |= {f"look.{defect}": torch.tensor(TINY_LOOKS) for defect in TINY_DEFECTS}
     return StageBundle.build(
         {**tensors, **(more or {})},
-        kinds=[KindSpec(name=kind, shapes=shapes) for kind, shapes in TINY_KINDS.items()],
+        defects=[DefectSpec(name=defect, shapes=shapes) for defect, shapes in TINY_DEFECTS.items()],
         backbone="compact",
         denoiser=TINY_CONFIG,
         codec={"name": "pixel", "factor": 2},

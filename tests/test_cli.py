@@ -159,7 +159,7 @@ def test_pregenerate_prints_its_result_as_json(pregenerate: Any, capfd: pytest.C
     assert pregenerate() == 0
     out, err = capfd.readouterr()
     result = json.loads(out)
-    assert result["pairs"] == sum(result["kinds"].values()) == 3
+    assert result["pairs"] == sum(result["defects"].values()) == 3
     assert Path(result["out"], "manifest.jsonl").read_text().count("\n") == 3
     assert err == ""  # progress is for terminals
 
@@ -170,13 +170,13 @@ def test_underscores_are_accepted_and_lists_need_no_brackets(
     options = ["--data", good_folder, "--out", tmp_path / "out", "--count=2", "--weights", tiny_bundle_path]
     options += ["--defects", "hole", "stain", "--batch_size", "1", "--steps=4", "--on_unreadable=skip"]
     assert main(["pregenerate", *map(str, options)]) == 0
-    assert set(json.loads(capsys.readouterr().out)["kinds"]) == {"hole", "stain"}
+    assert set(json.loads(capsys.readouterr().out)["defects"]) == {"hole", "stain"}
 
 
 def test_options_can_come_from_a_file(pregenerate: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "options.yaml").write_text("defects: [hole]\ncount: 1\nbatch_size: 2\n")
     assert pregenerate(config=tmp_path / "options.yaml", count=None) == 0
-    assert json.loads(capsys.readouterr().out)["kinds"] == {"hole": 1}
+    assert json.loads(capsys.readouterr().out)["defects"] == {"hole": 1}
 
 
 def nan_weights(folder: Path, bundle: StageBundle, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -395,7 +395,7 @@ def test_second_run_finds_everything_finished(pregenerate: Any, capsys: pytest.C
     assert pregenerate() == pregenerate() == 0
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert (first["painted"], second["painted"], second["remaining"]) == (3, 0, 0)
-    assert first["kinds"] == second["kinds"]
+    assert first["defects"] == second["defects"]
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(
@@ -559,7 +559,7 @@ def test_inspect_prints_the_manifest_as_rows(
     rows = {name.strip(): value.strip() for name, value in rows.items()}
     assert rows["file"] == str(tiny_bundle_path)
     assert rows["backbone"] == "compact"
-    assert rows["kinds"] == "scratch, hole, stain, good"
+    assert rows["defects"] == "scratch, hole, stain, good"
     assert rows["digest"] == tiny_bundle.digest
 
 

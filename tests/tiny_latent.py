@@ -15,12 +15,12 @@ from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent.bundle import build_adapter, latent_bundle
 from anomalib_stage.weights.latent_manifest import AdapterSpec
-from anomalib_stage.weights.manifest import KindSpec
+from anomalib_stage.weights.manifest import DefectSpec
 
 CONTEXT = 32
 SIDE = 32
 RESIDUAL = AdapterSpec(name="residual", widths=(16, 16), groups=4)
-KINDS = {"scratch": ("scratch",), "good": ("blob",)}
+DEFECT_NAMES = {"scratch": ("scratch",), "good": ("blob",)}
 
 
 def tiny_unet(*, in_channels: int = 4, seed: int = 0) -> UNet2DConditionModel:
@@ -71,7 +71,7 @@ def tiny_latent_bundle(
         adapters = {branch: build_adapter(adapter, channels=4) for branch in ("aware", "only")}
     denoiser = LatentDenoiser(
         tiny_unet(in_channels=9 if inpainting else 4),
-        conditions={kind: torch.randn(5, CONTEXT, generator=generator) for kind in KINDS},
+        conditions={defect: torch.randn(5, CONTEXT, generator=generator) for defect in DEFECT_NAMES},
         inpainting=inpainting,
         **adapters,
     )
@@ -79,7 +79,7 @@ def tiny_latent_bundle(
         denoiser,
         tiny_vae(),
         adapter=adapter,
-        kinds=[KindSpec(name=kind, shapes=shapes) for kind, shapes in KINDS.items()],
+        defects=[DefectSpec(name=defect, shapes=shapes) for defect, shapes in DEFECT_NAMES.items()],
         schedule=REFERENCE_SCHEDULE,
         region_size=SIDE,
         sample=sample,

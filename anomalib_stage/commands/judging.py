@@ -31,15 +31,15 @@ def quality(
     """Measure what a bundle paints against real defects and untouched surface; needs no foreign weights.
 
     Args:
-        data: Data set in MVTec layout: train/good, test/good, test/<kind>, ground_truth/<kind>.
+        data: Data set in MVTec layout: train/good, test/good, test/<defect>, ground_truth/<defect>.
         out: Folder for quality.json, quality.md and sheets.
         weights: "default" or a bundle file.
-        split: JSON file {kind: {"fit": [stems], "eval": [stems]}}; few_shot.json in data if not given.
+        split: JSON file {defect: {"fit": [stems], "eval": [stems]}}; few_shot.json in data if not given.
         count: Anomalies to paint, and as many times good surface.
         size: Resize images to this side in pixels first; as they are if not given.
         seed: Base seed.
         steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
-        synthesis: What differs from the default settings of painting, '{"own_grain": false}' for example.
+        synthesis: What differs from the default settings of painting, '{"match_grain": false}' for example.
         device: auto, cpu, cuda or cuda:N.
     """
     from anomalib_stage.evaluation.realism.run import quality as run

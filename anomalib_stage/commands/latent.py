@@ -100,11 +100,11 @@ def fit_latent(
     Args:
         out: Bundle to write (.safetensors).
         pretrained: Folder of diffusers, single-file checkpoint, or owner/name@commit on the hub.
-        defects: Folder with one sub-folder of defect images for each kind.
+        defects: Folder with one sub-folder of defect images for each defect.
         masks: Folder with the same sub-folders of masks, <stem>_mask.png or <stem>.png.
         normal: Folder of good images, searched recursively; teaches "good".
-        include: JSON file {kind: [stems]} of the defects to use.
-        words: Words whose meaning kinds start from, {kind: word}; needs a text encoder.
+        include: JSON file {defect: [stems]} of the defects to use.
+        words: Words whose meaning defects start from, {defect: word}; needs a text encoder.
         loss: "graded", or "reference", the published one.
         adapter: Adapters to train: "residual", "published" or "none".
         lora_rank: Rank of additions to the U-Net's attention; 0: none.
@@ -120,11 +120,11 @@ def fit_latent(
         slim: Leave the model out of the bundle; it goes into a base file beside it, once for all bundles.
         resume: Go on from the last checkpoint in workdir.
     """
-    from anomalib_stage.settings import checked
+    from anomalib_stage.settings import validated
     from anomalib_stage.training.latent.fit import fit_latent as run
     from anomalib_stage.training.latent.settings import LatentFitSettings
 
-    settings = checked(
+    settings = validated(
         LatentFitSettings,
         loss=loss,
         adapter={"name": adapter},
@@ -139,8 +139,8 @@ def fit_latent(
         run(
             out=out,
             pretrained=pretrained,
-            defects=defects,
-            masks=masks,
+            defect_dir=defects,
+            defect_mask_dir=masks,
             normal=normal,
             include=include,
             words=words,

@@ -48,12 +48,12 @@ def fit(
     Args:
         out: Bundle to write (.safetensors).
         normal: Folder of good images, searched recursively.
-        defects: Folder with one sub-folder of defect images for each kind.
+        defects: Folder with one sub-folder of defect images for each defect.
         masks: Folder with the same sub-folders of masks, <stem>_mask.png or <stem>.png.
-        include: JSON file {kind: [stems]} or {kind: {"fit": [stems]}} of the defects to use.
-        rename: Names to learn folders under, {folder: kind}; two folders may share one.
+        include: JSON file {defect: [stems]} or {defect: {"fit": [stems]}} of the defects to use.
+        rename: Names to learn folders under, {folder: defect}; two folders may share one.
         groups: JSON file {stem: group} of captures that show the same piece; groups.json beside the defects if there.
-        held_out: Share of the real defects of each kind, by groups, that only judge, 0 to 0.5.
+        held_out: Share of the real defects of each defect, by groups, that only judge, 0 to 0.5.
         rotate: Turn real regions by quarters; auto: not where surface or masks lie in one direction.
         base: Bundle to start from: "default", "none" (from scratch) or a file.
         procedural: Share of rendered surfaces with rendered defects in training, 0 to 1.
@@ -69,18 +69,18 @@ def fit(
         sheet_minutes: Minutes between sample sheets.
         no_bank: Do not keep the real masks, their places and the pictures of the defects in the bundle.
         no_exemplars: Keep masks and places, but no pictures of the defects.
-        freeze: Learn nothing but the condition vectors of the kinds in --defects.
+        freeze: Learn nothing but the condition vectors of the defects in --defects.
         resume: Go on from the last checkpoint in workdir.
     """
     from anomalib_stage.training.fit import fit as run
-    from anomalib_stage.training.report import report_lines
+    from anomalib_stage.training.report import format_report
     from anomalib_stage.weights.bundle import StageBundle
 
     written = run(
         out=out,
         normal=normal,
-        defects=defects,
-        masks=masks,
+        defect_dir=defects,
+        defect_mask_dir=masks,
         include=include,
         rename=rename,
         groups=groups,
@@ -103,7 +103,7 @@ def fit(
         freeze=freeze,
         resume=resume,
     )
-    yield from report_lines(StageBundle.load(written).manifest.training)
+    yield from format_report(StageBundle.load(written).manifest.training)
     yield str(written)
 
 
@@ -129,10 +129,10 @@ def benchmark(
     """Train the same small U-Net on anomalies from each source and score it on real defects.
 
     Args:
-        data: Data set in MVTec layout: train/good, test/good, test/<kind>, ground_truth/<kind>.
+        data: Data set in MVTec layout: train/good, test/good, test/<defect>, ground_truth/<defect>.
         out: Folder for pools, runs and results; running again does only what is missing.
         sources: none, a bundle file, a sum (default+real); perlin cutpaste croppaste real default if not given.
-        split: JSON file {kind: {"fit": [stems], "eval": [stems]}}; few_shot.json in data if not given.
+        split: JSON file {defect: {"fit": [stems], "eval": [stems]}}; few_shot.json in data if not given.
         textures: Folder of texture images for perlin, such as DTD; noise colours if not given.
         seeds: Seeds of the networks; 0 1 2 if not given.
         steps: Training steps of each network.
@@ -142,7 +142,7 @@ def benchmark(
         learning_rate: Peak learning rate.
         sampling_steps: Denoising steps of bundles; as many as their backbone needs if not given.
         negatives: Share of the good pictures that are re-synthesized, for bundles.
-        defects: Kinds that bundles paint, in turn; drawn from all of each bundle's if not given.
+        defects: Defects that bundles paint, in turn; drawn from all of each bundle's if not given.
         synthesis: What differs from the default settings of painting, '{"masks": {"extent": [0.03, 0.6]}}' for example.
         device: auto, cpu, cuda or cuda:N.
     """
@@ -173,7 +173,7 @@ def benchmark(
 
 
 def inspect(file: str) -> Iterator[str]:
-    """Print what a bundle is: backbone, kinds, training, digest. Validates the whole file.
+    """Print what a bundle is: backbone, defects, training, digest. Validates the whole file.
 
     Args:
         file: "default" or a bundle file.

@@ -47,7 +47,7 @@ def pregenerate(
         out: Folder to write: absent, empty, or begun by the same command; outside the good images.
         count: Number of pairs.
         weights: "default" or a bundle file.
-        defects: Kinds to paint, one or more; all kinds of the bundle if not given.
+        defects: Defects to paint, one or more; all defects of the bundle if not given.
         masks: Folder of masks to use in turn, each of its image's size; drawn if not given.
         seed: Base seed; the same arguments give the same files.
         steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
@@ -57,7 +57,7 @@ def pregenerate(
         trim: Take pixels without visible change out of the masks.
         batch_size: Most pairs painted together, fewer of images above 360 px.
         device: auto, cpu, cuda or cuda:N.
-        layout: "folder" (image/<kind>, mask/<kind>) or "mvtec" (a category that anomalib's MVTecAD reads).
+        layout: "folder" (image/<defect>, mask/<defect>) or "mvtec" (a category that anomalib's MVTecAD reads).
         on_unreadable: What to do with an image that cannot be used.
         devices: Devices of this machine to use, one process for each.
         num_nodes: Machines; start the same command on each, with a folder that they share.
@@ -135,9 +135,9 @@ def preview(
     Args:
         data: Folder of good images (searched recursively), or a data set root with train/good.
         out: PNG grid to write.
-        html: Page to write too, one file: flip between clean and synthetic, filter by kind, histograms, settings.
+        html: Page to write too, one file: flip between clean and synthetic, filter by defect, histograms, settings.
         weights: "default" or a bundle file.
-        defects: Kinds to paint in turn, one or more ("good" too); all kinds of the bundle if not given.
+        defects: Defects to paint in turn, one or more ("good" too); all defects of the bundle if not given.
         count: Images to paint, spread over the folder.
         seed: Base seed.
         steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.images import digest_of_pictures, find_images, read_image
+from anomalib_stage.files.images import digest_pictures, find_images, read_image
 from anomalib_stage.training.data.load import load_examples
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.data.dataset import Example
 
-__all__ = ["BenchmarkData", "Pictures", "load_data", "resized", "stacked"]
+__all__ = ["BenchmarkData", "Pictures", "load_data", "resize", "stack"]
 
 SHOWN = 5
 """Missing files that a message names."""
@@ -47,11 +47,11 @@ class BenchmarkData:
 
     Args:
         good (list[NDArray[np.uint8]]): Good training images, ``(H, W, 3)`` RGB in their own sizes.
-        fit (dict[str, list[Example]]): For each kind, whole images with real defects to learn from.
+        fit (dict[str, list[Example]]): For each defect, whole images with real defects to learn from.
         test_good (Pictures): Good test images at the benchmark's size.
-        test (dict[str, Pictures]): For each kind, the defects to score on, at the benchmark's size.
+        test (dict[str, Pictures]): For each defect, the defects to score on, at the benchmark's size.
         scored (frozenset[str]): Digests of the pictures with those, as
-            :func:`~anomalib_stage.files.images.digest_of_pictures` names them.
+            :func:`~anomalib_stage.files.images.digest_pictures` names them.
     """
 
     good: list[NDArray[np.uint8]]
@@ -63,19 +63,19 @@ class BenchmarkData:
     @property
     def digest(self) -> str:
         """Digest of everything that is learnt from or scored, wherever it lies."""
-        kinds = repr([[kind, len(examples)] for kind, examples in sorted(self.fit.items())])
+        defects = repr([[defect, len(examples)] for defect, examples in sorted(self.fit.items())])
         learnt = [array for _, some in sorted(self.fit.items()) for one in some for array in (one.image, one.mask)]
         tested = [array for _, pictures in sorted(self.test.items()) for array in pictures]
-        named = np.frombuffer(kinds.encode(), dtype=np.uint8)
-        return digest_of_pictures(named, *self.good, *learnt, self.test_good.images, *tested)
+        named = np.frombuffer(defects.encode(), dtype=np.uint8)
+        return digest_pictures(named, *self.good, *learnt, self.test_good.images, *tested)
 
 
 def load_data(root: Path, *, split: Path, size: int) -> BenchmarkData:
     """Read a data set in MVTec layout with a few-shot split.
 
     Args:
-        root (Path): Folder with ``train/good``, ``test/good``, ``test/<kind>`` and ``ground_truth/<kind>``.
-        split (Path): JSON file ``{kind: {"fit": [stems], "eval": [stems]}}``.
+        root (Path): Folder with ``train/good``, ``test/good``, ``test/<defect>`` and ``ground_truth/<defect>``.
+        split (Path): JSON file ``{defect: {"fit": [stems], "eval": [stems]}}``.
         size (int): Side in pixels that test pictures are resized to.
 
     Returns:
@@ -89,19 +89,19 @@ def load_data(root: Path, *, split: Path, size: int) -> BenchmarkData:
     fit: dict[str, list[Example]] = {}
     test: dict[str, Pictures] = {}
     scored: set[str] = set()
-    for kind, sides in stems.items():
+    for defect, sides in stems.items():
         for side, chosen in sides.items():
-            examples = load_examples(root / "test" / kind, root / "ground_truth", include={kind: chosen}, rename={})
+            examples = load_examples(root / "test" / defect, root / "ground_truth", include={defect: chosen}, rename={})
             if side == "fit":
-                fit[kind] = examples
+                fit[defect] = examples
             else:
-                test[kind] = stacked([(example.image, example.mask) for example in examples], size=size)
-                scored |= {digest_of_pictures(example.image) for example in examples}
+                test[defect] = stack([(example.image, example.mask) for example in examples], size=size)
+                scored |= {digest_pictures(example.image) for example in examples}
     plain = [read_image(path) for path in find_images(root / "test" / "good")]
     return BenchmarkData(
         good=[read_image(path) for path in find_images(root / "train" / "good")],
         fit=fit,
-        test_good=stacked([(image, np.zeros(image.shape[:2], dtype=np.bool_)) for image in plain], size=size),
+        test_good=stack([(image, np.zeros(image.shape[:2], dtype=np.bool_)) for image in plain], size=size),
         test=test,
         scored=frozenset(scored),
     )
@@ -111,43 +111,45 @@ def _check_there(root: Path, split: dict[str, dict[str, set[str]]], *, split_fil
     """Refuse a root without what the split names, in the words of a benchmark."""
     for folder in (root / "train" / "good", root / "test" / "good", root / "ground_truth"):
         if not folder.is_dir():
-            msg = f"{folder}: no such folder; --data needs train/good, test/good, test/<kind> and ground_truth/<kind>"
+            msg = (
+                f"{folder}: no such folder; --data needs train/good, test/good, test/<defect> and ground_truth/<defect>"
+            )
             raise DataError(msg)
-    for kind, sides in split.items():
-        folder = root / "test" / kind
+    for defect, sides in split.items():
+        folder = root / "test" / defect
         if not folder.is_dir():
-            msg = f"{split_file}: kind {kind!r} has no folder {folder}; a split names folders of test"
+            msg = f"{split_file}: defect {defect!r} has no folder {folder}; a split names folders of test"
             raise DataError(msg)
         there = {path.stem for path in find_images(folder)}
         if missing := sorted((sides["fit"] | sides["eval"]) - there):
             shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
-            msg = f"{split_file}: {len(missing)} stems of kind {kind!r} are not in {folder}: {shown}; correct the split"
+            msg = f"{split_file}: {len(missing)} stems of defect {defect!r} are not in {folder}: {shown}; correct it"
             raise DataError(msg)
 
 
 def _split(path: Path) -> dict[str, dict[str, set[str]]]:
     try:
         content = json.loads(path.read_text())
-        split = {kind: {side: set(stems[side]) for side in ("fit", "eval")} for kind, stems in content.items()}
+        split = {defect: {side: set(stems[side]) for side in ("fit", "eval")} for defect, stems in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f'{path}: not a split of the form {{kind: {{"fit": [stems], "eval": [stems]}}}}: {error!r}'
+        msg = f'{path}: not a split of the form {{defect: {{"fit": [stems], "eval": [stems]}}}}: {error!r}'
         raise DataError(msg) from error
-    for kind, sides in split.items():
+    for defect, sides in split.items():
         both = sorted(sides["fit"] & sides["eval"])
         if both or not sides["fit"] or not sides["eval"]:
             why = f"{both[0]!r} is in fit and in eval" if both else "fit or eval is empty"
-            msg = f"{path}: kind {kind!r}: {why}; every kind needs defects on both sides, and none on both"
+            msg = f"{path}: defect {defect!r}: {why}; every defect needs defects on both sides, and none on both"
             raise DataError(msg)
     return split
 
 
-def stacked(pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.bool_]]], *, size: int) -> Pictures:
+def stack(pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.bool_]]], *, size: int) -> Pictures:
     """Resize pictures and masks to one size and stack them."""
-    small = [resized(image, mask, size=size) for image, mask in pairs]
+    small = [resize(image, mask, size=size) for image, mask in pairs]
     return Pictures(np.stack([image for image, _ in small]), np.stack([mask for _, mask in small]))
 
 
-def resized(
+def resize(
     image: NDArray[np.uint8], mask: NDArray[np.bool_], *, size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Resize a picture by area and its mask with it.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
     """``(H, W, 3)`` RGB."""
 
-__all__ = ["GOOD_COLOUR", "RED", "difference", "enlarged", "outlined", "sheet"]
+__all__ = ["GOOD_COLOUR", "RED", "difference", "draw_outline", "enlarge", "sheet"]
 
 RED, GOOD_COLOUR = (255, 48, 48), (64, 160, 255)
 """Outlines of anomalies and of re-synthesized good surface, RGB."""
@@ -25,7 +25,7 @@ RED, GOOD_COLOUR = (255, 48, 48), (64, 160, 255)
 GAP, HEADER = 4, 24
 
 
-def enlarged(cell: Picture, scale: int) -> Picture:
+def enlarge(cell: Picture, scale: int) -> Picture:
     """Enlarge by a whole factor, every pixel a block."""
     return np.asarray(cell.repeat(scale, axis=0).repeat(scale, axis=1), dtype=np.uint8)
 
@@ -35,7 +35,7 @@ def difference(before: Picture, after: Picture, *, gain: int = 4) -> Picture:
     return np.asarray(np.clip(np.abs(after.astype(np.int16) - before) * gain, 0, 255), dtype=np.uint8)
 
 
-def outlined(cell: Picture, mask: NDArray[np.bool_], *, colour: tuple[int, int, int] = RED) -> Picture:
+def draw_outline(cell: Picture, mask: NDArray[np.bool_], *, colour: tuple[int, int, int] = RED) -> Picture:
     """Draw an outline around a mask, never on it.
 
     Args:

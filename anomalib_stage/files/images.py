@@ -27,7 +27,7 @@ __all__ = [
     "PARTIAL",
     "SUFFIXES",
     "as_rgb",
-    "digest_of_pictures",
+    "digest_pictures",
     "encode_png",
     "find_images",
     "load_image",
@@ -237,7 +237,7 @@ def write_chunks(path: Path, chunks: Iterable[bytes], *, durable: bool = False) 
         raise DataError(msg) from error
 
 
-def digest_of_pictures(*pictures: NDArray[np.generic]) -> str:
+def digest_pictures(*pictures: NDArray[np.generic]) -> str:
     """Return a digest of pictures or masks, the same wherever and under whatever name their files lie.
 
     Args:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""How alike anomalies are: diversity within a kind, and the distance of synthetic anomalies to the nearest real one.
+"""How alike anomalies are: diversity within a defect, and the distance of synthetic anomalies to the nearest real one.
 
 An anomaly is compared by what lies inside its mask alone, scaled to one size and in all flips and quarter turns: on
 another background, larger or mirrored, a copy stays a copy.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.metrics.crops import Crop
 
     Vectors = NDArray[np.float32]
 
@@ -63,7 +63,7 @@ class CopyDistance(NamedTuple):
     copies: float
 
 
-def copy_distance(synthetic: Sequence[Cut], real: Sequence[Cut]) -> CopyDistance:
+def copy_distance(synthetic: Sequence[Crop], real: Sequence[Crop]) -> CopyDistance:
     """Look for copies: the nearest real anomaly of each synthetic one, over flips and quarter turns.
 
     The distance is ``sqrt(1 - r)``, where r is the correlation inside the masks (0 where it is negative); gain and
@@ -99,13 +99,13 @@ def copy_distance(synthetic: Sequence[Cut], real: Sequence[Cut]) -> CopyDistance
     )
 
 
-def diversity(cuts: Sequence[Cut], *, most: int = 128) -> float:
-    """Return the mean distance between two anomalies of a kind, over flips and turns of one of them.
+def diversity(cuts: Sequence[Crop], *, most: int = 128) -> float:
+    """Return the mean distance between two anomalies of a defect, over flips and turns of one of them.
 
     It is the root mean square difference of their changes of the surface, in grey levels, after scaling to one size.
 
     Args:
-        cuts (Sequence[Cut]): Anomalies of one kind.
+        cuts (Sequence[Cut]): Anomalies of one defect.
         most (int): Most anomalies to compare, spread evenly over ``cuts``.
 
     Returns:
@@ -125,7 +125,7 @@ def diversity(cuts: Sequence[Cut], *, most: int = 128) -> float:
     return float(np.sqrt(np.maximum(squared[upper], 0.0) / plain.shape[1]).mean())
 
 
-def aligned(cut: Cut, *, side: int = SIDE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def aligned(cut: Crop, *, side: int = SIDE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Scale the square around an anomaly to one size.
 
     Args:
@@ -149,13 +149,13 @@ def aligned(cut: Cut, *, side: int = SIDE) -> tuple[NDArray[np.float32], NDArray
     return small[0], small[1]
 
 
-def _change(cut: Cut) -> Vectors:
+def _change(cut: Crop) -> Vectors:
     """What an anomaly changes: grey levels minus the surface's mean inside the mask, 0 outside."""
     mask, grey = aligned(cut)
     return np.asarray(grey - float(cut.pixels[cut.around].mean()) * mask, dtype=np.float32)
 
 
-def _patterns(cuts: Sequence[Cut]) -> Vectors:
+def _patterns(cuts: Sequence[Crop]) -> Vectors:
     """What could be copied: grey levels inside the masks, of mean 0 and length 1; ``(N, SIDE, SIDE)``."""
     found = []
     for cut in cuts:

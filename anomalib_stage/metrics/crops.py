@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["REACH", "Cut", "by_kind", "cuts_of"]
+__all__ = ["REACH", "Crop", "cut_crops", "group_by_defect"]
 
 REACH = 16
 """An anomaly is compared with the surface within this many pixels."""
@@ -24,14 +24,14 @@ CLEAR = 2
 """Pixels next to a mask that do not count as surface: masks drawn by people are not exact."""
 
 
-class Cut(NamedTuple):
+class Crop(NamedTuple):
     """One anomaly with the surface around it.
 
     Args:
         pixels (NDArray[np.uint8]): ``(H, W, 3)`` RGB, at most ``REACH`` px around the mask's box, inside the image.
         mask (NDArray[np.bool_]): ``(H, W)``, the anomaly, not empty.
         around (NDArray[np.bool_]): ``(H, W)``, the surface to compare with, not empty.
-        kind (str): Defect kind, or ``good``.
+        defect (str): Defect, or ``good``.
         origin (tuple[int, int]): Row and column of the first pixel in the image.
         source (int): Number of the image, or of the piece that it shows.
     """
@@ -39,12 +39,12 @@ class Cut(NamedTuple):
     pixels: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     around: NDArray[np.bool_]
-    kind: str
+    defect: str
     origin: tuple[int, int]
     source: int
 
 
-def cuts_of(image: NDArray[np.uint8], mask: NDArray[np.bool_], *, kind: str, source: int = 0) -> list[Cut]:
+def cut_crops(image: NDArray[np.uint8], mask: NDArray[np.bool_], *, defect: str, source: int = 0) -> list[Crop]:
     """Cut out every anomaly of an image.
 
     Two images with the same mask give cuts of the same places in the same order.
@@ -52,7 +52,7 @@ def cuts_of(image: NDArray[np.uint8], mask: NDArray[np.bool_], *, kind: str, sou
     Args:
         image (NDArray[np.uint8]): ``(H, W, 3)`` RGB.
         mask (NDArray[np.bool_]): ``(H, W)``; empty: no cut.
-        kind (str): Defect kind, or ``good``.
+        defect (str): Defect, or ``good``.
         source (int): Number of the image.
 
     Returns:
@@ -71,7 +71,7 @@ def cuts_of(image: NDArray[np.uint8], mask: NDArray[np.bool_], *, kind: str, sou
         around &= ~touched[box]
         if around.any():
             origin = (box[0].start, box[1].start)
-            cuts.append(Cut(np.ascontiguousarray(image[box]), part[box], around, kind, origin, source))
+            cuts.append(Crop(np.ascontiguousarray(image[box]), part[box], around, defect, origin, source))
     return cuts
 
 
@@ -80,6 +80,6 @@ def _reached(occupied: NDArray[np.bool_]) -> slice:
     return slice(max(int(at[0]) - REACH, 0), min(int(at[-1]) + 1 + REACH, len(occupied)))
 
 
-def by_kind(cuts: list[Cut]) -> dict[str, list[Cut]]:
-    """Sort cuts into kinds, in alphabetical order."""
-    return {kind: [cut for cut in cuts if cut.kind == kind] for kind in sorted({cut.kind for cut in cuts})}
+def group_by_defect(cuts: list[Crop]) -> dict[str, list[Crop]]:
+    """Sort cuts into defects, in alphabetical order."""
+    return {defect: [cut for cut in cuts if cut.defect == defect] for defect in sorted({cut.defect for cut in cuts})}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.metrics.crops import by_kind
-from anomalib_stage.metrics.statistics import STATISTICS, table_of
+from anomalib_stage.metrics.crops import group_by_defect
+from anomalib_stage.metrics.statistics import STATISTICS, build_feature_table
 from anomalib_stage.seeds import numpy_generator
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.metrics.crops import Crop
 
     Table = Mapping[str, NDArray[np.float64]]
 
-__all__ = ["Gap", "gaps", "halves", "mean_gap", "ranking_score"]
+__all__ = ["Gap", "compute_gaps", "mean_gap", "ranking_score", "split_halves"]
 
 FEWEST = 5
 """Fewest anomalies on each side for a distance between their statistics."""
@@ -48,11 +48,11 @@ class Gap(NamedTuple):
     distance: float
 
 
-def gaps(synthetic: Table, real: Table) -> dict[str, Gap]:
+def compute_gaps(synthetic: Table, real: Table) -> dict[str, Gap]:
     """Compare tables of statistics.
 
     Args:
-        synthetic (Table): Of synthetic anomalies, :func:`~anomalib_stage.metrics.statistics.table_of`.
+        synthetic (Table): Of synthetic anomalies, :func:`~anomalib_stage.metrics.statistics.build_feature_table`.
         real (Table): Of real ones.
 
     Returns:
@@ -79,7 +79,7 @@ def mean_gap(found: Mapping[str, Gap]) -> float:
     return float(np.mean(distances)) if distances else float("nan")
 
 
-def halves(real: Table, *, seed: int = 0) -> dict[str, float]:
+def split_halves(real: Table, *, seed: int = 0) -> dict[str, float]:
     """Distance between two random halves of the real anomalies, for each statistic: what a perfect generator would get.
 
     Args:
@@ -94,16 +94,17 @@ def halves(real: Table, *, seed: int = 0) -> dict[str, float]:
     for split in range(SPLITS):
         order = numpy_generator(seed, "halves", split).permutation(count)
         one, other = ({name: values[part] for name, values in real.items()} for part in np.array_split(order, 2))
-        rows.append(gaps(one, other))
+        rows.append(compute_gaps(one, other))
     values = {name: [row[name].distance for row in rows if np.isfinite(row[name].distance)] for name in STATISTICS}
     return {name: float(np.mean(found)) if found else float("nan") for name, found in values.items()}
 
 
-def ranking_score(synthetic: Sequence[Cut], real: Sequence[Cut]) -> float:
+def ranking_score(synthetic: Sequence[Crop], real: Sequence[Crop]) -> float:
     """Return how far synthetic anomalies are from real ones: smaller is better, for ranking the states of a training.
 
-    For each kind that both have, the mean over statistics of the Wasserstein distance to the real ones; then the mean
-    over kinds. Kinds with fewer than five anomalies on a side do not count. Cheap: some milliseconds for an anomaly.
+    For each defect that both have, the mean over statistics of the Wasserstein distance to the real ones; then the mean
+    over defects. Defects with fewer than five anomalies on a side do not count. Cheap: some milliseconds for an
+    anomaly.
 
     Args:
         synthetic (Sequence[Cut]): Synthetic anomalies, best in the places of the real ones: same surfaces and masks.
@@ -113,14 +114,14 @@ def ranking_score(synthetic: Sequence[Cut], real: Sequence[Cut]) -> float:
         float: 0 is equal.
 
     Raises:
-        InputError: If no kind has five anomalies on both sides.
+        InputError: If no defect has five anomalies on both sides.
     """
-    pools = [by_kind(list(cuts)) for cuts in (synthetic, real)]
+    pools = [group_by_defect(list(cuts)) for cuts in (synthetic, real)]
     shared = sorted(set(pools[0]) & set(pools[1]))
-    found = [mean_gap(gaps(*(table_of(pool[kind]) for pool in pools))) for kind in shared]
+    found = [mean_gap(compute_gaps(*(build_feature_table(pool[defect]) for pool in pools))) for defect in shared]
     measured = [value for value in found if np.isfinite(value)]
     if not measured:
-        counts = [{kind: len(cuts) for kind, cuts in pool.items()} for pool in pools]
-        msg = f"synthetic {counts[0]} and real {counts[1]} share no kind with {FEWEST} anomalies each; give more"
+        counts = [{defect: len(cuts) for defect, cuts in pool.items()} for pool in pools]
+        msg = f"synthetic {counts[0]} and real {counts[1]} share no defect with {FEWEST} anomalies each; give more"
         raise InputError(msg)
     return float(np.mean(measured))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from anomalib_stage.files.figures import GOOD_COLOUR, RED, outlined, sheet
-from anomalib_stage.metrics.crops import by_kind
+from anomalib_stage.files.figures import GOOD_COLOUR, RED, draw_outline, sheet
+from anomalib_stage.metrics.crops import group_by_defect
 from anomalib_stage.seeds import numpy_generator
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from anomalib_stage.metrics.copies import Nearest
-    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.metrics.crops import Crop
 
     Picture = NDArray[np.uint8]
 
-__all__ = ["copies_sheet", "good_sheet", "kinds_sheet"]
+__all__ = ["draw_copy_sheet", "draw_defect_sheet", "draw_good_sheet"]
 
 CELL = 144
 COLUMNS = 8
@@ -31,29 +31,29 @@ CLOSEST = 12
 PAIRS = 16
 
 
-def kinds_sheet(synthetic: list[Cut], real: list[Cut], *, seed: int) -> Picture:
-    """Lay out random draws of every kind, synthetic ones first; each row is a kind, nothing is picked by hand."""
+def draw_defect_sheet(synthetic: list[Crop], real: list[Crop], *, seed: int) -> Picture:
+    """Lay out random draws of every kind, synthetic ones first; each row is a defect, nothing is picked by hand."""
     rows = []
     for side, cuts in (("synthetic", synthetic), ("real", real)):
-        for kind, members in by_kind(cuts).items():
-            order = numpy_generator(seed, "sheet", side, kind).permutation(len(members))[:COLUMNS]
+        for defect, members in group_by_defect(cuts).items():
+            order = numpy_generator(seed, "sheet", side, defect).permutation(len(members))[:COLUMNS]
             cells = [_cell(members[i]) for i in order]
             cells += [np.zeros((CELL, CELL, 3), np.uint8)] * (COLUMNS - len(cells))
-            rows.append([_named(cells[0], f"{side} {kind}"), *cells[1:]])
+            rows.append([_named(cells[0], f"{side} {defect}"), *cells[1:]])
     return sheet(rows, titles=[""] * COLUMNS)
 
 
-def copies_sheet(synthetic: Sequence[Cut], real: Sequence[Cut], nearest: Nearest) -> Picture:
+def draw_copy_sheet(synthetic: Sequence[Crop], real: Sequence[Crop], nearest: Nearest) -> Picture:
     """Lay out the synthetic anomalies that are closest to a real one, the closest first."""
     rows = []
     for i in np.argsort(nearest.distance, kind="stable")[:CLOSEST]:
         one, other = synthetic[i], real[nearest.which[i]]
-        left = [_named(_cell(one), f"{one.kind} {nearest.distance[i]:.2f}"), _cell(one, colour=RED)]
-        rows.append([*left, _named(_cell(other), other.kind), _cell(other, colour=RED)])
+        left = [_named(_cell(one), f"{one.defect} {nearest.distance[i]:.2f}"), _cell(one, colour=RED)]
+        rows.append([*left, _named(_cell(other), other.defect), _cell(other, colour=RED)])
     return sheet(rows, titles=["synthetic", "its mask", "nearest real", "its mask"])
 
 
-def good_sheet(repainted: Sequence[Cut], untouched: Sequence[Cut], *, seed: int) -> Picture:
+def draw_good_sheet(repainted: Sequence[Crop], untouched: Sequence[Crop], *, seed: int) -> Picture:
     """Lay out random draws of good surface before and after it was painted again, two to a row."""
     order = numpy_generator(seed, "sheet", "good").permutation(len(repainted))[:PAIRS]
     cells = [
@@ -64,7 +64,7 @@ def good_sheet(repainted: Sequence[Cut], untouched: Sequence[Cut], *, seed: int)
     return sheet(rows, titles=["untouched", "repainted", "where"] * 2)
 
 
-def _cell(cut: Cut, *, colour: tuple[int, int, int] | None = None) -> Picture:
+def _cell(cut: Crop, *, colour: tuple[int, int, int] | None = None) -> Picture:
     """Scale a cut to one size, small ones pixel by pixel; with a colour its mask is outlined."""
     scale = CELL / max(cut.mask.shape)
     size = (max(round(cut.mask.shape[1] * scale), 1), max(round(cut.mask.shape[0] * scale), 1))
@@ -72,7 +72,7 @@ def _cell(cut: Cut, *, colour: tuple[int, int, int] | None = None) -> Picture:
     picture = np.asarray(cv2.resize(cut.pixels, size, interpolation=how), dtype=np.uint8)
     if colour is not None:
         mask = cv2.resize(cut.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-        picture = outlined(picture, mask, colour=colour)
+        picture = draw_outline(picture, mask, colour=colour)
     return np.pad(picture, ((0, CELL - picture.shape[0]), (0, CELL - picture.shape[1]), (0, 0)))
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.metrics.statistics import FLOOR
-from anomalib_stage.metrics.univariate_detectors import auroc, regress, rows_of
+from anomalib_stage.metrics.univariate_detectors import auroc, build_rows, regress
 from anomalib_stage.seeds import derive_seed, numpy_generator
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.metrics.crops import Crop
 
     Numbers = NDArray[np.float64]
 
@@ -63,8 +63,8 @@ class Verdict(NamedTuple):
 
 
 def detect(
-    repainted: Sequence[Cut],
-    untouched: Sequence[Cut],
+    repainted: Sequence[Crop],
+    untouched: Sequence[Crop],
     *,
     seed: int = 0,
     steps: int | None = None,
@@ -90,7 +90,7 @@ def detect(
     fold_of = {image: int(position) % FOLDS for image, position in zip(images, order, strict=True)}
     fold = np.array([fold_of[cut.source] for cut in repainted])
     windows = [torch.stack([_window(cut) for cut in cuts]) for cuts in (repainted, untouched)]
-    rows = [rows_of(cuts) for cuts in (repainted, untouched)]
+    rows = [build_rows(cuts) for cuts in (repainted, untouched)]
     area = np.array([cut.mask.sum() for cut in repainted])
     large = area >= np.median(area)
     length = int(np.clip(STEPS_EACH * len(repainted), *STEPS)) if steps is None else steps
@@ -107,7 +107,7 @@ def detect(
     return Verdict(**rates, regions=len(repainted))
 
 
-def _checked(repainted: Sequence[Cut], untouched: Sequence[Cut]) -> list[int]:
+def _checked(repainted: Sequence[Crop], untouched: Sequence[Crop]) -> list[int]:
     """Return the numbers of the images."""
     images = sorted({cut.source for cut in repainted})
     if len(images) < FEWEST_IMAGES or [cut.source for cut in repainted] != [cut.source for cut in untouched]:
@@ -150,7 +150,7 @@ def _averaged(features: Tensor, places: Tensor) -> Tensor:
     return torch.einsum("bchw,bphw->bpc", features, weights).flatten(1)
 
 
-def _window(cut: Cut) -> Tensor:
+def _window(cut: Crop) -> Tensor:
     """Return what the network sees: grey levels and grain in units of the surface around, and where the mask is."""
     pixels = cut.pixels.astype(np.float32)
     grey = pixels.mean(axis=2)

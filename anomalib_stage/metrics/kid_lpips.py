@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.metrics.crops import Crop
 
-__all__ = ["learned_measures"]
+__all__ = ["compute_kid_lpips"]
 
 SIDE = 96
 """Cuts are scaled to this side for the networks."""
@@ -35,7 +35,7 @@ WEIGHTS = {
 MOST_PAIRS = 200
 
 
-def learned_measures(synthetic: Sequence[Cut], real: Sequence[Cut], *, seed: int = 0) -> dict[str, float | str]:
+def compute_kid_lpips(synthetic: Sequence[Crop], real: Sequence[Crop], *, seed: int = 0) -> dict[str, float | str]:
     """Measure with networks that others have trained, if they are there.
 
     Args:
@@ -62,7 +62,7 @@ def _missing(name: str) -> str:
     return "" if file.is_file() else f"not measured: no file {file.name} in torch's hub folder"
 
 
-def _stacked(cuts: Sequence[Cut]) -> Tensor:
+def _stacked(cuts: Sequence[Crop]) -> Tensor:
     """Scale cuts to one size: ``(N, 3, 96, 96)`` uint8."""
     small = [cv2.resize(cut.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for cut in cuts]
     return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)

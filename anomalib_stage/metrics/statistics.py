@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.metrics.crops import Crop
 
     Plane = NDArray[np.float32]
     Mask = NDArray[np.bool_]
 
-__all__ = ["STATISTICS", "statistics_of", "table_of"]
+__all__ = ["STATISTICS", "build_feature_table", "compute_statistics"]
 
 STATISTICS: dict[str, str] = {
     "tone": "mean inside minus mean around, grey levels",
@@ -58,7 +58,7 @@ FEWEST = 16
 """Fewest pixels, or pairs of pixels, that a statistic is measured on."""
 
 
-def statistics_of(cut: Cut) -> dict[str, float]:
+def compute_statistics(cut: Crop) -> dict[str, float]:
     """Measure an anomaly.
 
     Args:
@@ -89,16 +89,16 @@ def statistics_of(cut: Cut) -> dict[str, float]:
     return {name: float(found[name]) for name in STATISTICS}
 
 
-def table_of(cuts: Sequence[Cut]) -> dict[str, NDArray[np.float64]]:
+def build_feature_table(cuts: Sequence[Crop]) -> dict[str, NDArray[np.float64]]:
     """Measure anomalies: for each of :data:`STATISTICS` an array with one value for each cut."""
-    rows = [statistics_of(cut) for cut in cuts]
+    rows = [compute_statistics(cut) for cut in cuts]
     return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in STATISTICS}
 
 
 class _Part:
     """Some pixels of a cut: what lies outside of them is never looked at."""
 
-    def __init__(self, cut: Cut, where: Mask) -> None:
+    def __init__(self, cut: Crop, where: Mask) -> None:
         self.where, self.origin = where, cut.origin
         self.colours = cut.pixels.astype(np.float32)
         grey = bool((cut.pixels == cut.pixels[..., :1]).all())
@@ -217,17 +217,17 @@ class _Part:
         return float(-(share[share > 0] * np.log2(share[share > 0])).sum())
 
 
-def _edge(cut: Cut, inside: _Part, around: _Part) -> dict[str, float]:
+def _edge(cut: Crop, inside: _Part, around: _Part) -> dict[str, float]:
     """Compare what happens across the mask's edge with its neighbourhood."""
     across, beside = (np.concatenate(parts) for parts in zip(*_crossings(inside), strict=True))
-    unrest = np.concatenate([around.gradient(axis) for axis in (0, 1)])
+    roughness = np.concatenate([around.gradient(axis) for axis in (0, 1)])
     outside = _Part(cut, ~cut.mask)
     rim = cv2.dilate(cut.mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     steps = (inside.smoothed(inside.grey, 1.4) - outside.smoothed(inside.grey, 1.4))[rim & ~cut.mask]
     uneven = (around.smoothed(around.grey, 1.4) - around.smoothed(around.grey, 5.6))[cut.around]
     return {
         "seam": _ratio(float(across.mean()), float(beside.mean())) if min(len(across), len(beside)) >= 4 else np.nan,
-        "edge": _ratio(float(across.mean()), float(unrest.mean())) if len(across) and len(unrest) else np.nan,
+        "edge": _ratio(float(across.mean()), float(roughness.mean())) if len(across) and len(roughness) else np.nan,
         "step": _ratio(_rms(steps), _rms(uneven)) if len(steps) else np.nan,
     }
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from anomalib_stage.metrics.statistics import STATISTICS, table_of
+from anomalib_stage.metrics.statistics import STATISTICS, build_feature_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.metrics.crops import Crop
 
     Numbers = NDArray[np.float64]
 
-__all__ = ["Trace", "auroc", "regress", "rows_of", "traces"]
+__all__ = ["Trace", "auroc", "build_rows", "measure_univariate_traces", "regress"]
 
 
 FEWEST = 10
@@ -47,7 +47,7 @@ def auroc(positive: Numbers, negative: Numbers) -> float:
     return float(np.mean(0.5 * (np.sign(positive[:, None] - negative[None]) + 1.0)))
 
 
-def traces(repainted: Sequence[Cut], untouched: Sequence[Cut]) -> dict[str, Trace]:
+def measure_univariate_traces(repainted: Sequence[Crop], untouched: Sequence[Crop]) -> dict[str, Trace]:
     """Ask of each statistic alone how far it gives repainted surface away.
 
     Args:
@@ -58,7 +58,7 @@ def traces(repainted: Sequence[Cut], untouched: Sequence[Cut]) -> dict[str, Trac
         dict[str, Trace]: For each of :data:`~anomalib_stage.metrics.statistics.STATISTICS` that could be measured
         on ten regions; the most telling first.
     """
-    one, other = table_of(repainted), table_of(untouched)
+    one, other = build_feature_table(repainted), build_feature_table(untouched)
     found = {}
     for name in STATISTICS:
         both = np.isfinite(one[name]) & np.isfinite(other[name])
@@ -74,9 +74,9 @@ def _trace(repainted: Numbers, untouched: Numbers) -> Trace:
     return Trace(max(side, 1.0 - side, far, 1.0 - far), float(np.median(repainted)), usual)
 
 
-def rows_of(cuts: Sequence[Cut]) -> Numbers:
+def build_rows(cuts: Sequence[Crop]) -> Numbers:
     """Measure cuts: ``(N, S)``, a column for each of the statistics."""
-    return np.stack(list(table_of(cuts).values()), axis=1)
+    return np.stack(list(build_feature_table(cuts).values()), axis=1)
 
 
 def regress(rows: Sequence[Numbers], seen: NDArray[np.intp], asked: NDArray[np.intp]) -> float:

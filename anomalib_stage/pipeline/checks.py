@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["check_images", "checked_masks", "seed_list"]
+__all__ = ["check_images", "expand_seeds", "validate_masks"]
 
 
 def check_images(images: Tensor) -> None:
@@ -42,7 +42,7 @@ def check_images(images: Tensor) -> None:
         raise InputError(msg)
 
 
-def seed_list(seeds: int | Sequence[int], count: int) -> list[int]:
+def expand_seeds(seeds: int | Sequence[int], count: int) -> list[int]:
     """Return one seed for each of ``count`` images; a single seed is expanded by the position.
 
     Raises:
@@ -56,7 +56,7 @@ def seed_list(seeds: int | Sequence[int], count: int) -> list[int]:
     return [int(seed) for seed in seeds]
 
 
-def checked_masks(masks: Tensor, images: Tensor, *, name: str = "mask") -> Tensor:
+def validate_masks(masks: Tensor, images: Tensor, *, name: str = "mask") -> Tensor:
     """Return masks as ``(B, 1, H, W)`` bool on the CPU; ``name`` is what messages call them.
 
     Raises:

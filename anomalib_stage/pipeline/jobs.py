@@ -23,7 +23,7 @@ class Job:
     Args:
         image (Tensor): Clean image ``(3, H, W)``, float in [0, 1].
         mask (Tensor): Where, ``(1, H, W)`` bool on the CPU, not empty.
-        kind (str): Defect kind of the bundle.
+        defect (str): Defect of the bundle.
         seed (int): Seed of the noise.
         strength (float): How far it leaves the clean surface, in (0, 1].
         attempt (int): 0, or the number of the fresh noise after a picture that could not be used.
@@ -35,7 +35,7 @@ class Job:
 
     image: Tensor
     mask: Tensor
-    kind: str
+    defect: str
     seed: int
     strength: float = 1.0
     attempt: int = 0

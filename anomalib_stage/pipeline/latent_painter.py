@@ -15,10 +15,10 @@ from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.blend.colour_match import match_colour
 from anomalib_stage.synthesis.diffusion.denoiser import TiledDenoiser, bf16_is_fast
 from anomalib_stage.synthesis.diffusion.latent_cache import CachedCodec
-from anomalib_stage.synthesis.diffusion.sampling import Guidance
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.synthesis.regions import Region
-from anomalib_stage.weights.compact import measured_softness
+from anomalib_stage.weights.compact import load_softness
 from anomalib_stage.weights.latent.bundle import load_latent
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class LatentPainter(RegionPainter):
         self._latent_denoiser = denoiser.to(device)
         self._encoded = CachedCodec(self._latents)
         self._schedule, self._clip = Schedule(bundle.manifest.schedule), 0.0
-        self._softness = measured_softness(bundle)
+        self._softness = load_softness(bundle)
         self._native = bundle.manifest.region_size
         _arrange(self._latent_denoiser.unet, self._latents.vae.to(device), settings.latent)
         tile = self._native // self._latents.factor
@@ -88,8 +88,8 @@ class LatentPainter(RegionPainter):
         surround = None
         if self._latent_denoiser.inpainting:
             surround = self._encoded.encode(torch.where(inside, torch.full_like(pixels, GREY), pixels))
-        conditions = self._latent_denoiser.condition([job.kind for job in jobs])
-        painted = codec.decode(self._sample(Guidance(clean, hole, conditions, surround=surround), jobs))
+        conditions = self._latent_denoiser.condition([job.defect for job in jobs])
+        painted = codec.decode(self._sample(Conditioning(clean, hole, conditions, surround=surround), jobs))
         return match_colour(painted, pixels, free=F.interpolate(hole, scale_factor=codec.factor) > 0)
 
     def _posterior(self, pixels: Tensor, jobs: Sequence[Job]) -> Tensor | None:

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 
-from anomalib_stage.pipeline.conditioning import Guide
+from anomalib_stage.pipeline.conditioning import Conditioner
 from anomalib_stage.pipeline.jobs import Job, Patch
 from anomalib_stage.pipeline.mask_drawer import GOOD
 from anomalib_stage.seeds import generators, numpy_generator, standard_normal
-from anomalib_stage.synthesis.appearance.hole_filling import surround_fill
-from anomalib_stage.synthesis.blend.feather import INTACT_FADE, edge_share, fade_width
-from anomalib_stage.synthesis.blend.grain import with_own_grain
-from anomalib_stage.synthesis.blend.two_level import snapped, two_levels
-from anomalib_stage.synthesis.blend.visibility import AROUND, changed_part, measure_visibility, texture_near
+from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
+from anomalib_stage.synthesis.blend.feather import INTACT_FADE, feather_alpha, feather_width
+from anomalib_stage.synthesis.blend.grain import match_grain
+from anomalib_stage.synthesis.blend.two_level import find_two_levels, quantize_two_level
+from anomalib_stage.synthesis.blend.visibility import AROUND, find_changed, measure_nearby_texture, measure_visibility
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
-from anomalib_stage.synthesis.diffusion.fast_denoiser import ready_denoiser
+from anomalib_stage.synthesis.diffusion.fast_denoiser import build_fast_denoiser
 from anomalib_stage.synthesis.diffusion.sampling import sample_graded, sample_reference
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.synthesis.fetching import run_together
 from anomalib_stage.synthesis.regions import crop, region_around
-from anomalib_stage.weights.compact import load_denoiser, measured_softness
+from anomalib_stage.weights.compact import load_denoiser, load_softness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.settings import SynthesisSettings
     from anomalib_stage.synthesis.appearance.exemplar import Exemplar
-    from anomalib_stage.synthesis.diffusion.sampling import Guidance
+    from anomalib_stage.synthesis.diffusion.sampling import Conditioning
     from anomalib_stage.synthesis.fetching import Steps
     from anomalib_stage.synthesis.regions import Region
     from anomalib_stage.weights.bundle import StageBundle
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Patch", "RegionPainter"]
 
 AS_MEASURED = (0.5, 1.5)
-"""Softness of an anomaly relative to that measured for its kind."""
+"""Softness of an anomaly relative to that measured for its defect."""
 
 
 class RegionPainter:
@@ -65,9 +65,9 @@ class RegionPainter:
         self.device, self.settings = device, settings
         self._network = load_denoiser(bundle).eval().requires_grad_(requires_grad=False).to(device)
         self._codec = PixelCodec(round(self._network.cells**0.5))
-        self._schedule, self._softness = Schedule(bundle.manifest.schedule), measured_softness(bundle)
-        self._denoiser, self._clip = ready_denoiser(self._network), settings.sampler.clip
-        self._guide = Guide(bundle, self._network, codec=self._codec, settings=settings)
+        self._schedule, self._softness = Schedule(bundle.manifest.schedule), load_softness(bundle)
+        self._denoiser, self._clip = build_fast_denoiser(self._network), settings.sampler.clip
+        self._guide = Conditioner(bundle, self._network, codec=self._codec, settings=settings)
 
     @property
     def steps(self) -> int:
@@ -113,12 +113,12 @@ class RegionPainter:
         # a grey camera makes grey defects: three equal channels stay equal
         grey = (pixels == pixels[:, :1]).flatten(1).all(dim=1).view(-1, 1, 1, 1)
         painted = torch.where(grey, painted.mean(dim=1, keepdim=True), painted)
-        levels = torch.stack([two_levels(job.image) for job in jobs]).to(self.device)
+        levels = torch.stack([find_two_levels(job.image) for job in jobs]).to(self.device)
         if self.settings.sampler.name == "graded":
-            painted = snapped(self._blended(painted, pixels, inside, cuts), inside, levels)
+            painted = quantize_two_level(self._blended(painted, pixels, inside, cuts), inside, levels)
         seen = measure_visibility(pixels, painted, inside, texture=self._texture(cuts))
         exact = ~levels.isnan().flatten(1).any(dim=1)
-        visible = torch.where(exact.view(-1, 1, 1, 1), changed_part(pixels, painted, inside), seen.seen)
+        visible = torch.where(exact.view(-1, 1, 1, 1), find_changed(pixels, painted, inside), seen.seen)
         numbers = yield torch.stack([seen.score, seen.agreement, exact.float()])
         where = yield visible.float()
         parts = torch.from_numpy(where) > 0
@@ -129,26 +129,26 @@ class RegionPainter:
 
         Anomalies with an exemplar's detail have its edges, and unless they were reduced or enlarged a camera's grain.
         """
-        if self.settings.own_grain:
-            intact = torch.tensor([job.kind == GOOD for job, _ in cuts]).to(self.device)
-            grained = with_own_grain(painted, clean, inside, intact=intact)
+        if self.settings.match_grain:
+            intact = torch.tensor([job.defect == GOOD for job, _ in cuts]).to(self.device)
+            grained = match_grain(painted, clean, inside, intact=intact)
             sharp = torch.tensor([bool((real := self._real(job)) and real.sharp) for job, _ in cuts]).to(self.device)
             painted = torch.where(sharp.view(-1, 1, 1, 1), painted, grained)
         masks = [(job, crop(job.mask, region)[0].numpy()) for job, region in cuts]
-        shares = np.stack([edge_share(mask, self._fade(job, mask)) for job, mask in masks])
+        shares = np.stack([feather_alpha(mask, self._fade(job, mask)) for job, mask in masks])
         return torch.lerp(clean, painted, torch.from_numpy(shares)[:, None].to(self.device))
 
     def _fade(self, job: Job, mask: NDArray[np.bool_]) -> float:
         """Pixels over which a job's anomaly fades."""
-        if job.kind == GOOD:
+        if job.defect == GOOD:
             return INTACT_FADE
         if self._real(job) is not None:
-            return fade_width(mask, 0.0)
-        rng, measured = numpy_generator(job.seed, "edge"), self._softness.get(job.kind)
+            return feather_width(mask, 0.0)
+        rng, measured = numpy_generator(job.seed, "edge"), self._softness.get(job.defect)
         low, high = self.settings.softness
         if measured is None or not high:
-            return fade_width(mask, low + (high - low) * float(rng.uniform()) ** 2)
-        return fade_width(mask, min(measured * float(rng.uniform(*AS_MEASURED)), 1.0))
+            return feather_width(mask, low + (high - low) * float(rng.uniform()) ** 2)
+        return feather_width(mask, min(measured * float(rng.uniform(*AS_MEASURED)), 1.0))
 
     def _real(self, job: Job) -> Exemplar | None:
         """Return the exemplar whose detail a job's anomaly has, if there is one."""
@@ -160,26 +160,28 @@ class RegionPainter:
         jobs = [job for job, _ in cuts]
         clean, hole = self._codec.encode(pixels), self._codec.encode_mask(inside)
         unknown = torch.stack([_unknown(job, region) for job, region in cuts]).to(self.device)
-        surround = torch.where(hole > 0, surround_fill(clean, self._codec.encode_mask(unknown)), clean)
-        guidance = yield from self._guide(clean, hole, surround, cuts)
-        return self._codec.decode(self._sample(guidance, jobs))
+        surround = torch.where(hole > 0, fill_hole(clean, self._codec.encode_mask(unknown)), clean)
+        conditioning = yield from self._guide(clean, hole, surround, cuts)
+        return self._codec.decode(self._sample(conditioning, jobs))
 
     def _texture(self, cuts: Sequence[tuple[Job, Region]]) -> Tensor:
         """Measure the texture near each anomaly; it may lie beyond the region."""
         wide = [(job, region.wider(AROUND)) for job, region in cuts]
         clean = torch.stack([crop(job.image, region).float() for job, region in wide]).to(self.device)
-        return texture_near(clean, torch.stack([crop(job.mask, region) for job, region in wide]).to(self.device))
+        return measure_nearby_texture(
+            clean, torch.stack([crop(job.mask, region) for job, region in wide]).to(self.device)
+        )
 
-    def _sample(self, guidance: Guidance, jobs: Sequence[Job]) -> Tensor:
+    def _sample(self, conditioning: Conditioning, jobs: Sequence[Job]) -> Tensor:
         sampler = self.settings.sampler
         streams = [stream for job in jobs for stream in generators([job.seed], "noise", *job.again)]
-        noise = standard_normal(tuple(guidance.clean.shape[1:]), streams).to(self.device)
+        noise = standard_normal(tuple(conditioning.clean.shape[1:]), streams).to(self.device)
         strengths = [job.strength for job in jobs]
         with torch.autocast(self.device.type, enabled=False):
             if sampler.name == "graded":
                 return sample_graded(
                     self._denoiser,
-                    guidance,
+                    conditioning,
                     schedule=self._schedule,
                     noise=noise,
                     steps=self.steps,
@@ -189,7 +191,7 @@ class RegionPainter:
                 )
             return sample_reference(
                 self._denoiser,
-                guidance,
+                conditioning,
                 schedule=self._schedule,
                 start=noise,
                 normal=lambda wanted: standard_normal(wanted[1:], streams).to(self.device),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from anomalib_stage.errors import BundleError, DeviceError, InputError
-from anomalib_stage.pipeline.checks import check_images, checked_masks, seed_list
+from anomalib_stage.pipeline.checks import check_images, expand_seeds, validate_masks
 from anomalib_stage.pipeline.mask_drawer import GOOD, DrawnMask, MaskDrawer, View
 from anomalib_stage.pipeline.pair import Pair, Work
 from anomalib_stage.pipeline.region_painter import Job, RegionPainter
@@ -57,7 +57,7 @@ class StageSynthesizer:
         self.device = resolve_device(device)
         self.settings = settings or SynthesisSettings()
         self._painter = _painter(bundle, device=self.device, settings=self.settings)
-        shapes = {spec.name: spec.shapes for spec in bundle.manifest.kinds}
+        shapes = {spec.name: spec.shapes for spec in bundle.manifest.defects}
         displaces = bundle.manifest.backbone != "latent" and self.settings.sampler.name == "graded"
         self._drawer = MaskDrawer(shapes, settings=self.settings.masks, bank=_bank(bundle), displaces=displaces)
 
@@ -74,9 +74,9 @@ class StageSynthesizer:
         return cls(StageBundle.load(weights), device=resolved, settings=settings)
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """Defect kinds that can be painted, without ``good``."""
-        return self._drawer.kinds
+    def defects(self) -> tuple[str, ...]:
+        """Defects that can be painted, without ``good``."""
+        return self._drawer.defects
 
     @property
     def steps(self) -> int:
@@ -100,8 +100,8 @@ class StageSynthesizer:
 
         Args:
             images (Tensor): Good images ``(B, 3, H, W)``, float in [0, 1], at least 32 px a side.
-            defects (str | Sequence[str | None] | None): Kind for all samples or for each; None draws it from the seed.
-                ``good`` re-synthesizes intact surface (label False).
+            defects (str | Sequence[str | None] | None): Defect for all samples or for each; None draws it from the
+                seed. ``good`` re-synthesizes intact surface (label False).
             masks (Tensor | None): Where to paint, ``(B, 1, H, W)`` bool or 0/1, none empty. None draws them.
             foregrounds (Tensor | None): Where drawn masks may lie, ``(B, 1, H, W)`` bool or 0/1, none empty. None: as
                 ``settings.masks.foreground`` says.
@@ -114,20 +114,20 @@ class StageSynthesizer:
             InputError: If an argument has a shape, dtype, range or name that cannot be used; the message says which.
         """
         check_images(images)
-        per_sample = seed_list(seeds, len(images))
-        kinds = self._drawer.choose_kinds(defects, per_sample)
-        given = None if masks is None else checked_masks(masks, images)
+        per_sample = expand_seeds(seeds, len(images))
+        defects = self._drawer.choose_defects(defects, per_sample)
+        given = None if masks is None else validate_masks(masks, images)
         views = self._views(images, foregrounds) if given is None else [View()] * len(images)
-        work = Work.on(images, kinds=kinds, seeds=per_sample)
+        work = Work.on(images, defects=defects, seeds=per_sample)
         waiting = list(range(len(images)))
         for attempt in range(self.settings.gate.max_tries):
             drawn = {
-                i: self._draw(kinds[i], per_sample[i], images, views[i], turn=attempt // 2)
+                i: self._draw(defects[i], per_sample[i], images, views[i], turn=attempt // 2)
                 if given is None
                 else DrawnMask(given[i])
                 for i in waiting
             }
-            jobs = [self._job(images[i], drawn[i], kinds[i], per_sample[i], attempt, views[i]) for i in waiting]
+            jobs = [self._job(images[i], drawn[i], defects[i], per_sample[i], attempt, views[i]) for i in waiting]
             waiting = [
                 i
                 for i, job, patch in zip(waiting, jobs, self._painter.paint(jobs), strict=True)
@@ -159,31 +159,31 @@ class StageSynthesizer:
         Raises:
             InputError: If an argument cannot be used.
         """
-        per_sample = seed_list(seeds, len(images))
-        kinds = self._drawer.choose_kinds(defects, per_sample)
-        rows = zip(kinds, per_sample, self._views(images, foregrounds), strict=True)
-        drawn = [self._draw(kind, seed, images, view, turn=0).mask for kind, seed, view in rows]
+        per_sample = expand_seeds(seeds, len(images))
+        defects = self._drawer.choose_defects(defects, per_sample)
+        rows = zip(defects, per_sample, self._views(images, foregrounds), strict=True)
+        drawn = [self._draw(defect, seed, images, view, turn=0).mask for defect, seed, view in rows]
         return torch.stack(drawn).to(images.device)
 
     def _views(self, images: Tensor, foregrounds: Tensor | None) -> list[View]:
         if foregrounds is None:
             return self._drawer.views(images)
         return self._drawer.views(
-            images, [where[0].numpy() for where in checked_masks(foregrounds, images, name="foreground")]
+            images, [where[0].numpy() for where in validate_masks(foregrounds, images, name="foreground")]
         )
 
-    def _draw(self, kind: str, seed: int, images: Tensor, view: View, *, turn: int) -> DrawnMask:
-        return self._drawer.draw(kind, seed, size=(images.shape[2], images.shape[3]), view=view, turn=turn)
+    def _draw(self, defect: str, seed: int, images: Tensor, view: View, *, turn: int) -> DrawnMask:
+        return self._drawer.draw(defect, seed, size=(images.shape[2], images.shape[3]), view=view, turn=turn)
 
-    def _job(self, image: Tensor, drawn: DrawnMask, kind: str, seed: int, attempt: int, view: View) -> Job:
+    def _job(self, image: Tensor, drawn: DrawnMask, defect: str, seed: int, attempt: int, view: View) -> Job:
         weakest, strongest = self.settings.strength
         strength = float(numpy_generator(seed, "strength").uniform(weakest, strongest))
         foreground = None if view.allowed is None else torch.from_numpy(view.allowed)[None]
-        strength = 1.0 if kind == GOOD else strength
+        strength = 1.0 if defect == GOOD else strength
         return Job(
             image,
             drawn.mask,
-            kind,
+            defect,
             seed,
             strength=strength,
             attempt=attempt,
@@ -196,10 +196,10 @@ class StageSynthesizer:
         gate = self.settings.gate
         work.visibility[i] = patch.score
         inside = crop(job.mask, patch.region)
-        judged = job.kind != GOOD and gate.min_visibility > 0
+        judged = job.defect != GOOD and gate.min_visibility > 0
         if judged and (patch.score < gate.min_visibility or patch.agreement < gate.min_agreement):
             return False
-        if (judged and gate.trim) or (job.kind != GOOD and patch.exact):
+        if (judged and gate.trim) or (job.defect != GOOD and patch.exact):
             inside = patch.seen
         work.take(i, patch, inside)
         return True

@@ -63,7 +63,7 @@ def check_defects(defects: Sequence[str] | None, *, owner: str = OWNER) -> None:
     """
     if defects is None:
         return
-    if isinstance(defects, str) or not defects or not all(isinstance(kind, str) for kind in defects):
+    if isinstance(defects, str) or not defects or not all(isinstance(defect, str) for defect in defects):
         msg = f"{owner}: defects is {defects!r}; give a list of names such as ['scratch', 'stain'], or None for all"
         raise InputError(msg)
     if "good" in defects:

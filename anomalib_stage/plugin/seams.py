@@ -31,12 +31,12 @@ __all__ = [
     "SEAMS",
     "Seam",
     "Slot",
-    "known_reason",
-    "known_seam",
+    "find_refusal",
+    "find_seam",
     "locate",
-    "pre_processed",
     "resolve_seam",
-    "seen_by_model",
+    "to_model_input",
+    "to_model_masks",
     "visibility",
 ]
 
@@ -135,12 +135,12 @@ REASONS: dict[str, str] = {
 """Class name to the reason why the model must not see synthetic anomalies."""
 
 
-def known_reason(model: object) -> str | None:
+def find_refusal(model: object) -> str | None:
     """Return why a model must not see synthetic anomalies, None if nothing is known against it."""
     return next((REASONS[name] for name in _names(model) if name in REASONS), None)
 
 
-def known_seam(model: object) -> Seam | None:
+def find_seam(model: object) -> Seam | None:
     """Return how a model takes anomalies, None if it is not in the table."""
     return next((SEAMS[name] for name in _names(model) if name in SEAMS), None)
 
@@ -161,7 +161,7 @@ def resolve_seam(model: LightningModule, *, mode: str = "auto", target: str | No
         InputError: If the override does not fit the model.
     """
     name = type(model).__name__
-    known = known_seam(model)
+    known = find_seam(model)
     if target is not None:
         locate(model, target)
         return Seam("swap", probability=known.probability if known else 0.5, slots=(Slot(target),))
@@ -180,7 +180,7 @@ def resolve_seam(model: LightningModule, *, mode: str = "auto", target: str | No
     return known or Seam("batch")
 
 
-def pre_processed(model: LightningModule, images: Tensor, *, masks: Tensor) -> tuple[Tensor, Tensor]:
+def to_model_input(model: LightningModule, images: Tensor, *, masks: Tensor) -> tuple[Tensor, Tensor]:
     """Return images and masks ``(B, 1, H, W)`` bool as the model will get them from its pre-processor."""
     transform = getattr(getattr(model, "pre_processor", None), "transform", None)
     if transform is None:
@@ -191,19 +191,19 @@ def pre_processed(model: LightningModule, images: Tensor, *, masks: Tensor) -> t
     return shown.as_subclass(torch.Tensor), seen.as_subclass(torch.Tensor).bool()
 
 
-def seen_by_model(model: LightningModule, images: Tensor, *, masks: Tensor) -> Tensor:
+def to_model_masks(model: LightningModule, images: Tensor, *, masks: Tensor) -> Tensor:
     """Return masks ``(B, 1, H, W)`` bool as the model will get them, after the resize and crop of its pre-processor."""
-    return pre_processed(model, images, masks=masks)[1]
+    return to_model_input(model, images, masks=masks)[1]
 
 
 def visibility(seam: Seam, model: LightningModule) -> Callable[[Tensor, Tensor], Tensor]:
     """Return a function that says which masks the model still sees after its pre-processor and down-sampling."""
     survives = seam.survival(model)
-    return lambda images, masks: survives(seen_by_model(model, images, masks=masks))
+    return lambda images, masks: survives(to_model_masks(model, images, masks=masks))
 
 
 def _refusal(model: object) -> str:
-    reason = known_reason(model) or "it is not known to read masks in training, and would learn anomalies as normal"
+    reason = find_refusal(model) or "it is not known to read masks in training, and would learn anomalies as normal"
     return (
         f"StageAugment cannot be used with {type(model).__name__}: {reason}. Train one of {', '.join(sorted(SEAMS))}; "
         "for a custom model that reads gt_mask and gt_label set mode='batch', for one with an image generator of its "
@@ -225,7 +225,7 @@ def locate(model: LightningModule, path: str) -> tuple[Any, str]:
         msg = f"{type(model).__name__} has no attribute {path!r} ({error}); give the dotted path of its image generator"
         raise InputError(msg) from error
     if not callable(generator):
-        kind = type(generator).__name__
-        msg = f"{path!r} of {type(model).__name__} is a {kind}, not a generator; give the path of its image generator"
+        defect = type(generator).__name__
+        msg = f"{path!r} of {type(model).__name__} is a {defect}, not a generator; give the path of its image generator"
         raise InputError(msg)
     return parent, leaf

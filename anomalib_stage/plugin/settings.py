@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, validated
 
 __all__ = ["synthesis_settings"]
 
@@ -36,11 +36,11 @@ def synthesis_settings(
     Raises:
         InputError: If an option cannot be used.
     """
-    return checked(
+    return validated(
         SynthesisSettings,
-        sampler=checked(SamplerSettings, steps=steps),
-        masks=checked(MaskSettings, foreground=foreground, **_stated(extent=extent)),
-        gate=checked(GateSettings, trim=trim, **_stated(min_visibility=min_visibility)),
+        sampler=validated(SamplerSettings, steps=steps),
+        masks=validated(MaskSettings, foreground=foreground, **_stated(extent=extent)),
+        gate=validated(GateSettings, trim=trim, **_stated(min_visibility=min_visibility)),
         **_stated(strength=strength),
     )
 

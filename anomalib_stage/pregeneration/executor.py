@@ -21,7 +21,7 @@ from anomalib_stage.errors import DataError
 from anomalib_stage.files.images import as_rgb, read_bytes, read_mask, stored_pixels
 from anomalib_stage.files.prefetch import in_order
 from anomalib_stage.pregeneration.output.manifest import PairRecord
-from anomalib_stage.pregeneration.output.pair_files import Picture, kept_pixels, write_pair
+from anomalib_stage.pregeneration.output.pair_files import Picture, convert_for_layout, write_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from anomalib_stage.pregeneration.planning.plan import Item, Source
     from anomalib_stage.pregeneration.planning.spec import Job, Layout
 
-__all__ = ["Painted", "Studio", "load_source", "versions"]
+__all__ = ["Executor", "Throughput", "load_source", "versions"]
 
 READERS = 1
 WRITERS = 2
@@ -47,7 +47,7 @@ AHEAD = 1
 
 
 @dataclass
-class Painted:
+class Throughput:
     """What a run of batches came to.
 
     Attributes:
@@ -81,10 +81,10 @@ def load_source(source: Source, layout: Layout) -> Pixels:
     if hashlib.sha256(data).hexdigest() != source.digest:
         msg = f"{source.path}: changed while the pairs were painted; put the old file back, or begin in another folder"
         raise DataError(msg)
-    return kept_pixels(stored_pixels(data, source.path), layout)
+    return convert_for_layout(stored_pixels(data, source.path), layout)
 
 
-class Studio:
+class Executor:
     """Paints batches of a plan into a folder.
 
     Args:
@@ -111,7 +111,7 @@ class Studio:
         *,
         finished: NDArray[np.bool_],
         progress: Callable[[int], None],
-    ) -> Painted:
+    ) -> Throughput:
         """Paint whole batches, and write those of their pairs that are not finished.
 
         Whatever ends it, an error or an interruption: pictures that were painted are written first.
@@ -128,7 +128,7 @@ class Studio:
         Raises:
             DataError: If a file cannot be read or written.
         """
-        done, begin = Painted(), time.monotonic()
+        done, begin = Throughput(), time.monotonic()
         with ThreadPoolExecutor(WRITERS) as writers, ThreadPoolExecutor(1) as keeper:
             kept: deque[Future[int]] = deque()
 
@@ -166,7 +166,7 @@ class Studio:
     def _paint(self, batch: _Batch) -> list[Picture]:
         pair = self._synthesizer(
             batch.images,
-            defects=[item.kind for item in batch.items],
+            defects=[item.defect for item in batch.items],
             masks=batch.masks,
             seeds=[item.seed for item in batch.items],
         )
@@ -179,7 +179,7 @@ class Studio:
             source=item.source.name,
             source_sha256=item.source.digest,
             given_mask=self._mask_name(item.mask),
-            kind=item.kind,
+            defect=item.defect,
             seed=item.seed,
             base_seed=self._job.seed,
             steps=self._synthesizer.steps,

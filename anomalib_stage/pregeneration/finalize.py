@@ -13,7 +13,7 @@ from anomalib_stage.files.images import PARTIAL, encode_png, read_bytes, write_c
 from anomalib_stage.pregeneration.executor import load_source
 from anomalib_stage.pregeneration.output.coco import COCO_NAME, coco_chunks
 from anomalib_stage.pregeneration.output.manifest import MANIFEST_NAME
-from anomalib_stage.pregeneration.output.pair_files import file_damage
+from anomalib_stage.pregeneration.output.pair_files import find_file_damage
 from anomalib_stage.pregeneration.output.shards import entries, merge, shards
 from anomalib_stage.pregeneration.planning.spec import JOB_NAME
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anomalib_stage.pregeneration.planning.plan import Source
     from anomalib_stage.pregeneration.planning.spec import Job
 
-__all__ = ["SUMS_NAME", "damaged_endings", "end", "has_ended"]
+__all__ = ["SUMS_NAME", "end", "find_damaged_outputs", "is_finalized"]
 
 SUMS_NAME = "SHA256SUMS"
 """Check sums of every file that is not of a pair, in the form that ``sha256sum --check`` reads."""
@@ -54,7 +54,7 @@ def end(out: Path, job: Job, sources: Sequence[Source], *, coco: bool) -> None:
             write_file(out / name, content)
     write_chunks(out / SAMPLES_NAME, _samples(out, goods))
     if coco:
-        write_chunks(out / COCO_NAME, coco_chunks(out, job.kinds))
+        write_chunks(out / COCO_NAME, coco_chunks(out, job.defects))
     written = [JOB_NAME, MANIFEST_NAME, SAMPLES_NAME, *(name for _, names in goods for name in names)]
     written += [COCO_NAME] if (out / COCO_NAME).exists() else []
     sums = (f"{hashlib.sha256(read_bytes(out / name)).hexdigest()}  {name}\n".encode() for name in sorted(written))
@@ -63,18 +63,18 @@ def end(out: Path, job: Job, sources: Sequence[Source], *, coco: bool) -> None:
     write_chunks(out / SUMS_NAME, sums)
 
 
-def has_ended(out: Path, *, coco: bool) -> bool:
+def is_finalized(out: Path, *, coco: bool) -> bool:
     """Return whether all of that is there and whole."""
-    if shards(out) or not (out / SUMS_NAME).exists() or next(damaged_endings(out), None) is not None:
+    if shards(out) or not (out / SUMS_NAME).exists() or next(find_damaged_outputs(out), None) is not None:
         return False
     return not coco or (out / COCO_NAME).exists()
 
 
-def damaged_endings(out: Path) -> Iterator[str]:
+def find_damaged_outputs(out: Path) -> Iterator[str]:
     """Yield what is wrong with the files that the check sums name, in words."""
     for line in read_bytes(out / SUMS_NAME).decode(errors="replace").splitlines():
         digest, _, name = line.partition("  ")
-        damage = file_damage(name, digest, out)
+        damage = find_file_damage(name, digest, out)
         if damage is not None:
             yield damage
 
@@ -93,7 +93,7 @@ def _samples(out: Path, goods: Sequence[tuple[Source, list[str]]]) -> Iterator[b
     for entry in entries(out):
         record = entry.record
         if record.image is not None:
-            yield _row(record.image, record.mask, record.kind, 1, record.source)
+            yield _row(record.image, record.mask, record.defect, 1, record.source)
 
 
 def _row(*cells: object) -> bytes:

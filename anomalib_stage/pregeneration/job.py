@@ -13,12 +13,12 @@ import numpy as np
 
 from anomalib_stage.files.locks import locked
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
-from anomalib_stage.pregeneration.executor import Painted, Studio
-from anomalib_stage.pregeneration.finalize import end, has_ended
+from anomalib_stage.pregeneration.executor import Executor, Throughput
+from anomalib_stage.pregeneration.finalize import end, is_finalized
 from anomalib_stage.pregeneration.output.pair_files import pair_files
 from anomalib_stage.pregeneration.output.shards import Shard, entries, finished_pairs
 from anomalib_stage.pregeneration.planning.spec import JOB_NAME, Job, check_same, start_or_continue
-from anomalib_stage.pregeneration.verify import checked_pairs
+from anomalib_stage.pregeneration.verify import check_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -73,7 +73,7 @@ class Pregeneration:
                 "batch": self.plan.batch_of(item.index),
                 "source": item.source.name,
                 "given_mask": self._mask_name(item.mask),
-                "kind": item.kind,
+                "defect": item.defect,
                 "seed": item.seed,
                 **pair_files(item, self.job.layout),
                 "finished": bool(self.finished[item.index]),
@@ -114,7 +114,7 @@ class Pregeneration:
         ours, example = self.finished.copy(), ""
         ours[[i for i in np.flatnonzero(ours).tolist() if self.plan.batch_of(i) % world != number]] = False
         broken = ours.copy()
-        for record, damage in checked_pairs(
+        for record, damage in check_pairs(
             self.out, only=lambda record: record.index < len(ours) and bool(ours[record.index])
         ):
             if damage is None:
@@ -128,7 +128,7 @@ class Pregeneration:
 
     def work(
         self, numbers: Iterable[int], *, shard: str, progress: Callable[[int, int], None] | None = None
-    ) -> Painted:
+    ) -> Throughput:
         """Paint batches; their unfinished pairs are written.
 
         Args:
@@ -155,9 +155,9 @@ class Pregeneration:
             return self._studio.paint(batches, lines, finished=self.finished, progress=further)
 
     @cached_property
-    def _studio(self) -> Studio:
+    def _studio(self) -> Executor:
         synthesizer = StageSynthesizer(self._bundle, device=self.device, settings=self.job.settings)
-        return Studio(synthesizer, out=self.out, job=self.job, mask_name=self._mask_name)
+        return Executor(synthesizer, out=self.out, job=self.job, mask_name=self._mask_name)
 
     def finish(self, *, coco: bool = False, wait: bool = True) -> dict[str, object]:
         """Write what follows from finished pairs, if all are, and say how far the job is.
@@ -168,14 +168,14 @@ class Pregeneration:
 
         Returns:
             dict[str, object]: ``out``, ``pairs`` written, pairs ``rejected`` because nothing visible came out, pairs
-            ``remaining``, images ``skipped`` and ``kinds`` (written pairs by kind).
+            ``remaining``, images ``skipped`` and ``defects`` (written pairs by defect).
 
         Raises:
             DataError: If a file cannot be read or written; what is finished is kept.
         """
         with locked(self.out / JOB_NAME, wait=wait) as alone:
             finished = finished_pairs(self.out, self.job.count)
-            if alone and finished.all() and not has_ended(self.out, coco=coco):
+            if alone and finished.all() and not is_finalized(self.out, coco=coco):
                 end(self.out, self.job, self.plan.sources, coco=coco)
             written: Counter[str] = Counter()
             left = finished.copy()
@@ -183,12 +183,12 @@ class Pregeneration:
                 record = entry.record
                 if record.index < len(left) and left[record.index]:
                     left[record.index] = False
-                    written[record.kind] += record.image is not None
+                    written[record.defect] += record.image is not None
         return {
             "out": str(self.out),
             "pairs": written.total(),
             "rejected": int(finished.sum()) - written.total(),
             "remaining": int((~finished).sum()),
             "skipped": self._skipped,
-            "kinds": {kind: written[kind] for kind in self.job.kinds},
+            "defects": {defect: written[defect] for defect in self.job.defects},
         }

@@ -13,9 +13,9 @@ from anomalib_stage.files.images import find_images, read_bytes
 from anomalib_stage.pipeline.synthesizer import GOOD, resolve_device
 from anomalib_stage.pregeneration.executor import versions
 from anomalib_stage.pregeneration.job import Pregeneration
-from anomalib_stage.pregeneration.planning.plan import Plan, check_masks, check_outside, images_root, usable_sources
+from anomalib_stage.pregeneration.planning.plan import Plan, check_masks, check_outside, find_sources, images_root
 from anomalib_stage.pregeneration.planning.spec import FileList, Job, check_free
-from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, validated
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def prepare(
         out (Path): Folder to write: absent, empty, or begun by the same job; outside the good images.
         count (int): Number of pairs.
         weights (str): ``default`` or a bundle file.
-        defects (Sequence[str] | None): Kinds to paint, in any order; None: every kind of the bundle.
+        defects (Sequence[str] | None): Defects to paint, in any order; None: every defect of the bundle.
         masks (Path | None): Folder of masks to use in turn, each of its image's size; None: masks are drawn.
         seed (int): Base seed.
         steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
@@ -69,7 +69,8 @@ def prepare(
         trim (bool): Take pixels without visible change out of the masks.
         batch_size (int): Most images painted together, fewer of large ones; it may decide the last bit of a pixel.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        layout (Layout): ``folder``: ``image/<kind>``, ``mask/<kind>``; ``mvtec``: a category that ``MVTecAD`` reads.
+        layout (Layout): ``folder``: ``image/<defect>``, ``mask/<defect>``; ``mvtec``: a category that ``MVTecAD``
+            reads.
         on_unreadable (Literal["fail", "skip"]): What to do with an image that cannot be used.
 
     Returns:
@@ -82,9 +83,9 @@ def prepare(
     settings = _settings(
         count=count,
         batch_size=batch_size,
-        sampler=checked(SamplerSettings, steps=steps),
-        gate=checked(GateSettings, **gate),
-        masks=checked(MaskSettings, foreground=foreground),
+        sampler=validated(SamplerSettings, steps=steps),
+        gate=validated(GateSettings, **gate),
+        masks=validated(MaskSettings, foreground=foreground),
         strength=strength,
     )
     root = images_root(data)
@@ -92,18 +93,18 @@ def prepare(
     check_outside(out, root=root, flag="--out")
     find_images(root)  # a wrong folder is said before weights are loaded
     where, bundle = resolve_device(device), StageBundle.load(weights)
-    kinds = _kinds(bundle, defects)
+    defects = _defects(bundle, defects)
     given = _given_masks(masks, root=root)
-    sources, skipped = usable_sources(root, limit=count, skip=on_unreadable == "skip")
+    sources, skipped = find_sources(root, limit=count, skip=on_unreadable == "skip")
     if layout == "mvtec" and any(source.deep for source in sources):
         deep = sum(source.deep for source in sources)
         logger.info("16 bit reduced to 8 in %d of %d images: anomalib reads 16-bit grey as white", deep, len(sources))
-    plan = Plan(sources, count=count, kinds=kinds, masks=given, seed=seed, batch_size=batch_size)
+    plan = Plan(sources, count=count, defects=defects, masks=given, seed=seed, batch_size=batch_size)
     check_masks(plan)
     job = Job(
         count=count,
         seed=seed,
-        kinds=tuple(kinds),
+        defects=tuple(defects),
         batch_size=batch_size,
         layout=layout,
         bundle=bundle.digest,
@@ -123,7 +124,7 @@ def _settings(*, count: int, batch_size: int, **values: object) -> SynthesisSett
     if count > MOST_PAIRS:
         msg = f"--count is {count}; at most {MOST_PAIRS} go into one folder, write more into another"
         raise InputError(msg)
-    return checked(SynthesisSettings, **values)
+    return validated(SynthesisSettings, **values)
 
 
 def _given_masks(masks: Path | None, *, root: Path) -> list[Path]:
@@ -139,14 +140,14 @@ def _digested(files: Sequence[Path], folder: Path) -> FileList:
     )
 
 
-def _kinds(bundle: StageBundle, defects: Sequence[str] | None) -> list[str]:
-    """Return the kinds to paint in the bundle's order, so that the order they were given in changes nothing."""
-    known = [kind for kind in bundle.kinds if kind != GOOD]
+def _defects(bundle: StageBundle, defects: Sequence[str] | None) -> list[str]:
+    """Return the defects to paint in the bundle's order, so that the order they were given in changes nothing."""
+    known = [defect for defect in bundle.defects if defect != GOOD]
     if defects is None:
         return known
-    unknown = [kind for kind in defects if kind not in known]
+    unknown = [defect for defect in defects if defect not in known]
     if unknown or not defects:
         seen = f"{unknown[0]!r} is not a defect of this bundle" if unknown else "--defects is empty"
         msg = f"{seen}; it paints {', '.join(known)}"
         raise InputError(msg)
-    return [kind for kind in known if kind in defects]
+    return [defect for defect in known if defect in defects]

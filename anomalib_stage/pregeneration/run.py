@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from anomalib_stage.errors import DataError
 from anomalib_stage.files.locks import locked
 from anomalib_stage.pregeneration.distributed import Rank, check_devices, meet, while_launched
-from anomalib_stage.pregeneration.executor import Painted
+from anomalib_stage.pregeneration.executor import Throughput
 from anomalib_stage.pregeneration.output.coco import check_coco
 from anomalib_stage.pregeneration.planning.spec import JOB_NAME
 from anomalib_stage.pregeneration.prepare import prepare
@@ -103,7 +103,7 @@ def run_together(
         with _kept():
             numbers = sorted({*rank.share(missing), *job.damaged(rank.number, rank.world)})
             batches = while_launched(numbers, rank)
-            painted = job.work(batches, shard=f"rank-{rank.number:04d}", progress=progress) if numbers else Painted()
+            painted = job.work(batches, shard=f"rank-{rank.number:04d}", progress=progress) if numbers else Throughput()
     rank.wait()
     with _kept():
         result = job.finish(coco=coco, wait=rank.local == 0)

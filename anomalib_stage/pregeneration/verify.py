@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anomalib_stage.files.prefetch import in_order
-from anomalib_stage.pregeneration.finalize import SUMS_NAME, damaged_endings
-from anomalib_stage.pregeneration.output.pair_files import damage_of
+from anomalib_stage.pregeneration.finalize import SUMS_NAME, find_damaged_outputs
+from anomalib_stage.pregeneration.output.pair_files import find_damage
 from anomalib_stage.pregeneration.output.shards import entries
 from anomalib_stage.pregeneration.planning.spec import read_job
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from anomalib_stage.pregeneration.output.manifest import PairRecord
 
-__all__ = ["checked_pairs", "verify"]
+__all__ = ["check_pairs", "verify"]
 
 THREADS = 2
 
 
-def checked_pairs(
+def check_pairs(
     out: Path, *, only: Callable[[PairRecord], bool] | None = None
 ) -> Iterator[tuple[PairRecord, str | None]]:
     """Read the files of every line again, and say what is wrong with them.
@@ -45,7 +45,7 @@ def checked_pairs(
 
 
 def _check(record: PairRecord, out: Path) -> tuple[PairRecord, str | None]:
-    return record, damage_of(record, out)
+    return record, find_damage(record, out)
 
 
 def verify(folder: Path) -> tuple[dict[str, object], list[str]]:
@@ -66,7 +66,7 @@ def verify(folder: Path) -> tuple[dict[str, object], list[str]]:
     whole: NDArray[np.bool_] = np.zeros(job.count, dtype=np.bool_)
     rejected = whole.copy()
     damages: dict[int, str] = {}
-    for record, damage in checked_pairs(folder, only=lambda record: record.index < job.count):
+    for record, damage in check_pairs(folder, only=lambda record: record.index < job.count):
         if damage is None:
             whole[record.index], rejected[record.index] = True, record.image is None
         else:
@@ -74,7 +74,7 @@ def verify(folder: Path) -> tuple[dict[str, object], list[str]]:
     problems = [damages[index] for index in sorted(damages) if not whole[index]]
     remaining = job.count - int(whole.sum()) - len(problems)
     if (folder / SUMS_NAME).exists():
-        problems += damaged_endings(folder)
+        problems += find_damaged_outputs(folder)
     found: dict[str, object] = {
         "out": str(folder),
         "planned": job.count,

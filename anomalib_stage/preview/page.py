@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A preview as one self-contained HTML page: pictures as data, no address of anything outside, nothing that changes.
 
-The template escapes every value: file names and kinds come from users and bundles.
+The template escapes every value: file names and defects come from users and bundles.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
-from anomalib_stage.files.figures import GOOD_COLOUR, RED, difference, outlined
+from anomalib_stage.files.figures import GOOD_COLOUR, RED, difference, draw_outline
 from anomalib_stage.files.images import encode_png
 from anomalib_stage.preview.charts import Chart, histogram
 
@@ -81,10 +81,10 @@ def preview_page(
     template = environment.from_string(
         resources.files("anomalib_stage.preview").joinpath(TEMPLATE).read_text(encoding="utf-8")
     )
-    kinds = Counter(row.kind for row in rows)
+    defects = Counter(row.defect for row in rows)
     return template.render(
         rows=[_shown(i, row, name) for i, (row, name) in enumerate(zip(rows, names, strict=True), start=1)],
-        kinds=sorted(kinds.items()),
+        defects=sorted(defects.items()),
         facts=_facts(rows),
         charts=_charts(rows, min_visibility=min_visibility),
         outcomes=[name for name in OUTCOMES if any(row.outcome == name for row in rows)],
@@ -101,7 +101,7 @@ def _shown(number: int, row: PreviewRow, name: str) -> dict[str, Any]:
     return {
         "number": number,
         "name": name,
-        "kind": row.kind,
+        "defect": row.defect,
         "seed": row.seed,
         "outcome": row.outcome,
         "meaning": OUTCOMES[row.outcome],
@@ -109,7 +109,7 @@ def _shown(number: int, row: PreviewRow, name: str) -> dict[str, Any]:
         "mask": f"{int(row.painted.sum()):,} px" if row.painted.any() else "none",
         "visibility": f"{row.visibility:.1f}",
         "clean": _picture(before),
-        "outline": _picture(outlined(before, mask, colour=colour)),
+        "outline": _picture(draw_outline(before, mask, colour=colour)),
         "synthetic": _picture(after),
         "difference": _picture(difference(before, after)),
         "near": None if row.rejected else {"clean": _picture(near_before), "synthetic": _picture(near_after)},

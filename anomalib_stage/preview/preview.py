@@ -11,14 +11,14 @@ import numpy as np
 
 from anomalib_stage._version import __version__
 from anomalib_stage.errors import InputError
-from anomalib_stage.files.figures import GOOD_COLOUR, RED, difference, outlined, sheet
+from anomalib_stage.files.figures import GOOD_COLOUR, RED, difference, draw_outline, sheet
 from anomalib_stage.files.images import encode_png, find_images, read_image, write_file
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.pregeneration.planning.plan import images_root, load_good
 from anomalib_stage.preview.page import preview_page
 from anomalib_stage.preview.rows import PreviewRow, paint_rows
 from anomalib_stage.seeds import derive_seed
-from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, validated
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def preview(
         html (Path | None): Page to write too: one self-contained file with the pairs, histograms of mask size and
             visibility, the settings and the bundle card.
         weights (str): ``default`` or a bundle file.
-        defects (Sequence[str] | None): Kinds to paint in turn (also ``good``); None: every kind of the bundle in turn.
+        defects (Sequence[str] | None): Defects to paint in turn (also ``good``); None: every defect of the bundle in
+            turn.
         count (int): Images to paint, spread over the folder.
         seed (int): Base seed.
         steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
@@ -76,10 +77,10 @@ def preview(
         StageError: If an argument, image or bundle cannot be used; the message says which.
     """
     _check_arguments(out, html=html, count=count, size=size)
-    settings = checked(
+    settings = validated(
         SynthesisSettings,
-        sampler=checked(SamplerSettings, steps=steps),
-        masks=checked(MaskSettings, foreground=foreground),
+        sampler=validated(SamplerSettings, steps=steps),
+        masks=validated(MaskSettings, foreground=foreground),
         strength=strength,
     )
     root = images_root(data)
@@ -88,12 +89,12 @@ def preview(
     chosen = [paths[i * len(paths) // count] for i in range(count)]
     images = [_resized(read_image(path), size) if size else load_good(path)[0] for path in chosen]
     synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
-    kinds = list(defects) if defects else list(synthesizer.kinds)
+    defects = list(defects) if defects else list(synthesizer.defects)
     names = [path.relative_to(root).as_posix() for path in chosen]
     rows = paint_rows(
         synthesizer,
         images,
-        defects=[kinds[i % len(kinds)] for i in range(count)],
+        defects=[defects[i % len(defects)] for i in range(count)],
         seeds=[derive_seed(seed, name, i) for i, name in enumerate(names)],
     )
     page = ""
@@ -146,7 +147,7 @@ def preview_grid(
     Args:
         synthesizer (StageSynthesizer): Paints.
         images (Sequence[NDArray[np.uint8]]): ``(H, W, 3)`` RGB, any sizes.
-        defects (Sequence[str]): Kind for each image.
+        defects (Sequence[str]): Defect for each image.
         seeds (Sequence[int]): Seed for each image.
 
     Returns:
@@ -164,9 +165,9 @@ def _cells(row: PreviewRow) -> list[NDArray[np.uint8]]:
         _fitted(cell) for cell in (row.before, row.after, difference(row.before, row.after), row.closer[1])
     )
     colour = GOOD_COLOUR if row.outcome == "good" or row.rejected else RED
-    name = f"{row.kind}: nothing visible" if row.rejected else row.kind
+    name = f"{row.defect}: nothing visible" if row.rejected else row.defect
     large = cv2.resize(row.painted.astype(np.uint8), clean.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
-    masked = outlined(clean, large, colour=colour)
+    masked = draw_outline(clean, large, colour=colour)
     masked[:22, : 12 + 9 * len(name)] = 0  # the name must be readable on any surface
     cv2.putText(masked, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
     return [_squared(cell) for cell in (clean, masked, synthetic, changed, zoom)]

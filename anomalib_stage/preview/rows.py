@@ -34,7 +34,7 @@ class PreviewRow:
         before (NDArray[np.uint8]): ``(H, W, 3)`` RGB.
         after (NDArray[np.uint8]): The same shape; equal to ``before`` outside ``painted``.
         painted (NDArray[np.bool_]): ``(H, W)``, the pixels that could change; empty where the pair was rejected.
-        kind (str): Defect kind, or ``good``.
+        defect (str): Defect, or ``good``.
         seed (int): Seed of the pair.
         visibility (float): Change inside the mask (:class:`~anomalib_stage.pipeline.synthesizer.Pair`); of the last
             try, where the pair was rejected.
@@ -44,7 +44,7 @@ class PreviewRow:
     before: NDArray[np.uint8]
     after: NDArray[np.uint8]
     painted: NDArray[np.bool_]
-    kind: str
+    defect: str
     seed: int
     visibility: float
     rejected: bool
@@ -54,7 +54,7 @@ class PreviewRow:
         """What came out: ``anomaly``, ``good`` (intact surface was painted) or ``rejected``."""
         if self.rejected:
             return "rejected"
-        return "good" if self.kind == GOOD else "anomaly"
+        return "good" if self.defect == GOOD else "anomaly"
 
     @property
     def closer(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -77,29 +77,29 @@ def paint_rows(
     Args:
         synthesizer (StageSynthesizer): Paints.
         images (Sequence[NDArray[np.uint8]]): ``(H, W, 3)`` RGB, any sizes.
-        defects (Sequence[str]): Kind for each image.
+        defects (Sequence[str]): Defect for each image.
         seeds (Sequence[int]): Seed for each image.
 
     Returns:
         list[PreviewRow]: One row for each image.
 
     Raises:
-        InputError: If a kind is unknown or an image cannot be painted.
+        InputError: If a defect is unknown or an image cannot be painted.
     """
     return [
-        _painted(synthesizer, image, kind=kind, seed=seed)
-        for image, kind, seed in zip(images, defects, seeds, strict=True)
+        _painted(synthesizer, image, defect=defect, seed=seed)
+        for image, defect, seed in zip(images, defects, seeds, strict=True)
     ]
 
 
-def _painted(synthesizer: StageSynthesizer, image: NDArray[np.uint8], *, kind: str, seed: int) -> PreviewRow:
+def _painted(synthesizer: StageSynthesizer, image: NDArray[np.uint8], *, defect: str, seed: int) -> PreviewRow:
     batch = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255.0
-    pair = synthesizer(batch, defects=kind, seeds=[seed])
+    pair = synthesizer(batch, defects=defect, seeds=[seed])
     return PreviewRow(
         before=image,
         after=(pair.image[0] * 255.0).round().byte().permute(1, 2, 0).contiguous().numpy(),
         painted=pair.painted[0, 0].numpy(),
-        kind=kind,
+        defect=defect,
         seed=seed,
         visibility=float(pair.visibility[0]),
         rejected=bool(pair.rejected[0]),

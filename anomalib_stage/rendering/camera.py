@@ -88,11 +88,11 @@ def _exposed(picture: Field, *, rng: np.random.Generator) -> Field:
 
 
 def _focused(picture: Field, *, rng: np.random.Generator) -> Field:
-    kind = rng.random()
-    if kind < 0.6:
+    defect = rng.random()
+    if defect < 0.6:
         sigma = rng.uniform(0.3, 1.0) if rng.random() < 0.8 else rng.uniform(1.0, 2.2)
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), dtype=np.float32)
-    if kind < 0.65:
+    if defect < 0.65:
         length = int(rng.integers(2, 6))
         kernel = np.full((1, length) if rng.random() < 0.5 else (length, 1), 1.0 / length, dtype=np.float32)
         return np.asarray(cv2.filter2D(picture, -1, kernel), dtype=np.float32)

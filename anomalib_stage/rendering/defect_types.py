@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""How each kind of defect looks: one painter a kind, from a site to a painted cut-out.
+"""How each defects looks: one painter a defect, from a site to a painted cut-out.
 
 Brightness changes are in the image's units, [0, 1]; lengths are in pixels. A painter may paint outside the mask and
 above 1: :mod:`anomalib_stage.rendering.defects` keeps only what lies inside.
@@ -78,7 +78,7 @@ def _along(site: Site) -> np.ndarray:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The kinds
+# The defects
 # ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -18,14 +18,14 @@ import numpy as np
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.rendering.defect_types import PAINTERS, Paint
-from anomalib_stage.rendering.site import luma, site_of
+from anomalib_stage.rendering.site import find_site, luma
 
 if TYPE_CHECKING:
     from anomalib_stage.rendering.site import Site
 
-__all__ = ["KINDS", "KIND_SHAPES", "paint_defect"]
+__all__ = ["DEFECT_NAMES", "DEFECT_SHAPES", "paint_defect"]
 
-KIND_SHAPES: dict[str, tuple[str, ...]] = {
+DEFECT_SHAPES: dict[str, tuple[str, ...]] = {
     "scratch": ("scratch",),
     "crack": ("crack",),
     "hole": ("blob", "spots"),
@@ -36,10 +36,10 @@ KIND_SHAPES: dict[str, tuple[str, ...]] = {
     "discoloration": ("perlin", "blob"),
     "good": ("scratch", "crack", "blob", "spots", "perlin", "edge_chip"),
 }
-"""Shapes of :data:`anomalib_stage.synthesis.masks.draw.SHAPES` that each kind occurs in."""
+"""Shapes of :data:`anomalib_stage.synthesis.masks.draw.SHAPES` that each defect occurs in."""
 
-KINDS: tuple[str, ...] = tuple(KIND_SHAPES)
-"""Kinds of defects; ``good`` is the surface itself."""
+DEFECT_NAMES: tuple[str, ...] = tuple(DEFECT_SHAPES)
+"""Defects; ``good`` is the surface itself."""
 
 _STEP = 4 / 255  # smallest change given to a pixel that showed none
 _LARGEST_STEP = 0.06
@@ -52,13 +52,13 @@ _OVER_NOISE_THIN = 3.0  # the same for thin masks, which the eye loses sooner
 _SOFT_EDGE = 0.15  # share of pixels, all next to the mask's edge, that may stay faint: defects fade out
 
 
-def paint_defect(surface: np.ndarray, mask: np.ndarray, *, kind: str, rng: np.random.Generator) -> np.ndarray:
+def paint_defect(surface: np.ndarray, mask: np.ndarray, *, defect: str, rng: np.random.Generator) -> np.ndarray:
     """Paint a defect into a surface.
 
     Args:
         surface (np.ndarray): ``(H, W, 3)``, float32 in [0, 1], RGB. Three equal channels stay equal.
         mask (np.ndarray): ``(H, W)``, bool, with at least one pixel set.
-        kind (str): One of :data:`KINDS`. ``good`` paints nothing.
+        defect (str): One of :data:`DEFECT_NAMES`. ``good`` paints nothing.
         rng (np.random.Generator): Stream that every draw comes from.
 
     Returns:
@@ -66,23 +66,23 @@ def paint_defect(surface: np.ndarray, mask: np.ndarray, *, kind: str, rng: np.ra
         least 80 % of the pixels differ by more than 2/255 in some channel.
 
     Raises:
-        InputError: If the kind is unknown, or surface and mask are not as described.
+        InputError: If the defect is unknown, or surface and mask are not as described.
     """
-    _check(surface, mask, kind=kind)
+    _check(surface, mask, defect=defect)
     picture = surface.copy()
-    if kind == "good":
+    if defect == "good":
         return picture
-    site, box = site_of(surface, mask, rng=rng)
+    site, box = find_site(surface, mask, rng=rng)
     with np.errstate(over="ignore"):
-        painted = _visible(site, _finished(site, PAINTERS[kind](site)))
+        painted = _visible(site, _finished(site, PAINTERS[defect](site)))
     picture[box][site.mask] = painted[site.mask]
     return picture
 
 
-def _check(surface: np.ndarray, mask: np.ndarray, *, kind: str) -> None:
+def _check(surface: np.ndarray, mask: np.ndarray, *, defect: str) -> None:
     """Refuse arguments that :func:`paint_defect` cannot work with."""
-    if kind not in KINDS:
-        msg = f"Unknown kind of defect {kind!r}. Known kinds: {', '.join(KINDS)}. Use one of them."
+    if defect not in DEFECT_NAMES:
+        msg = f"Unknown defects {defect!r}. Known defects: {', '.join(DEFECT_NAMES)}. Use one of them."
         raise InputError(msg)
     if surface.ndim != 3 or surface.shape[2] != 3 or surface.dtype != np.float32:
         msg = (
@@ -121,7 +121,7 @@ def _visible(site: Site, painted: np.ndarray) -> np.ndarray:
     surface = site.patch[site.mask]
     change = painted[site.mask] - surface
     over = _OVER_NOISE if site.thickness > _THIN else _OVER_NOISE_THIN
-    wanted = min(max(_CLEAR, over * site.unrest), 0.25)
+    wanted = min(max(_CLEAR, over * site.roughness), 0.25)
     # Scaled a little, as more would blow up noise, then shifted as a whole, less at the mask's edge.
     mean = float(np.abs(change).max(axis=1).mean())
     scale = float(np.clip(wanted / max(mean, 1e-4), 1, _LARGEST_SCALE))

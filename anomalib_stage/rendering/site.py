@@ -15,7 +15,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-__all__ = ["Site", "luma", "site_of"]
+__all__ = ["Site", "find_site", "luma"]
 
 _MARGIN = 8  # pixels of surface around the mask's bounding box that the statistics are taken from
 _LAPLACE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)  # J. Immerkaer, CVIU 64(2), 1996: norm 6
@@ -75,7 +75,7 @@ class Site:
         return float(luma(self.colour))
 
     @cached_property
-    def unrest(self) -> float:
+    def roughness(self) -> float:
         """Brightness variation that a defect competes with: grain and a part of the texture's contrast."""
         return math.hypot(self.grain, 0.45 * float(luma(self.around).std()))
 
@@ -110,7 +110,7 @@ class Site:
 
     def strength(self, *, strongest: float = 0.5) -> float:
         """Draw a brightness change: log-uniform from just above the surface's own variation to ``strongest``."""
-        weakest = min(max(2.5 * self.unrest, 0.04), 0.7 * strongest)
+        weakest = min(max(2.5 * self.roughness, 0.04), 0.7 * strongest)
         return float(np.exp(self.rng.uniform(math.log(weakest), math.log(strongest))))
 
     def chance(self, probability: float) -> bool:
@@ -201,7 +201,7 @@ class Site:
         return np.asarray(self.grain * white.reshape(height, width, channels), np.float32)
 
 
-def site_of(surface: np.ndarray, mask: np.ndarray, *, rng: np.random.Generator) -> tuple[Site, tuple[slice, slice]]:
+def find_site(surface: np.ndarray, mask: np.ndarray, *, rng: np.random.Generator) -> tuple[Site, tuple[slice, slice]]:
     """Cut out a site and measure it.
 
     Args:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["checkpoint_of", "claim_folder"]
+__all__ = ["claim_folder", "find_checkpoint"]
 
 FACTS = "fit.json"
 
 
-def checkpoint_of(folder: Path) -> Path:
+def find_checkpoint(folder: Path) -> Path:
     """Return the last checkpoint of a working folder.
 
     Raises:

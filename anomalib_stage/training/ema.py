@@ -18,18 +18,21 @@ if TYPE_CHECKING:
 
     from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
 
-__all__ = ["AveragedWeights"]
+__all__ = ["EMAWeights"]
 
 DECAY = 0.999
 """Largest decay; until then the average covers about the last ninth of the steps, so that short fits do not lag."""
 
 
-class AveragedWeights(Callback):
+class EMAWeights(Callback):
     """Keeps a moving average of the denoiser's weights; it is part of the checkpoint.
 
     Args:
         denoiser (CompactDenoiser): The network that learns.
     """
+
+    state_key = "AveragedWeights"
+    """Under this name checkpoints hold it."""
 
     def __init__(self, denoiser: CompactDenoiser) -> None:
         self.denoiser = denoiser

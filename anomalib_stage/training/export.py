@@ -10,7 +10,7 @@ import torch
 
 from anomalib_stage.synthesis.masks.bank import BANK_PREFIXES, pack_bank
 from anomalib_stage.weights.bundle import StageBundle
-from anomalib_stage.weights.manifest import KindSpec
+from anomalib_stage.weights.manifest import DefectSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ __all__ = ["REGION_SIDE", "export_bundle"]
 REGION_SIDE = 64
 """Base side of a training region in pixels."""
 
-LIKENESS = ("softness", "goes_on")
-"""Fields of a kind that are measured on real defects."""
+LIKENESS = ("softness", "texture_continuity")
+"""Fields of a defect that are measured on real defects."""
 
 MEASURED = (*BANK_PREFIXES, "look.")
 
@@ -47,15 +47,15 @@ def export_bundle(
 
     Args:
         module (GradedDiffusion): The network and its noise schedule.
-        shapes (Mapping[str, Sequence[str]]): Kinds and the mask shapes to draw for each.
+        shapes (Mapping[str, Sequence[str]]): Defects and the mask shapes to draw for each.
         looks (Mapping[str, NDArray[np.float32]]): Looks measured in training, rows of
-            :data:`~anomalib_stage.synthesis.appearance.appearance.LOOK_COLUMNS`; kinds that are not in it keep the
-            parent's.
-        bank (Mapping[str, Sequence[BankMask]]): Real masks, perhaps none, of fitted kinds; others keep the parent's.
+            :data:`~anomalib_stage.synthesis.appearance.appearance.APPEARANCE_COLUMNS`; defects that are not in it keep
+            the parent's.
+        bank (Mapping[str, Sequence[BankMask]]): Real masks, perhaps none, of fitted defects; others keep the parent's.
         parent (StageBundle | None): Bundle that it was fitted from.
         summary (Mapping[str, Any]): What to say about the training.
-        measured (Mapping[str, Mapping[str, float]] | None): ``softness`` and ``goes_on`` of the kinds that they were
-            measured for; the others keep the parent's.
+        measured (Mapping[str, Mapping[str, float]] | None): ``softness`` and ``texture_continuity`` of the defects that
+            they were measured for; the others keep the parent's.
 
     Returns:
         StageBundle: The bundle, not saved yet.
@@ -63,18 +63,20 @@ def export_bundle(
     denoiser = module.denoiser
     state = denoiser.state_dict()
     tensors = {f"denoiser.{k.removeprefix('unet.')}": v.half() for k, v in state.items() if k.startswith("unet.")}
-    tensors |= {f"condition.{kind}": vector.float() for kind, vector in denoiser.conditions.items()}
-    replaced = {prefix + kind for prefix in BANK_PREFIXES for kind in bank}
+    tensors |= {f"condition.{defect}": vector.float() for defect, vector in denoiser.conditions.items()}
+    replaced = {prefix + defect for prefix in BANK_PREFIXES for defect in bank}
     inherited = parent.tensors if parent else {}
     tensors |= {n: tensor for n, tensor in inherited.items() if n.startswith(MEASURED) and n not in replaced}
     tensors |= {name: torch.from_numpy(array) for name, array in pack_bank(bank).items()}
-    tensors |= {f"look.{kind}": torch.from_numpy(rows).half() for kind, rows in looks.items()}
-    known = {spec.name: spec.model_dump(include=set(LIKENESS)) for spec in parent.manifest.kinds} if parent else {}
+    tensors |= {f"look.{defect}": torch.from_numpy(rows).half() for defect, rows in looks.items()}
+    known = {spec.name: spec.model_dump(include=set(LIKENESS)) for spec in parent.manifest.defects} if parent else {}
     return StageBundle.build(
         tensors,
-        kinds=[
-            KindSpec(name=kind, shapes=tuple(names), **known.get(kind, {}) | dict((measured or {}).get(kind, {})))
-            for kind, names in shapes.items()
+        defects=[
+            DefectSpec(
+                name=defect, shapes=tuple(names), **known.get(defect, {}) | dict((measured or {}).get(defect, {}))
+            )
+            for defect, names in shapes.items()
         ],
         backbone="compact",
         denoiser=_config_of(denoiser),

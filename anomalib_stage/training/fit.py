@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.pipeline.synthesizer import resolve_device
-from anomalib_stage.training.appearances import measured_looks
-from anomalib_stage.training.checkpoint import checkpoint_of, claim_folder
+from anomalib_stage.training.appearances import collect_appearances
+from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
 from anomalib_stage.training.data.dataset import RegionDataset, StepBatches
 from anomalib_stage.training.data.mixture import mixture
-from anomalib_stage.training.data.training_data import Rotate, load_material
+from anomalib_stage.training.data.training_data import Rotate, load_training_data
 from anomalib_stage.training.export import REGION_SIDE, export_bundle
 from anomalib_stage.training.measure.compare import compare_with_real
-from anomalib_stage.training.measure.mask_bank import bank_of
-from anomalib_stage.training.plan import module_of, plan_of
-from anomalib_stage.training.report import judged_summary, known_pictures, learnt_summary, report_lines
-from anomalib_stage.training.trainer import loader_of, run, trainer_of, watchers_of
-from anomalib_stage.training.warm_start import start_from_similar
+from anomalib_stage.training.measure.mask_bank import build_mask_bank
+from anomalib_stage.training.plan import build_module, build_plan
+from anomalib_stage.training.report import format_report, list_known_pictures, summarize_held_out, summarize_learnt
+from anomalib_stage.training.trainer import build_callbacks, build_loader, build_trainer, run
+from anomalib_stage.training.warm_start import warm_start
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from anomalib_stage.training.data.training_data import Material
+    from anomalib_stage.training.data.training_data import TrainingData
     from anomalib_stage.training.module import GradedDiffusion
     from anomalib_stage.training.plan import Plan
 
@@ -47,8 +47,8 @@ def fit(
     *,
     out: Path,
     normal: Path | None = None,
-    defects: Path | None = None,
-    masks: Path | None = None,
+    defect_dir: Path | None = None,
+    defect_mask_dir: Path | None = None,
     include: Path | None = None,
     rename: Mapping[str, str] | None = None,
     groups: Path | None = None,
@@ -73,25 +73,26 @@ def fit(
 ) -> Path:
     """Train a compact denoiser on good images, real defects and rendered ones, and write a bundle.
 
-    With real defects, kinds of the base that have none among them keep their condition vectors, masks, places and
-    looks to the bit: kinds can be added one after the other. The network learns, and rendered defects keep it from
-    forgetting the rendered kinds; with ``freeze`` it does not learn either. ``good`` keeps its vector, and takes its
+    With real defects, defects of the base that have none among them keep their condition vectors, masks, places and
+    looks to the bit: defects can be added one after the other. The network learns, and rendered defects keep it from
+    forgetting the rendered defects; with ``freeze`` it does not learn either. ``good`` keeps its vector, and takes its
     looks from the good images.
 
     Args:
         out (Path): Bundle to write (``.safetensors``).
         normal (Path | None): Folder of good images, searched recursively.
-        defects (Path | None): Folder with one sub-folder of defect images for each kind.
-        masks (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
+        defect_dir (Path | None): Folder with one sub-folder of defect images for each defect.
+        defect_mask_dir (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
         include (Path | None): JSON file ``{folder: [stems]}`` (or ``{folder: {"fit": [stems]}}``) of those to use.
-        rename (Mapping[str, str] | None): Names to learn folders under, ``{folder: kind}``; two folders may share one.
+        rename (Mapping[str, str] | None): Names to learn folders under, ``{folder: defect}``; two folders may share
+            one.
         groups (Path | None): JSON file ``{stem: group}`` or ``{"group_of": {stem: group}}`` of captures that show the
             same piece (``folder/stem`` where folders use the same stems); ``groups.json`` beside the defects if there
             is one.
-        held_out (float): Share of the real defects of each kind, by groups, that only judge, 0 to 0.5; at least one
+        held_out (float): Share of the real defects of each defect, by groups, that only judge, 0 to 0.5; at least one
             where there are three, at most a third.
         rotate (Rotate): ``always`` or ``never`` turn real regions by quarters; ``auto``: not where the good images are
-            grained in one direction, nor for kinds whose long masks lie in one direction. Flips are always made.
+            grained in one direction, nor for defects whose long masks lie in one direction. Flips are always made.
         base (str): Bundle to start from: ``default``, ``none`` (from scratch) or a file.
         procedural (float): Share of rendered surfaces with rendered defects in training, 0 to 1.
         max_steps (int | None): Steps in total.
@@ -106,10 +107,10 @@ def fit(
         patience (int): Looks without a better loss after which training stops; 0: never. The best weights are kept.
         sheet_minutes (float): Minutes between sample sheets.
         no_bank (bool): Do not keep the real masks, their places and the pictures of the defects; masks are then
-            drawn from shapes. Kinds of the base that are not fitted again keep theirs.
+            drawn from shapes. Defects of the base that are not fitted again keep theirs.
         no_exemplars (bool): Keep masks and places, but no pictures of the real defects; all detail of anomalies is then
-            the network's. Kinds of the base that are not fitted again keep theirs.
-        freeze (bool): Learn nothing but the condition vectors of the kinds in ``defects``.
+            the network's. Defects of the base that are not fitted again keep theirs.
+        freeze (bool): Learn nothing but the condition vectors of the defects in ``defect_dir``.
         resume (bool): Go on from the last checkpoint in ``workdir``, with the arguments it was started with;
             ``max_time`` may be another.
 
@@ -128,16 +129,16 @@ def fit(
     if out.is_dir():
         msg = f"--out {out} is a folder; give the file to write, such as {out / 'mine.safetensors'}"
         raise InputError(msg)
-    _check_freeze(freeze=freeze, defects=defects, base=base)
+    _check_freeze(freeze=freeze, defect_dir=defect_dir, base=base)
     target = resolve_device(device)
     limit = _duration(max_time or "00:20:00") if max_time or max_steps is None else None
     folder = workdir or out.with_suffix("").with_name(out.stem + "-fit")
-    checkpoint = checkpoint_of(folder) if resume else None
+    checkpoint = find_checkpoint(folder) if resume else None
 
-    material = load_material(
+    material = load_training_data(
         normal=normal,
-        defects=defects,
-        masks=masks,
+        defect_dir=defect_dir,
+        defect_mask_dir=defect_mask_dir,
         include=include,
         rename=rename,
         groups=groups,
@@ -148,17 +149,17 @@ def fit(
     procedural = 0.0 if freeze else procedural
     source = mixture(material.real, material.good, procedural=procedural, freeze=freeze, quarter=not material.directed)
     parent = None if base == "none" else StageBundle.load(base)
-    plan = plan_of(parent, material, procedural=procedural, freeze=freeze)
+    plan = build_plan(parent, material, procedural=procedural, freeze=freeze)
     module, starts = _started(parent, plan, material, learning_rate=learning_rate, max_steps=max_steps, seed=seed)
-    summary = learnt_summary(material, starts) | {"frozen": freeze, "pictures": known_pictures(material, parent)}
+    summary = summarize_learnt(material, starts) | {"frozen": freeze, "pictures": list_known_pictures(material, parent)}
     _say(summary)
     settings = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed, "procedural": procedural}
     ends = {"max_steps": max_steps, "check_steps": check_steps, "patience": patience}
     _claim(folder, material, parent, settings | ends | {"freeze": int(freeze)}, rotate=rotate, resume=resume)
 
-    dataset = RegionDataset(source, kinds=module.kinds, seed=seed)
+    dataset = RegionDataset(source, defects=module.defects, seed=seed)
     batches = StepBatches(batch_size, steps=EPOCH_STEPS, side=REGION_SIDE)
-    watchers = watchers_of(
+    watchers = build_callbacks(
         material,
         source,
         module,
@@ -169,15 +170,15 @@ def fit(
         sheets=folder / "sheets",
         sheet_minutes=sheet_minutes,
     )
-    trainer = trainer_of(folder, target, watchers, epoch_steps=EPOCH_STEPS, max_steps=max_steps, limit=limit)
-    run(trainer, module, loader_of(dataset, batches, target), checkpoint=checkpoint)
+    trainer = build_trainer(folder, target, watchers, epoch_steps=EPOCH_STEPS, max_steps=max_steps, limit=limit)
+    run(trainer, module, build_loader(dataset, batches, target), checkpoint=checkpoint)
     watchers.judge.finish(trainer, module)
 
-    _say(judged := {"held_out": judged_summary(watchers.judge)})
+    _say(judged := {"held_out": summarize_held_out(watchers.judge)})
     told = {"steps": trainer.global_step, **settings, **summary, **judged, "command": _command()}
-    looks = measured_looks(module, dataset, batches, kinds=plan.measured, steps=trainer.global_step)
-    real = {kind: [] if no_bank else examples for kind, examples in material.parts().items()}
-    bank = bank_of(real, material.good, exemplars=not no_exemplars)
+    looks = collect_appearances(module, dataset, batches, defects=plan.measured, steps=trainer.global_step)
+    real = {defect: [] if no_bank else examples for defect, examples in material.parts().items()}
+    bank = build_mask_bank(real, material.good, exemplars=not no_exemplars)
     exported = partial(export_bundle, module, plan.shapes, looks=looks, bank=bank, parent=parent)
     found = compare_with_real(partial(exported, summary=told), material, device=target, seed=seed, folder=folder)
     _say(compared := {"compared": found.summary, "measured": found.measured})
@@ -187,22 +188,22 @@ def fit(
 def _started(
     parent: StageBundle | None,
     plan: Plan,
-    material: Material,
+    material: TrainingData,
     *,
     learning_rate: float,
     max_steps: int | None,
     seed: int,
 ) -> tuple[GradedDiffusion, dict[str, str]]:
-    """Build what is trained, and say which known kind each new one starts from."""
-    module = module_of(parent, plan, learning_rate=learning_rate, max_steps=max_steps, seed=seed)
+    """Build what is trained, and say which known defect each new one starts from."""
+    module = build_module(parent, plan, learning_rate=learning_rate, max_steps=max_steps, seed=seed)
     if parent is None or material.real is None:
         return module, {}
-    return module, start_from_similar(module, material.real, known=parent.kinds, seed=seed)
+    return module, warm_start(module, material.real, known=parent.defects, seed=seed)
 
 
 def _claim(
     folder: Path,
-    material: Material,
+    material: TrainingData,
     parent: StageBundle | None,
     numbers: Mapping[str, float | None],
     *,
@@ -215,7 +216,7 @@ def _claim(
 
 
 def _say(summary: Mapping[str, Any]) -> None:
-    for line in report_lines(summary):
+    for line in format_report(summary):
         logger.log(logging.WARNING if line.startswith("warning: ") else logging.INFO, "%s", line)
 
 
@@ -242,9 +243,9 @@ def _check_arguments(**values: Any) -> None:  # noqa: ANN401
             raise InputError(msg)
 
 
-def _check_freeze(*, freeze: bool, defects: Path | None, base: str) -> None:
-    if freeze and (defects is None or base == "none"):
-        msg = "--freeze learns new kinds on top of a base; give --defects and --masks, and a --base other than none"
+def _check_freeze(*, freeze: bool, defect_dir: Path | None, base: str) -> None:
+    if freeze and (defect_dir is None or base == "none"):
+        msg = "--freeze learns new defects on top of a base; give --defects and --masks, and a --base other than none"
         raise InputError(msg)
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Real defects kept from training: what they say of each kind, when to stop, and which weights to keep."""
+"""Real defects kept from training: what they say of each defect, when to stop, and which weights to keep."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.training.data.example import Example, Source
-    from anomalib_stage.training.ema import AveragedWeights
+    from anomalib_stage.training.ema import EMAWeights
     from anomalib_stage.training.module import GradedDiffusion
 
-__all__ = ["HeldOut", "held_out_batches"]
+__all__ = ["HeldOut", "build_held_out_batches"]
 
 logger = logging.getLogger(__name__)
 
 REGIONS = (24, 6)
-"""Regions of the base side, and of twice the side, that are looked at for each kind."""
+"""Regions of the base side, and of twice the side, that are looked at for each defect."""
 
 RENDERED = "rendered"
 """What the loss on rendered defects is called; it shows what is forgotten and has no say in stopping."""
 
 
-def held_out_batches(
-    held_out: Sequence[Example], rendered: Source | None, *, kinds: Sequence[str], side: int, seed: int
+def build_held_out_batches(
+    held_out: Sequence[Example], rendered: Source | None, *, defects: Sequence[str], side: int, seed: int
 ) -> dict[str, list[dict[str, Tensor]]]:
     """Draw the regions that are looked at, always the same.
 
     Args:
         held_out (Sequence[Example]): Real defects kept from training.
         rendered (Source | None): Source of rendered defects; None if they are not learnt.
-        kinds (Sequence[str]): Kinds in the order of the denoiser's conditions.
+        defects (Sequence[str]): Defects in the order of the denoiser's conditions.
         side (int): Base side of a region in pixels.
         seed (int): Base seed.
 
     Returns:
         dict[str, list[dict[str, Tensor]]]: Batches of :class:`~anomalib_stage.training.data.dataset.RegionDataset` for
-        each kind, and for ``rendered``, last.
+        each defect, and for ``rendered``, last.
     """
     seed = derive_seed(seed, "held-out")
     sources: dict[str, Source] = {
-        kind: RealDefects([example for example in held_out if example.kind == kind], plain=True)
-        for kind in sorted({example.kind for example in held_out})
+        defect: RealDefects([example for example in held_out if example.defect == defect], plain=True)
+        for defect in sorted({example.defect for example in held_out})
     }
     if rendered is not None:
         sources[RENDERED] = rendered
     batches = {}
     for name, source in sources.items():
-        dataset = RegionDataset(source, kinds=kinds, seed=seed)
+        dataset = RegionDataset(source, defects=defects, seed=seed)
         keys = [[(i, factor * side) for i in range(count)] for factor, count in zip((1, 2), REGIONS, strict=True)]
         batches[name] = [default_collate([dataset[key] for key in some]) for some in keys]
     return batches
@@ -70,19 +70,19 @@ def held_out_batches(
 class HeldOut(Callback):
     """Measures the averaged weights on what was kept from training, keeps the best, and stops when they stay behind.
 
-    The loss of a kind is the mean over its regions; what is compared is the mean over kinds, each relative to its loss
-    before training. The state is part of the checkpoint, and looks are at fixed steps, so that a resumed run repeats
-    the interrupted one.
+    The loss of a defect is the mean over its regions; what is compared is the mean over defects, each relative to its
+    loss before training. The state is part of the checkpoint, and looks are at fixed steps, so that a resumed run
+    repeats the interrupted one.
 
     Args:
-        batches (dict[str, list[dict[str, Tensor]]]): See :func:`held_out_batches`.
-        averaged (AveragedWeights): The averaged weights; this callback comes after it.
+        batches (dict[str, list[dict[str, Tensor]]]): See :func:`build_held_out_batches`.
+        averaged (EMAWeights): The averaged weights; this callback comes after it.
         every (int): Steps between looks.
         patience (int): Looks without a better loss after which training stops; 0: never.
     """
 
     def __init__(
-        self, batches: dict[str, list[dict[str, Tensor]]], averaged: AveragedWeights, *, every: int, patience: int
+        self, batches: dict[str, list[dict[str, Tensor]]], averaged: EMAWeights, *, every: int, patience: int
     ) -> None:
         self.batches, self.averaged, self.every, self.patience = batches, averaged, every, patience
         self.before: dict[str, float] = {}
@@ -145,14 +145,16 @@ class HeldOut(Callback):
             found = self._measured(pl_module)  # type: ignore[arg-type]
         self.last_step = trainer.global_step
         if trainer.logger is not None:
-            trainer.logger.log_metrics({f"held_out/{kind}": loss for kind, loss in found.items()}, trainer.global_step)
+            trainer.logger.log_metrics(
+                {f"held_out/{defect}": loss for defect, loss in found.items()}, trainer.global_step
+            )
         better = not self.best or self._overall(found) < self._overall(self.best)
         self.stale = 0 if better else self.stale + 1
         if better or not self.judged:
             self.best, self.best_step, self.weights = found, trainer.global_step, self.averaged.state()
 
     def _overall(self, losses: dict[str, float]) -> float:
-        """Mean over the real kinds, each relative to its loss before training; infinite if something failed."""
+        """Mean over the real defects, each relative to its loss before training; infinite if something failed."""
         ratios = [losses[name] / self.before[name] for name in losses if name != RENDERED]
         mean = sum(ratios) / max(len(ratios), 1)
         return mean if math.isfinite(mean) else math.inf

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anomalib_stage.synthesis.diffusion.sampling import Guidance
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from anomalib_stage.synthesis.diffusion.schedule import Schedule, alignment
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ MIN_AREA = 0.02
 
 
 def reference_loss(
-    denoiser: Denoiser, guidance: Guidance, *, schedule: Schedule, t: Tensor, noise: Tensor, noise_only: Tensor
+    denoiser: Denoiser, conditioning: Conditioning, *, schedule: Schedule, t: Tensor, noise: Tensor, noise_only: Tensor
 ) -> Tensor:
     """Return the published loss: ``4 mean|c (e1 - n1)| + mean|e2 - n2|`` (reference section 4).
 
     Args:
         denoiser (Denoiser): Network with its adapters, predicting epsilon.
-        guidance (Guidance): ``clean`` holds z_a, the latent of a real anomalous image; ``mask`` is B.
+        conditioning (Guidance): ``clean`` holds z_a, the latent of a real anomalous image; ``mask`` is B.
         schedule (Schedule): Noise schedule.
         t (Tensor): Time steps, ``(B,)`` int64.
         noise (Tensor): n1 of the anomaly-aware branch, shape of the latent.
@@ -44,17 +44,19 @@ def reference_loss(
     Returns:
         Tensor: Scalar.
     """
-    anomalous, mask = guidance.clean, guidance.mask
+    anomalous, mask = conditioning.clean, conditioning.mask
     aligned = alignment(mask, t, steps=schedule.steps)
-    aware = denoiser(schedule.noised(anomalous, t, noise), t, guidance=guidance, aligned=aligned, branch="aware")
+    aware = denoiser(
+        schedule.noised(anomalous, t, noise), t, conditioning=conditioning, aligned=aligned, branch="aware"
+    )
     only_state = schedule.noised(anomalous * mask, t, noise_only)
-    only = denoiser(only_state, t, guidance=guidance, aligned=mask, branch="only")
+    only = denoiser(only_state, t, conditioning=conditioning, aligned=mask, branch="only")
     return AWARE_WEIGHT * (aligned * (aware - noise)).abs().mean() + (only - noise_only).abs().mean()
 
 
 def graded_loss(
     denoiser: CompactDenoiser | Callable[..., Tensor],
-    guidance: Guidance,
+    conditioning: Conditioning,
     *,
     schedule: Schedule,
     t: Tensor,
@@ -69,7 +71,7 @@ def graded_loss(
 
     Args:
         denoiser (CompactDenoiser | Callable[..., Tensor]): Network that takes a branch flag for each sample.
-        guidance (Guidance): ``clean`` holds z_a, the latent of the anomalous region; ``mask`` is B, same shape.
+        conditioning (Guidance): ``clean`` holds z_a, the latent of the anomalous region; ``mask`` is B, same shape.
         schedule (Schedule): Noise schedule.
         t (Tensor): Time steps, ``(B,)`` int64.
         noise (Tensor): Standard normal, shape of the latent.
@@ -79,11 +81,11 @@ def graded_loss(
         Tensor: Loss of each sample, ``(B,)``.
     """
     flag = aware.view(-1, 1, 1, 1)
-    mask = guidance.mask
+    mask = conditioning.mask
     aligned = torch.where(flag > 0, alignment(mask, t, steps=schedule.steps), mask)
-    target = guidance.clean * torch.where(flag > 0, torch.ones_like(mask), mask)
+    target = conditioning.clean * torch.where(flag > 0, torch.ones_like(mask), mask)
     state = schedule.noised(target, t, noise)
-    output = denoiser(state, t, guidance=guidance, aligned=aligned, branch=aware)
+    output = denoiser(state, t, conditioning=conditioning, aligned=aligned, branch=aware)
     error = (output - schedule.target(target, t, noise)).square()
     dims = (1, 2, 3)
     inside = (error * mask).mean(dims) / mask.mean(dims).clamp_min(MIN_AREA)

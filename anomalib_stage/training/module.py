@@ -12,10 +12,10 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Timer
 
 from anomalib_stage.seeds import generators, standard_normal
-from anomalib_stage.synthesis.appearance.appearance import measure_looks, place_of, spread
-from anomalib_stage.synthesis.appearance.hole_filling import surround_fill
+from anomalib_stage.synthesis.appearance.appearance import compute_context, measure_appearance, spread
+from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
-from anomalib_stage.synthesis.diffusion.sampling import Guidance
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from anomalib_stage.training.loss import graded_loss
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
     from anomalib_stage.synthesis.diffusion.schedule import Schedule
 
-__all__ = ["GradedDiffusion", "rate_at"]
+__all__ = ["GradedDiffusion", "learning_rate_at"]
 
 ONLY_SHARE = 0.25
 """Share of the samples that train the anomaly-only branch."""
@@ -36,7 +36,7 @@ WARMUP_STEPS, WARMUP_SHARE = 100, 0.1
 """The rate rises over so many steps, or over this share of a shorter training."""
 
 FRESH_RATE = 10.0
-"""Condition vectors of new kinds learn so many times faster: they start anew, the network does not."""
+"""Condition vectors of new defects learn so many times faster: they start anew, the network does not."""
 
 
 class GradedDiffusion(LightningModule):
@@ -48,11 +48,11 @@ class GradedDiffusion(LightningModule):
     Args:
         denoiser (CompactDenoiser): The network, changed in place.
         schedule (Schedule): Noise schedule.
-        kinds (Sequence[str]): Kinds in the order of the batches' ``kind`` indices.
+        defects (Sequence[str]): Defects in the order of the batches' ``defect`` indices.
         learning_rate (float): Peak learning rate of AdamW.
         max_steps (int | None): Length of the cosine decay. Where the trainer has a time limit, the rate decays over
             that, or over whichever ends first.
-        fresh (Collection[str]): Kinds whose condition vectors learn faster.
+        fresh (Collection[str]): Defects whose condition vectors learn faster.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class GradedDiffusion(LightningModule):
         denoiser: CompactDenoiser,
         *,
         schedule: Schedule,
-        kinds: Sequence[str],
+        defects: Sequence[str],
         learning_rate: float,
         max_steps: int | None,
         fresh: Collection[str] = (),
@@ -68,39 +68,39 @@ class GradedDiffusion(LightningModule):
         super().__init__()
         self.denoiser = denoiser
         self.schedule = schedule
-        self.kinds = list(kinds)
+        self.defects = list(defects)
         self.codec = PixelCodec(round(denoiser.cells**0.5))
         self.learning_rate, self.max_steps, self.fresh = learning_rate, max_steps, frozenset(fresh)
 
-    def guidance(self, batch: dict[str, Tensor]) -> Guidance:
+    def conditioning(self, batch: dict[str, Tensor]) -> Conditioning:
         """Encode a batch of ``RegionDataset``, with the looks of its anomalies."""
         latent, mask, surround = self._encoded(batch)
-        looks = measure_looks(latent, mask, surround)
-        conditions = torch.stack([self.denoiser.conditions[kind] for kind in self.kinds])
+        looks = measure_appearance(latent, mask, surround)
+        conditions = torch.stack([self.denoiser.conditions[defect] for defect in self.defects])
         surround = surround + mask * spread(looks[:, :3], like=latent)
-        return Guidance(latent, mask, conditions[batch["kind"]], surround=surround, contrast=looks[:, 3])
+        return Conditioning(latent, mask, conditions[batch["kind"]], surround=surround, contrast=looks[:, 3])
 
     def looks(self, batch: dict[str, Tensor]) -> Tensor:
-        """Places and looks of a batch's anomalies, ``(B, 9)``, columns as in ``LOOK_COLUMNS``."""
+        """Places and looks of a batch's anomalies, ``(B, 9)``, columns as in ``APPEARANCE_COLUMNS``."""
         latent, mask, surround = self._encoded(batch)
-        return torch.cat([place_of(surround, mask), measure_looks(latent, mask, surround)], dim=1)
+        return torch.cat([compute_context(surround, mask), measure_appearance(latent, mask, surround)], dim=1)
 
     def _encoded(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         latent, mask = self.codec.encode(batch["image"].float() / 255.0), self.codec.encode_mask(batch["mask"])
-        return latent, mask, surround_fill(latent, mask)
+        return latent, mask, fill_hole(latent, mask)
 
     def losses(self, batch: dict[str, Tensor]) -> Tensor:
         """Graded loss of each sample, ``(B,)``; a function of the batch and the weights alone."""
-        guidance = self.guidance(batch)
+        conditioning = self.conditioning(batch)
         streams = generators([int(seed) for seed in batch["seed"]], "loss")
-        noise = standard_normal(guidance.clean.shape[1:], streams).to(guidance.clean.device)
+        noise = standard_normal(conditioning.clean.shape[1:], streams).to(conditioning.clean.device)
         draws = torch.stack([torch.rand(2, generator=stream) for stream in streams])
         strata = torch.arange(len(draws)) / len(draws)
         t = ((strata + draws[0, 0]).remainder(1.0) * self.schedule.steps).long().clamp_max(self.schedule.steps - 1)
         aware = (draws[:, 1] >= ONLY_SHARE).float()
-        device = guidance.clean.device
+        device = conditioning.clean.device
         return graded_loss(
-            self.denoiser, guidance, schedule=self.schedule, t=t.to(device), noise=noise, aware=aware.to(device)
+            self.denoiser, conditioning, schedule=self.schedule, t=t.to(device), noise=noise, aware=aware.to(device)
         )
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -112,13 +112,13 @@ class GradedDiffusion(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW over what may change, with warm-up and cosine decay; a group of its own for fresh condition vectors."""
-        fresh = [self.denoiser.conditions[kind] for kind in sorted(self.fresh)]
+        fresh = [self.denoiser.conditions[defect] for defect in sorted(self.fresh)]
         others = [p for p in self.parameters() if p.requires_grad and all(p is not vector for vector in fresh)]
         groups: list[dict[str, Any]] = [{"params": others}] if others else []
         if fresh:
             groups.append({"params": fresh, "lr": FRESH_RATE * self.learning_rate, "weight_decay": 0.0})
         optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, self._done(step)))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_at(step, self._done(step)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _done(self, step: int) -> float:
@@ -132,7 +132,7 @@ class GradedDiffusion(LightningModule):
         return min(share, 1.0)
 
 
-def rate_at(step: int, done: float) -> float:
+def learning_rate_at(step: int, done: float) -> float:
     """Learning rate relative to its peak: a linear rise, times a cosine that is 0 at the end.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from anomalib_stage.pipeline.synthesizer import GOOD
-from anomalib_stage.rendering.defects import KIND_SHAPES, KINDS
+from anomalib_stage.rendering.defects import DEFECT_NAMES, DEFECT_SHAPES
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, Schedule
@@ -19,20 +19,20 @@ from anomalib_stage.weights.compact import load_denoiser
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from anomalib_stage.training.data.training_data import Material
+    from anomalib_stage.training.data.training_data import TrainingData
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["Plan", "kinds_of", "module_of", "plan_of"]
+__all__ = ["Plan", "build_module", "build_plan", "list_defects"]
 
 
 class Plan(NamedTuple):
     """What a fit changes.
 
     Args:
-        shapes (dict[str, tuple[str, ...]]): Kinds of the new bundle and the mask shapes to draw for each.
-        learnt (frozenset[str]): Kinds whose condition vectors learn; the others stay as they are.
+        shapes (dict[str, tuple[str, ...]]): Defects of the new bundle and the mask shapes to draw for each.
+        learnt (frozenset[str]): Defects whose condition vectors learn; the others stay as they are.
         fresh (frozenset[str]): Those of them that learn faster, as they start anew.
-        measured (frozenset[str]): Kinds whose looks are measured anew.
+        measured (frozenset[str]): Defects whose looks are measured anew.
         freeze (bool): The network does not learn.
     """
 
@@ -43,43 +43,45 @@ class Plan(NamedTuple):
     freeze: bool
 
 
-def plan_of(parent: StageBundle | None, material: Material, *, procedural: float, freeze: bool) -> Plan:
-    """Decide which kinds a fit changes: those that the base does not know, and those that there are examples of.
+def build_plan(parent: StageBundle | None, material: TrainingData, *, procedural: float, freeze: bool) -> Plan:
+    """Decide which defects a fit changes: those that the base does not know, and those that there are examples of.
 
     Without any example all of them learn: the base is fitted to other surfaces as a whole.
 
     Args:
         parent (StageBundle | None): Bundle to start from.
         material (Material): The user's pictures.
-        procedural (float): Share of rendered defects; their kinds are learnt if it is above 0.
-        freeze (bool): Only condition vectors of kinds with examples learn.
+        procedural (float): Share of rendered defects; their defects are learnt if it is above 0.
+        freeze (bool): Only condition vectors of defects with examples learn.
     """
-    real = frozenset(material.real.kinds if material.real else ())
-    known = frozenset(parent.kinds if parent else ())
-    shapes = kinds_of(parent, sorted(real), procedural=procedural)
-    learnt = real if freeze else frozenset(kind for kind in shapes if not real or kind in real or kind not in known)
-    fresh = frozenset(kind for kind in learnt if parent is not None and (freeze or kind not in known))
+    real = frozenset(material.real.defects if material.real else ())
+    known = frozenset(parent.defects if parent else ())
+    shapes = list_defects(parent, sorted(real), procedural=procedural)
+    learnt = (
+        real if freeze else frozenset(defect for defect in shapes if not real or defect in real or defect not in known)
+    )
+    fresh = frozenset(defect for defect in learnt if parent is not None and (freeze or defect not in known))
     return Plan(shapes, learnt, fresh, learnt | ({GOOD} if material.good and not freeze else set()), freeze)
 
 
-def kinds_of(parent: StageBundle | None, real: Iterable[str], *, procedural: float) -> dict[str, tuple[str, ...]]:
+def list_defects(parent: StageBundle | None, real: Iterable[str], *, procedural: float) -> dict[str, tuple[str, ...]]:
     """Kinds of the new bundle and the shapes to draw for each: the base's, the rendered ones', the user's, ``good``.
 
     Args:
         parent (StageBundle | None): Bundle to start from.
-        real (Iterable[str]): Kinds that the user has examples of.
-        procedural (float): Share of rendered defects; their kinds are learnt if it is above 0.
+        real (Iterable[str]): Defects that the user has examples of.
+        procedural (float): Share of rendered defects; their defects are learnt if it is above 0.
     """
-    shapes = {spec.name: spec.shapes for spec in parent.manifest.kinds} if parent else {}
+    shapes = {spec.name: spec.shapes for spec in parent.manifest.defects} if parent else {}
     if procedural > 0:
-        shapes = {kind: KIND_SHAPES[kind] for kind in KINDS} | shapes
-    for kind in real:
-        shapes.setdefault(kind, KIND_SHAPES.get(kind, KIND_SHAPES[GOOD]))
-    shapes.setdefault(GOOD, KIND_SHAPES[GOOD])
+        shapes = {defect: DEFECT_SHAPES[defect] for defect in DEFECT_NAMES} | shapes
+    for defect in real:
+        shapes.setdefault(defect, DEFECT_SHAPES.get(defect, DEFECT_SHAPES[GOOD]))
+    shapes.setdefault(GOOD, DEFECT_SHAPES[GOOD])
     return shapes
 
 
-def module_of(
+def build_module(
     parent: StageBundle | None, plan: Plan, *, learning_rate: float, max_steps: int | None, seed: int
 ) -> GradedDiffusion:
     """Build what is trained: a network with the weights of the base, or with random ones.
@@ -91,27 +93,27 @@ def module_of(
         max_steps (int | None): Steps over which the rate decays; None: there is no such limit.
         seed (int): Base seed.
     """
-    kinds = list(plan.shapes)
-    denoiser = _network(parent, kinds, seed=seed)
+    defects = list(plan.shapes)
+    denoiser = _network(parent, defects, seed=seed)
     denoiser.unet.requires_grad_(not plan.freeze)
-    for kind, vector in denoiser.conditions.items():
-        vector.requires_grad_(kind in plan.learnt)
+    for defect, vector in denoiser.conditions.items():
+        vector.requires_grad_(defect in plan.learnt)
     schedule = Schedule(parent.manifest.schedule if parent else COMPACT_SCHEDULE)
     return GradedDiffusion(
-        denoiser, schedule=schedule, kinds=kinds, learning_rate=learning_rate, max_steps=max_steps, fresh=plan.fresh
+        denoiser, schedule=schedule, defects=defects, learning_rate=learning_rate, max_steps=max_steps, fresh=plan.fresh
     )
 
 
-def _network(parent: StageBundle | None, kinds: Sequence[str], *, seed: int) -> CompactDenoiser:
-    """Build the network from scratch, or from the base with condition vectors for kinds that it does not know."""
+def _network(parent: StageBundle | None, defects: Sequence[str], *, seed: int) -> CompactDenoiser:
+    """Build the network from scratch, or from the base with condition vectors for defects that it does not know."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
         if parent is None:
-            return CompactDenoiser(kinds, config=COMPACT_CONFIG)
+            return CompactDenoiser(defects, config=COMPACT_CONFIG)
         known = load_denoiser(parent)
-        network = CompactDenoiser(kinds, config=parent.manifest.denoiser)
+        network = CompactDenoiser(defects, config=parent.manifest.denoiser)
     network.unet.load_state_dict(known.unet.state_dict())
     average = torch.stack([vector.detach() for vector in known.conditions.values()]).mean(dim=0)
-    for kind, vector in network.conditions.items():
-        vector.data.copy_(known.conditions[kind].detach() if kind in known.conditions else average)
+    for defect, vector in network.conditions.items():
+        vector.data.copy_(known.conditions[defect].detach() if defect in known.conditions else average)
     return network

@@ -8,56 +8,56 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anomalib_stage.files.images import digest_of_pictures
+from anomalib_stage.files.images import digest_pictures
 from anomalib_stage.training.data.warnings import doubts
 from anomalib_stage.training.held_out import RENDERED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from anomalib_stage.training.data.training_data import Material
+    from anomalib_stage.training.data.training_data import TrainingData
     from anomalib_stage.training.held_out import HeldOut
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["judged_summary", "known_pictures", "learnt_summary", "report_lines"]
+__all__ = ["format_report", "list_known_pictures", "summarize_held_out", "summarize_learnt"]
 
 COPIER = 0.6
 """Below this share of the distance between real anomalies painted ones are called copies."""
 
 
-def learnt_summary(material: Material, starts: Mapping[str, str]) -> dict[str, Any]:
+def summarize_learnt(material: TrainingData, starts: Mapping[str, str]) -> dict[str, Any]:
     """Describe the user's pictures.
 
     Args:
         material (Material): The user's pictures.
-        starts (Mapping[str, str]): The known kind that each new one starts from.
+        starts (Mapping[str, str]): The known defect that each new one starts from.
 
     Returns:
         dict[str, Any]: The number of ``good_images``; ``warnings``, sentences on what is doubtful; and ``learnt``, for
-        each kind the number of ``images``, of them ``held_out``, of ``defects`` that stand apart,
+        each defect the number of ``images``, of them ``held_out``, of ``defects`` that stand apart,
         of capture ``groups`` (if known), the smallest, median and largest mask in ``pixels``, and whether it was
-        ``turned`` by quarters; for new kinds the known kind that they ``start`` from.
+        ``turned`` by quarters; for new defects the known defect that they ``start`` from.
     """
     table: dict[str, Any] = {}
     straight = material.real.straight if material.real else frozenset()
-    for kind, parts in sorted(material.parts().items()):
-        images = [example for example in material.learnt if example.kind == kind]
-        kept = [example for example in material.held_out if example.kind == kind]
+    for defect, parts in sorted(material.parts().items()):
+        images = [example for example in material.learnt if example.defect == defect]
+        kept = [example for example in material.held_out if example.defect == defect]
         sizes = [int(part.mask.sum()) for part in parts]
         groups = {example.group for example in [*images, *kept] if example.group}
-        table[kind] = {
+        table[defect] = {
             "images": len(images) + len(kept),
             "held_out": len(kept),
             "defects": len(parts),
             **({"groups": len(groups)} if groups else {}),
             "pixels": [min(sizes), int(np.median(sizes)), max(sizes)],
-            "turned": kind not in straight,
-            **({"start": starts[kind]} if kind in starts else {}),
+            "turned": defect not in straight,
+            **({"start": starts[defect]} if defect in starts else {}),
         }
     return {"learnt": table, "good_images": len(material.good), "warnings": doubts(material)}
 
 
-def known_pictures(material: Material, parent: StageBundle | None) -> list[str]:
+def list_known_pictures(material: TrainingData, parent: StageBundle | None) -> list[str]:
     """Name the pictures with real defects that a bundle has seen, its parent's too, so that none is scored later.
 
     Args:
@@ -65,29 +65,29 @@ def known_pictures(material: Material, parent: StageBundle | None) -> list[str]:
         parent (StageBundle | None): Bundle that the training starts from.
 
     Returns:
-        list[str]: Digests of :func:`~anomalib_stage.files.images.digest_of_pictures`, sorted.
+        list[str]: Digests of :func:`~anomalib_stage.files.images.digest_pictures`, sorted.
     """
     before = parent.manifest.training.get("pictures", []) if parent else []
-    own = (digest_of_pictures(example.image) for example in [*material.learnt, *material.held_out])
+    own = (digest_pictures(example.image) for example in [*material.learnt, *material.held_out])
     return sorted({*before, *own})
 
 
-def judged_summary(judge: HeldOut) -> dict[str, Any]:
+def summarize_held_out(judge: HeldOut) -> dict[str, Any]:
     """Describe the losses before training and of the weights that were kept, and the step they are from."""
     losses = {name: [round(judge.before[name], 5), round(judge.best[name], 5)] for name in judge.best}
     return {"step": judge.best_step, "stopped_early": judge.stopped, "losses": losses}
 
 
-def report_lines(training: Mapping[str, Any]) -> list[str]:
-    """Say what a bundle's training summary holds, a line for each kind, each warning and each loss."""
+def format_report(training: Mapping[str, Any]) -> list[str]:
+    """Say what a bundle's training summary holds, a line for each defect, each warning and each loss."""
     lines = []
-    for kind, row in training.get("learnt", {}).items():
+    for defect, row in training.get("learnt", {}).items():
         low, middle, high = row["pixels"]
         pieces = f" of {row['groups']} pieces" if "groups" in row else ""
         turns = "" if row["turned"] else ", not turned by quarters"
         start = f", starts as {row['start']}" if "start" in row else ""
         lines.append(
-            f"{kind}: {row['defects']} defects on {row['images']} images{pieces}, {row['held_out']} held out, "
+            f"{defect}: {row['defects']} defects on {row['images']} images{pieces}, {row['held_out']} held out, "
             f"masks of {low} to {high} px, median {middle}{turns}{start}"
         )
     lines += [f"warning: {text}" for text in training.get("warnings", [])]
@@ -98,9 +98,9 @@ def report_lines(training: Mapping[str, Any]) -> list[str]:
     measured = sorted(training.get("measured", {}).items())
     for name, meaning in (
         ("softness", "softness of edges, 0 hard, 1 only the middle is whole"),
-        ("goes_on", "texture of the surface in large defects, 1 goes on, 0 another material"),
+        ("texture_continuity", "texture of the surface in large defects, 1 goes on, 0 another material"),
     ):
-        values = [f"{kind} {row[name]:g}" for kind, row in measured if name in row]
+        values = [f"{defect} {row[name]:g}" for defect, row in measured if name in row]
         lines += [f"{meaning}: {', '.join(values)}"] if values else []
     return lines + _compared_lines(training.get("compared", {}))
 

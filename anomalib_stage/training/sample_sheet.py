@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.training.data.example import Example, Source
-    from anomalib_stage.training.ema import AveragedWeights
+    from anomalib_stage.training.ema import EMAWeights
     from anomalib_stage.training.module import GradedDiffusion
 
-__all__ = ["SampleSheet", "draw_sheet", "sheet_batches"]
+__all__ = ["SampleSheet", "build_sheet_batches", "draw_sheet"]
 
 COLUMNS = 16
 """Regions of the base side in a row; fewer of larger ones."""
@@ -41,7 +41,7 @@ BASE_SIDE = 64
 
 
 def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int = 20) -> NDArray[np.uint8]:
-    """Paint a batch's kinds and looks into its masks and lay the results beside the true regions.
+    """Paint a batch's defects and looks into its masks and lay the results beside the true regions.
 
     Args:
         module (GradedDiffusion): Module whose denoiser paints.
@@ -51,9 +51,9 @@ def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int 
     Returns:
         NDArray[np.uint8]: RGB picture; each row of regions is followed by its synthetic twin and its masks.
     """
-    guidance = module.guidance(batch)
+    conditioning = module.conditioning(batch)
     # the sampler must not see the true anomaly: under the mask the clean latent is mid-grey, as it is for the network
-    hidden = replace(guidance, clean=guidance.clean * (1.0 - guidance.mask))
+    hidden = replace(conditioning, clean=conditioning.clean * (1.0 - conditioning.mask))
     streams = generators([int(s) for s in batch["seed"]], "sheet")
     noise = standard_normal(hidden.clean.shape[1:], streams)
     with torch.no_grad():
@@ -67,7 +67,7 @@ def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int 
     for start in range(0, len(painted), columns):
         part = slice(start, start + columns)
         rows += [_row(batch["image"][part] / 255.0), _row(painted[part]), _row(masks[part])]
-    return stacked_rows(rows)
+    return stack_rows(rows)
 
 
 def _row(images: Tensor) -> NDArray[np.uint8]:
@@ -75,28 +75,28 @@ def _row(images: Tensor) -> NDArray[np.uint8]:
     return np.concatenate(list(pixels), axis=1)
 
 
-def sheet_batches(
-    examples: Sequence[Example], source: Source, *, kinds: Sequence[str], side: int, seed: int
+def build_sheet_batches(
+    examples: Sequence[Example], source: Source, *, defects: Sequence[str], side: int, seed: int
 ) -> list[dict[str, Tensor]]:
-    """Draw what sheets show: a row of each kind, those of large defects in regions of twice the side.
+    """Draw what sheets show: a row of each defect, those of large defects in regions of twice the side.
 
     Args:
         examples (Sequence[Example]): Real defects; where there are none, regions of ``source`` are shown.
         source (Source): Source of training regions.
-        kinds (Sequence[str]): Kinds in the order of the denoiser's conditions.
+        defects (Sequence[str]): Defects in the order of the denoiser's conditions.
         side (int): Base side of a region in pixels.
         seed (int): Base seed.
     """
     seed = derive_seed(seed, "held-out")
     rows: dict[int, list[dict[str, Tensor]]] = {side: [], 2 * side: []}
-    for kind in sorted({example.kind for example in examples}):
-        real = RealDefects([example for example in examples if example.kind == kind], plain=True)
-        extents = [max(bounding_box(part.mask)[2:]) for part in real.by_kind[kind]]
+    for defect in sorted({example.defect for example in examples}):
+        real = RealDefects([example for example in examples if example.defect == defect], plain=True)
+        extents = [max(bounding_box(part.mask)[2:]) for part in real.group_by_defect[defect]]
         size = side if np.median(extents) <= 0.7 * side else 2 * side
-        dataset = RegionDataset(real, kinds=kinds, seed=seed)
+        dataset = RegionDataset(real, defects=defects, seed=seed)
         rows[size] += [dataset[i, size] for i in range(COLUMNS * side // size)]
     if not examples:
-        rows[side] = [RegionDataset(source, kinds=kinds, seed=seed)[i, side] for i in range(4 * COLUMNS)]
+        rows[side] = [RegionDataset(source, defects=defects, seed=seed)[i, side] for i in range(4 * COLUMNS)]
     return [default_collate(items) for items in rows.values() if items]
 
 
@@ -105,13 +105,13 @@ class SampleSheet(Callback):
 
     Args:
         folder (Path): Where ``step-NNNNNN.png`` go.
-        batches (Sequence[dict[str, Tensor]]): See :func:`sheet_batches`.
-        averaged (AveragedWeights): The averaged weights.
+        batches (Sequence[dict[str, Tensor]]): See :func:`build_sheet_batches`.
+        averaged (EMAWeights): The averaged weights.
         minutes (float): Time between sheets.
     """
 
     def __init__(
-        self, folder: Path, batches: Sequence[dict[str, Tensor]], averaged: AveragedWeights, *, minutes: float
+        self, folder: Path, batches: Sequence[dict[str, Tensor]], averaged: EMAWeights, *, minutes: float
     ) -> None:
         self.folder, self.batches, self.averaged, self.minutes = folder, batches, averaged, minutes
         self.last = time.monotonic()
@@ -139,14 +139,14 @@ class SampleSheet(Callback):
             for batch in self.batches
         ]
         module.train(was_training)
-        picture = stacked_rows(rows)
+        picture = stack_rows(rows)
         data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
         partial = target.with_suffix(".part")
         partial.write_bytes(data.tobytes())
         os.replace(partial, target)  # noqa: PTH105 - atomic
 
 
-def stacked_rows(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def stack_rows(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Stack pictures, narrower ones on black."""
     width = max(row.shape[1] for row in rows)
     return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])

@@ -14,10 +14,10 @@ from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from anomalib_stage.training.data.dataset import ProceduralDefects
-from anomalib_stage.training.ema import AveragedWeights
+from anomalib_stage.training.ema import EMAWeights
 from anomalib_stage.training.export import REGION_SIDE
-from anomalib_stage.training.held_out import HeldOut, held_out_batches
-from anomalib_stage.training.sample_sheet import SampleSheet, sheet_batches
+from anomalib_stage.training.held_out import HeldOut, build_held_out_batches
+from anomalib_stage.training.sample_sheet import SampleSheet, build_sheet_batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.data.dataset import RegionDataset, StepBatches
     from anomalib_stage.training.data.example import Source
-    from anomalib_stage.training.data.training_data import Material
+    from anomalib_stage.training.data.training_data import TrainingData
     from anomalib_stage.training.module import GradedDiffusion
 
-__all__ = ["Watchers", "loader_of", "run", "trainer_of", "watchers_of"]
+__all__ = ["Callbacks", "build_callbacks", "build_loader", "build_trainer", "run"]
 
 WORKERS = 8
 """Most processes that draw examples for a GPU; on the CPU one is ahead of the training."""
 
 
-class Watchers(NamedTuple):
+class Callbacks(NamedTuple):
     """Callbacks, in the order in which they must be called."""
 
-    averaged: AveragedWeights
+    averaged: EMAWeights
     judge: HeldOut
     sheet: SampleSheet
 
 
-def watchers_of(
-    material: Material,
+def build_callbacks(
+    material: TrainingData,
     source: Source,
     module: GradedDiffusion,
     *,
@@ -57,7 +57,7 @@ def watchers_of(
     patience: int,
     sheets: Path,
     sheet_minutes: float,
-) -> Watchers:
+) -> Callbacks:
     """Make what watches over a training: averaged weights, the judge of held-out defects, and sample sheets.
 
     Args:
@@ -71,19 +71,19 @@ def watchers_of(
         sheets (Path): Folder of sample sheets.
         sheet_minutes (float): Minutes between them.
     """
-    averaged, kinds = AveragedWeights(module.denoiser), module.kinds
-    own = material.real.kinds if material.real else ()
+    averaged, defects = EMAWeights(module.denoiser), module.defects
+    own = material.real.defects if material.real else ()
     known = ProceduralDefects(without=own) if rendered else None
-    looked_at = held_out_batches(material.held_out, known, kinds=kinds, side=REGION_SIDE, seed=seed)
-    shown = sheet_batches(material.shown, source, kinds=kinds, side=REGION_SIDE, seed=seed)
-    return Watchers(
+    looked_at = build_held_out_batches(material.held_out, known, defects=defects, side=REGION_SIDE, seed=seed)
+    shown = build_sheet_batches(material.shown, source, defects=defects, side=REGION_SIDE, seed=seed)
+    return Callbacks(
         averaged,
         HeldOut(looked_at, averaged, every=check_steps, patience=patience),
         SampleSheet(sheets, shown, averaged, minutes=sheet_minutes),
     )
 
 
-def loader_of(
+def build_loader(
     dataset: RegionDataset, batches: StepBatches, device: torch.device
 ) -> DataLoader[dict[str, torch.Tensor]]:
     """Load batches in other processes; an item does not depend on which one draws it."""
@@ -91,7 +91,7 @@ def loader_of(
     return DataLoader(dataset, batch_sampler=batches, num_workers=workers, persistent_workers=True, prefetch_factor=4)
 
 
-def trainer_of(
+def build_trainer(
     folder: Path,
     device: torch.device,
     callbacks: Sequence[Callback],

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a new kind starts: at the known kind whose condition vector explains its examples best."""
+"""Where a new defect starts: at the known defect whose condition vector explains its examples best."""
 
 from __future__ import annotations
 
@@ -19,40 +19,38 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.module import GradedDiffusion
 
-__all__ = ["start_from_similar"]
+__all__ = ["warm_start"]
 
 LOOKED_AT = 16
-"""Regions of a new kind that the known kinds are tried on."""
+"""Regions of a new defect that the known defects are tried on."""
 
 
 @torch.no_grad()
-def start_from_similar(
-    module: GradedDiffusion, real: RealDefects, *, known: Sequence[str], seed: int
-) -> dict[str, str]:
-    """Give each new kind the condition vector of the known kind with the lowest loss on its examples.
+def warm_start(module: GradedDiffusion, real: RealDefects, *, known: Sequence[str], seed: int) -> dict[str, str]:
+    """Give each new defect the condition vector of the known defect with the lowest loss on its examples.
 
     Args:
         module (GradedDiffusion): The module, on the CPU, with the base's weights; changed in place.
         real (RealDefects): Examples.
-        known (Sequence[str]): Kinds of the base; ``good`` is none to start from.
+        known (Sequence[str]): Defects of the base; ``good`` is none to start from.
         seed (int): Base seed.
 
     Returns:
-        dict[str, str]: The known kind that each new one starts from.
+        dict[str, str]: The known defect that each new one starts from.
     """
-    candidates = [kind for kind in known if kind != GOOD]
+    candidates = [defect for defect in known if defect != GOOD]
     starts: dict[str, str] = {}
     module.eval()
-    new = {kind: pool for kind, pool in real.by_kind.items() if kind not in known and candidates}
-    for kind, pool in new.items():
+    new = {defect: pool for defect, pool in real.group_by_defect.items() if defect not in known and candidates}
+    for defect, pool in new.items():
         examples = RealDefects(pool, plain=True)
-        dataset = RegionDataset(examples, kinds=module.kinds, seed=derive_seed(seed, "similar"))
+        dataset = RegionDataset(examples, defects=module.defects, seed=derive_seed(seed, "similar"))
         batch = default_collate([dataset[i, REGION_SIDE] for i in range(LOOKED_AT)])
         losses = {}
         for candidate in candidates:
-            position = torch.full_like(batch["kind"], module.kinds.index(candidate))
+            position = torch.full_like(batch["kind"], module.defects.index(candidate))
             losses[candidate] = float(module.losses(batch | {"kind": position}).mean())
-        starts[kind] = min(losses, key=losses.__getitem__)
-        module.denoiser.conditions[kind].copy_(module.denoiser.conditions[starts[kind]])
+        starts[defect] = min(losses, key=losses.__getitem__)
+        module.denoiser.conditions[defect].copy_(module.denoiser.conditions[starts[defect]])
     module.train()
     return starts

@@ -29,9 +29,9 @@ from anomalib_stage.errors import BundleError
 from anomalib_stage.weights.manifest import (
     METADATA_KEY,
     BundleManifest,
-    KindSpec,
+    DefectSpec,
     TensorSpec,
-    complaints,
+    list_complaints,
     manifest_json,
     read_manifest,
 )
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["StageBundle", "digest_of", "write_tensors"]
+__all__ = ["StageBundle", "compute_digest", "write_tensors"]
 
 DEFAULT = "default"
 DTYPES = {
@@ -75,13 +75,13 @@ class StageBundle:
         self.path = path
 
     @classmethod
-    def build(cls, tensors: Mapping[str, Tensor], *, kinds: Iterable[KindSpec], **fields: Any) -> StageBundle:  # noqa: ANN401
+    def build(cls, tensors: Mapping[str, Tensor], *, defects: Iterable[DefectSpec], **fields: Any) -> StageBundle:  # noqa: ANN401
         """Make a bundle from weights; the table of tensors, the digest and the versions are filled in.
 
         Args:
             tensors (Mapping[str, Tensor]): Weights with prefixed names, such as ``denoiser.*`` and
-                ``condition.<kind>``, of any shape, in the dtypes F32, F16, BF16, U8, I64 or BOOL. They are copied.
-            kinds (Iterable[KindSpec]): Defect kinds.
+                ``condition.<defect>``, of any shape, in the dtypes F32, F16, BF16, U8, I64 or BOOL. They are copied.
+            defects (Iterable[DefectSpec]): Defects.
             **fields (Any): Further fields of :class:`BundleManifest` (``backbone``, ``denoiser``, ``schedule``, ...).
 
         Returns:
@@ -94,7 +94,7 @@ class StageBundle:
             name: tensors[name].detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
             for name in sorted(tensors)
         }
-        return cls(_stamped(stored, kinds=tuple(kinds), **fields), stored)
+        return cls(_stamped(stored, defects=tuple(defects), **fields), stored)
 
     @classmethod
     def load(cls, source: str | Path = DEFAULT) -> StageBundle:
@@ -117,7 +117,7 @@ class StageBundle:
         except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
             msg = f"{path}: the tensors cannot be read ({error}); get the file again"
             raise BundleError(msg) from error
-        seen = digest_of(tensors)
+        seen = compute_digest(tensors)
         if seen != manifest.digest:
             msg = (
                 f"{path}: digest mismatch, the tensors have {seen[:12]}..., the manifest says "
@@ -154,13 +154,13 @@ class StageBundle:
         return target
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """Names of the defect kinds, in the manifest's order."""
-        return tuple(kind.name for kind in self.manifest.kinds)
+    def defects(self) -> tuple[str, ...]:
+        """Names of the defects, in the manifest's order."""
+        return tuple(defect.name for defect in self.manifest.defects)
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the tensors, hexadecimal; see :func:`digest_of`."""
+        """SHA-256 over the tensors, hexadecimal; see :func:`compute_digest`."""
         return self.manifest.digest
 
     def floats(self) -> dict[str, Tensor]:
@@ -177,7 +177,7 @@ class StageBundle:
             ("file", str(self.path or "not saved")),
             ("backbone", manifest.backbone),
             ("parameters", f"{values:,} in {len(self.tensors)} tensors ({dtypes})"),
-            ("kinds", ", ".join(self.kinds)),
+            ("defects", ", ".join(self.defects)),
             ("region size", f"{manifest.region_size} px"),
             ("schedule", f"{manifest.schedule.get('beta_schedule')}, {manifest.schedule.get('prediction_type')}"),
             ("base", manifest.base_digest or "none"),
@@ -187,7 +187,7 @@ class StageBundle:
         return rows + [(f"version: {name}", value) for name, value in manifest.versions.items()]
 
 
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
+def compute_digest(tensors: Mapping[str, Tensor]) -> str:
     r"""Return the SHA-256 of weights.
 
     Hashed is, for each tensor in the sorted order of names: ``f"{name}\0{dtype}\0{shape}\0"`` in UTF-8, with
@@ -218,10 +218,10 @@ def _stamped(tensors: Mapping[str, Tensor], **fields: Any) -> BundleManifest:  #
     _check_finite(tensors, where="the bundle would not be valid: ")
     table = {name: TensorSpec(shape=tuple(t.shape), dtype=DTYPES[t.dtype]) for name, t in tensors.items()}
     try:
-        manifest = BundleManifest(tensors=table, digest=digest_of(tensors), versions=_versions(), **fields)
+        manifest = BundleManifest(tensors=table, digest=compute_digest(tensors), versions=_versions(), **fields)
         return BundleManifest.model_validate(json.loads(manifest_json(manifest)))
     except ValidationError as error:
-        msg = f"the bundle would not be valid: {complaints(error)}"
+        msg = f"the bundle would not be valid: {list_complaints(error)}"
         raise BundleError(msg) from error
     except (TypeError, ValueError, RecursionError) as error:
         msg = (

@@ -9,34 +9,36 @@ from typing import TYPE_CHECKING
 import torch
 
 from anomalib_stage.errors import BundleError, InputError
-from anomalib_stage.synthesis.appearance.appearance import unpack_looks
+from anomalib_stage.synthesis.appearance.appearance import unpack_appearances
 from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
 
 if TYPE_CHECKING:
-    from anomalib_stage.synthesis.appearance.appearance import LookBank
+    from anomalib_stage.synthesis.appearance.appearance import AppearanceBank
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["load_denoiser", "load_looks", "measured_softness", "measured_texture"]
+__all__ = ["load_appearances", "load_denoiser", "load_softness", "load_texture_continuity"]
 
 
-def measured_softness(bundle: StageBundle) -> dict[str, float]:
-    """Softness of the kinds that it was measured for."""
-    return {spec.name: spec.softness for spec in bundle.manifest.kinds if spec.softness is not None}
+def load_softness(bundle: StageBundle) -> dict[str, float]:
+    """Softness of the defects that it was measured for."""
+    return {spec.name: spec.softness for spec in bundle.manifest.defects if spec.softness is not None}
 
 
-def measured_texture(bundle: StageBundle) -> dict[str, float]:
-    """How far the surface's texture goes on in kinds, where that was measured."""
-    return {spec.name: spec.goes_on for spec in bundle.manifest.kinds if spec.goes_on is not None}
+def load_texture_continuity(bundle: StageBundle) -> dict[str, float]:
+    """How far the surface's texture goes on in defects, where that was measured."""
+    return {
+        spec.name: spec.texture_continuity for spec in bundle.manifest.defects if spec.texture_continuity is not None
+    }
 
 
-def load_looks(bundle: StageBundle) -> LookBank:
+def load_appearances(bundle: StageBundle) -> AppearanceBank:
     """Read the looks of a bundle.
 
     Raises:
         BundleError: If it has none, or they are malformed.
     """
     try:
-        return unpack_looks(
+        return unpack_appearances(
             {name: tensor.numpy() for name, tensor in bundle.floats().items() if name.startswith("look.")}
         )
     except InputError as error:
@@ -62,7 +64,7 @@ def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
     }
     try:
         with torch.random.fork_rng(devices=[]):  # layers draw initial weights that are overwritten at once
-            network = CompactDenoiser([spec.name for spec in manifest.kinds], config=manifest.denoiser)
+            network = CompactDenoiser([spec.name for spec in manifest.defects], config=manifest.denoiser)
         network.load_state_dict(state)
     except (InputError, RuntimeError) as error:
         msg = f"{bundle.path}: the weights do not fit the network that the manifest describes: {error}"

@@ -14,14 +14,14 @@ from anomalib_stage.errors import BundleError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["few", "read_header"]
+__all__ = ["read_header", "shorten"]
 
 MAX_HEADER = 100 * 1000 * 1000
 """Largest believable header in bytes; safetensors' own limit."""
 
 LISTED = 5  # most names in one message
 
-FOREIGN = (
+ANY_COLOUR = (
     (b"\x89PNG", "it is a PNG image"),
     (b"PK\x03\x04", "it is a zip archive, such as torch.save writes; pickles are never opened"),
     (b"\x80", "it looks like a pickle; pickles are never opened"),
@@ -52,7 +52,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
             msg = f"{path}: {'empty' if size == 0 else f'only {size} bytes long'}; get the file again"
             raise BundleError(msg)
         if start[8:9] != b"{" or length > MAX_HEADER:
-            reason = next((what for magic, what in FOREIGN if start.startswith(magic)), None)
+            reason = next((what for magic, what in ANY_COLOUR if start.startswith(magic)), None)
             raise _not_safetensors(
                 path, reason or f"its header claims {length} bytes, at most {MAX_HEADER} are allowed"
             )
@@ -76,11 +76,11 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
         counts = Counter(name for name, _ in pairs)
-        msg = f"{few(sorted(name for name, count in counts.items() if count > 1))} listed more than once"
+        msg = f"{shorten(sorted(name for name, count in counts.items() if count > 1))} listed more than once"
         raise ValueError(msg)
     return content
 
 
-def few(items: list[str]) -> str:
+def shorten(items: list[str]) -> str:
     """Return the first five names for a message."""
     return ", ".join(items[:LISTED]) + (", ..." if len(items) > LISTED else "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from anomalib_stage.settings import Settings
-from anomalib_stage.weights.header import few
+from anomalib_stage.weights.header import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +112,7 @@ def _check_networks(shapes: Mapping[str, tuple[int, ...]], *, slim: bool) -> Non
         raise ValueError(msg)
     additions = {name for name in shapes if name.startswith(LORA)}
     if additions and not absent:
-        msg = f"{few(sorted(additions))}: low-rank additions beside the U-Net; merge them, or leave it to a base"
+        msg = f"{shorten(sorted(additions))}: low-rank additions beside the U-Net; merge them, or leave it to a base"
         raise ValueError(msg)
     for layer in sorted({name.rpartition(".")[0] for name in additions}):
         down, up = (shapes.get(f"{layer}.{part}", ()) for part in ("down", "up"))
@@ -121,18 +121,18 @@ def _check_networks(shapes: Mapping[str, tuple[int, ...]], *, slim: bool) -> Non
             raise ValueError(msg)
     stray = sorted(name for name in additions if name.rpartition(".")[2] not in {"down", "up"})
     if stray:
-        msg = f"{few(stray)}: low-rank additions are lora.<layer>.down and lora.<layer>.up"
+        msg = f"{shorten(stray)}: low-rank additions are lora.<layer>.down and lora.<layer>.up"
         raise ValueError(msg)
 
 
 def _check_adapters(adapter: AdapterSpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
     present = [branch for branch in BRANCHES if any(name.startswith(branch) for name in shapes)]
     if adapter.name == "none" and present:
-        msg = f"tensors {few(present)}*, but the adapter is 'none'"
+        msg = f"tensors {shorten(present)}*, but the adapter is 'none'"
         raise ValueError(msg)
     if adapter.name != "none" and len(present) < len(BRANCHES):
         absent = [branch for branch in BRANCHES if branch not in present]
-        msg = f"the adapter is {adapter.name!r}, but there is no tensor {few(absent)}*"
+        msg = f"the adapter is {adapter.name!r}, but there is no tensor {shorten(absent)}*"
         raise ValueError(msg)
 
 
@@ -145,6 +145,6 @@ def _check_conditions(unet: Mapping[str, Any], shapes: Mapping[str, tuple[int, .
         if len(shape) != 2 or not shape[0] or shape[1] != width
     ]
     if wrong or len(set(vectors.values())) > 1:
-        seen = few(wrong or [f"{name} {list(shape)}" for name, shape in vectors.items()])
+        seen = shorten(wrong or [f"{name} {list(shape)}" for name, shape in vectors.items()])
         msg = f"condition vectors must all be (N, {width}), the U-Net's cross_attention_dim; got {seen}"
         raise ValueError(msg)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from anomalib_stage.errors import BundleError
-from anomalib_stage.settings import Settings
-from anomalib_stage.weights.header import few, read_header
+from anomalib_stage.settings import FileSettings
+from anomalib_stage.weights.header import read_header, shorten
 from anomalib_stage.weights.latent_manifest import check_latent
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ __all__ = [
     "PREFIXES",
     "SCHEMA_VERSION",
     "BundleManifest",
-    "KindSpec",
+    "DefectSpec",
     "TensorSpec",
-    "complaints",
+    "list_complaints",
     "manifest_json",
     "read_manifest",
 ]
@@ -63,32 +63,32 @@ Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s./\\][^.
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class KindSpec(Settings):
-    """A defect kind that the bundle can paint.
+class DefectSpec(FileSettings):
+    """A defect that the bundle can paint.
 
     Attributes:
-        name: Name of the kind: no dot, slash, control character or leading blank.
+        name: Name of the defect: no dot, slash, control character or leading blank.
         shapes: Mask shapes to draw from where no mask is given.
-        softness: How far real anomalies of this kind fade towards the edge of their mask, measured by ``fit``: 0 not at
-            all, 1 from where the mask is deepest; None: not measured.
-        goes_on: How far the surface's texture goes on in large real anomalies of this kind, measured by ``fit``: 1 it
-            does, 0 they are of another material; None: not measured, as 1.
+        softness: How far real anomalies of this defect fade towards the edge of their mask, measured by ``fit``: 0 not
+            at all, 1 from where the mask is deepest; None: not measured.
+        texture_continuity: How far the surface's texture goes on in large real anomalies of this defect, measured by
+            ``fit``: 1 it does, 0 they are of another material; None: not measured, as 1.
     """
 
     name: Name
     shapes: Annotated[tuple[str, ...], Field(min_length=1)]
     softness: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    goes_on: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    texture_continuity: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(None, alias="goes_on")
 
 
-class TensorSpec(Settings):
+class TensorSpec(FileSettings):
     """Shape and dtype (safetensors' name) that a tensor must have."""
 
     shape: tuple[Annotated[int, Field(ge=0)], ...]
     dtype: Literal["F32", "F16", "BF16", "U8", "I64", "BOOL"]
 
 
-class BundleManifest(Settings):
+class BundleManifest(FileSettings):
     """What a weights bundle says about itself; stored as one JSON value in the file's metadata.
 
     Attributes:
@@ -98,12 +98,12 @@ class BundleManifest(Settings):
         codec: Configuration of the codec between pixels and latents.
         schedule: Configuration of the diffusers noise schedule.
         region_size: Base side of a region in pixels.
-        kinds: Defect kinds, each with a condition vector; ``good`` is intact surface.
+        defects: Defects, each with a condition vector; ``good`` is intact surface.
         training: How it was made: data, steps, seed, command, licence.
         base_digest: Digest of the bundle that it was fitted from, if any; of a slim latent bundle, of the
             file with its networks (:mod:`anomalib_stage.weights.latent.frozen_base`).
         tensors: Shape and dtype of every tensor in the file.
-        digest: SHA-256 over the tensors, see :func:`anomalib_stage.weights.bundle.digest_of`.
+        digest: SHA-256 over the tensors, see :func:`anomalib_stage.weights.bundle.compute_digest`.
         versions: Versions of the packages that wrote it.
     """
 
@@ -113,7 +113,7 @@ class BundleManifest(Settings):
     codec: dict[str, Any] = Field(default_factory=dict)
     schedule: dict[str, Any]
     region_size: Annotated[int, Field(ge=16, le=4096)] = 64
-    kinds: Annotated[tuple[KindSpec, ...], Field(min_length=1)]
+    defects: Annotated[tuple[DefectSpec, ...], Field(min_length=1, alias="kinds")]
     training: dict[str, Any] = Field(default_factory=dict)
     base_digest: Digest | None = None
     tensors: dict[str, TensorSpec]
@@ -130,20 +130,20 @@ class BundleManifest(Settings):
 
     @model_validator(mode="after")
     def _names_agree(self) -> BundleManifest:
-        names = [kind.name for kind in self.kinds]
+        names = [defect.name for defect in self.defects]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            msg = f"defect kinds {few(twice)} are listed more than once; each kind is listed once"
+            msg = f"defects {shorten(twice)} are listed more than once; each defect is listed once"
             raise ValueError(msg)
         stray = sorted(name for name in self.tensors if not name.startswith(PREFIXES) or name in PREFIXES)
         if stray:
-            msg = f"tensors {few(stray)} have none of the known prefixes {', '.join(PREFIXES)}"
+            msg = f"tensors {shorten(stray)} have none of the known prefixes {', '.join(PREFIXES)}"
             raise ValueError(msg)
         vectors = {name.removeprefix("condition.") for name in self.tensors if name.startswith("condition.")}
         if vectors != set(names):
             bare, orphans = sorted(set(names) - vectors), sorted(vectors - set(names))
-            parts = [f"kinds without a condition tensor: {few(bare)}"] if bare else []
-            parts += [f"condition tensors without a kind: {few(orphans)}"] if orphans else []
+            parts = [f"kinds without a condition tensor: {shorten(bare)}"] if bare else []
+            parts += [f"condition tensors without a defect: {shorten(orphans)}"] if orphans else []
             raise ValueError("; ".join(parts))
         if self.base_digest is None and not any(name.startswith("denoiser.") for name in self.tensors):
             msg = "no denoiser.* tensor, and no base bundle (base_digest) that could hold them"
@@ -162,10 +162,10 @@ def manifest_json(manifest: BundleManifest) -> str:
     Raises:
         ValueError: If a free field (such as ``training``) holds something that JSON cannot.
     """
-    return json.dumps(manifest.model_dump(mode="json"), sort_keys=True)
+    return json.dumps(manifest.model_dump(mode="json", by_alias=True), sort_keys=True)
 
 
-def complaints(error: ValidationError) -> str:
+def list_complaints(error: ValidationError) -> str:
     """Return what pydantic found wrong, in one line, at most five complaints with the values seen."""
     lines = []
     for item in error.errors()[:LISTED]:
@@ -225,7 +225,7 @@ def _parse_manifest(path: Path, metadata: object) -> BundleManifest:
     try:
         return BundleManifest.model_validate(content)
     except ValidationError as error:
-        msg = f"{path}: the manifest is not valid: {complaints(error)}; get the file again"
+        msg = f"{path}: the manifest is not valid: {list_complaints(error)}; get the file again"
         raise BundleError(msg) from error
 
 
@@ -234,7 +234,7 @@ def _check_table(path: Path, header: dict[str, Any], manifest: BundleManifest) -
     missing, unknown = sorted(set(manifest.tensors) - set(header)), sorted(set(header) - set(manifest.tensors))
     for names, what in ((missing, "missing from the file"), (unknown, "not in the manifest")):
         if names:
-            msg = f"{path}: {len(names)} tensors {what}: {few(names)}; get the file again"
+            msg = f"{path}: {len(names)} tensors {what}: {shorten(names)}; get the file again"
             raise BundleError(msg)
     wrong = []
     for name, spec in sorted(manifest.tensors.items()):
@@ -243,7 +243,7 @@ def _check_table(path: Path, header: dict[str, Any], manifest: BundleManifest) -
         if (dtype, shape) != (spec.dtype, list(spec.shape)):
             wrong.append(f"{name} is {dtype} {shape}, the manifest says {spec.dtype} {list(spec.shape)}")
     if wrong:
-        msg = f"{path}: {len(wrong)} tensors of another shape or dtype: {few(wrong)}; get the file again"
+        msg = f"{path}: {len(wrong)} tensors of another shape or dtype: {shorten(wrong)}; get the file again"
         raise BundleError(msg)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from anomalib_stage import StageSynthesizer
-from anomalib_stage.files.figures import GAP, RED, enlarged, outlined, sheet
+from anomalib_stage.files.figures import GAP, RED, draw_outline, enlarged, sheet
 from anomalib_stage.files.images import write_file
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import derive_seed, numpy_generator
@@ -61,7 +61,7 @@ def foreground() -> np.ndarray:
             drawn = np.zeros(found.shape, np.bool_)
             for i in range(30):
                 drawn |= draw_mask("blob", found.shape, extent=14, rng=numpy_generator(seed, i), allowed=allowed)
-            cells.append(outlined(picture, drawn))
+            cells.append(draw_outline(picture, drawn))
         rows.append(cells)
     return sheet(rows, titles=("image", "object found", "foreground: none", "foreground: auto"))
 
@@ -72,7 +72,7 @@ def extent() -> np.ndarray:
     for shape, family in (("crack", "plain"), ("blob", "leather")):
         picture = _surface(family, 3)
         masks = [draw_mask(shape, (SIDE, SIDE), extent=part * SIDE, rng=numpy_generator(1, shape)) for part in EXTENTS]
-        rows.append([outlined(picture, mask) for mask in masks])
+        rows.append([draw_outline(picture, mask) for mask in masks])
     return sheet(rows, titles=[f"extent {part:g}" for part in EXTENTS])
 
 
@@ -83,14 +83,14 @@ def bank() -> np.ndarray:
     real = [draw_mask("edge_chip", here.shape, extent=34, rng=numpy_generator(5, i), allowed=here) for i in range(4)]
     known = [measure_mask(mask, here) for mask in real]
     drawn = [draw_with_exemplar(known, there.shape, foreground=there, rng=numpy_generator(6, i)).mask for i in range(4)]
-    rows = [[outlined(first, mask) for mask in real], [outlined(second, mask) for mask in drawn]]
+    rows = [[draw_outline(first, mask) for mask in real], [draw_outline(second, mask) for mask in drawn]]
     return sheet(rows, titles=("above: real masks,", "one each;", "below: drawn from them", "on another object"))
 
 
 def strength() -> np.ndarray:
     """One seed at five strengths, close up."""
     rows = []
-    for kind, family in (("hole", "brushed_metal"), ("scratch", "cast"), ("stain", "wood")):
+    for defect, family in (("hole", "brushed_metal"), ("scratch", "cast"), ("stain", "wood")):
         picture = _surface(family, 11)
         images = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255.0
         cells = []
@@ -101,7 +101,7 @@ def strength() -> np.ndarray:
                 gate=GateSettings(min_visibility=0.0),  # all five from the same noise
             )
             synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", settings=settings)
-            pair = synthesizer(images, defects=kind, seeds=[derive_seed(7, kind)])
+            pair = synthesizer(images, defects=defect, seeds=[derive_seed(7, defect)])
             rows_, columns = np.nonzero(pair.mask[0, 0].numpy())
             top, left = (int(np.clip(at.mean() - 40, 0, SIDE - 80)) for at in (rows_, columns))
             pixels = (pair.image[0] * 255.0).round().byte().permute(1, 2, 0).numpy()

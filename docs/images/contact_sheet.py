@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the contact sheet of the README: `python docs/images/contact_sheet.py docs/images/contact_sheet.png`.
 
-Eight rendered surfaces that the bundle has never seen (their seeds are not the training's), one kind of defect each,
+Eight rendered surfaces that the bundle has never seen (their seeds are not the training's), one defects each,
 unsorted: nothing is picked by hand.
 """
 
@@ -32,7 +32,7 @@ def main(out: Path) -> None:
     grid = preview_grid(
         synthesizer,
         [image.astype(np.uint8) for image in images],
-        defects=synthesizer.kinds[: len(images)],
+        defects=synthesizer.defects[: len(images)],
         seeds=[derive_seed(2026, family) for family in FAMILIES],
     )
     write_file(out, encode_png(grid))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Lay real defects and painted ones of each kind one above the other, in random order, none left out.
+"""Lay real defects and painted ones of each defect one above the other, in random order, none left out.
 
     python docs/images/real_beside_painted.py --data SET --weights FILE --out SHEET.png
 
@@ -42,15 +42,15 @@ def main() -> None:
     data = load_data(given.data, split=given.data / "few_shot.json", size=128)
     synthesizer = StageSynthesizer.from_pretrained(given.weights, device=given.device)
     rows = []
-    for kind, examples in data.fit.items():
-        rng = numpy_generator(given.seed, kind)
+    for defect, examples in data.fit.items():
+        rng = numpy_generator(given.seed, defect)
         shown = [examples[i] for i in rng.permutation(len(examples))[: given.columns]]
         real = [cell(example.image, example.mask) for example in shown]
         painted = []
         for i in range(given.columns):
             image = data.good[int(rng.integers(len(data.good)))]
             clean = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255.0
-            pair = synthesizer(clean, defects=kind, seeds=[derive_seed(given.seed, kind, i)])
+            pair = synthesizer(clean, defects=defect, seeds=[derive_seed(given.seed, defect, i)])
             pixels = (pair.image[0] * 255.0).round().byte().permute(1, 2, 0).cpu().numpy()
             painted.append(cell(pixels, pair.mask[0, 0].cpu().numpy()) if pair.label[0] else np.zeros_like(real[0]))
         real += [np.zeros_like(real[0])] * (given.columns - len(real))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-r"""Write a split with fewer defects of each kind to learn from; what is scored stays the same.
+r"""Write a split with fewer defects of each defect to learn from; what is scored stays the same.
 
     python docs/measure/fewer_shots.py --data SET --shots 5 --out five.json
     anomalib-stage fit --normal SET/train/good --defects SET/test --masks SET/ground_truth --include five.json \
@@ -31,20 +31,20 @@ def main() -> None:
 
 
 def write_fewer(data: Path, *, shots: int, out: Path) -> dict[str, int]:
-    """Write the smaller split of a set, and count the defects of each kind."""
+    """Write the smaller split of a set, and count the defects of each defect."""
     split = json.loads((data / "few_shot.json").read_text())
-    groups = read_groups(None, defects=data / "test")
-    fewer = {kind: {**sides, "fit": chosen(kind, sides["fit"], groups, shots)} for kind, sides in split.items()}
+    groups = read_groups(None, defect_dir=data / "test")
+    fewer = {defect: {**sides, "fit": chosen(defect, sides["fit"], groups, shots)} for defect, sides in split.items()}
     out.write_text(json.dumps(fewer, indent=1))
-    return {kind: len(sides["fit"]) for kind, sides in fewer.items()}
+    return {defect: len(sides["fit"]) for defect, sides in fewer.items()}
 
 
-def chosen(kind: str, stems: list[str], groups: dict[str, str], shots: int) -> list[str]:
+def chosen(defect: str, stems: list[str], groups: dict[str, str], shots: int) -> list[str]:
     """Take so many stems, the first of every group before the second of any."""
     seen: Counter[object] = Counter()
     turns = {}
     for stem in sorted(stems):
-        group = groups.get(f"{kind}/{stem}", groups.get(stem, stem))
+        group = groups.get(f"{defect}/{stem}", groups.get(stem, stem))
         turns[stem] = seen[group]
         seen[group] += 1
     return sorted(sorted(stems, key=lambda stem: (turns[stem], stem))[:shots])

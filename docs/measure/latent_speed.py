@@ -34,7 +34,7 @@ from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent.bundle import build_adapter, latent_bundle
 from anomalib_stage.weights.latent_manifest import AdapterSpec
-from anomalib_stage.weights.manifest import KindSpec
+from anomalib_stage.weights.manifest import DefectSpec
 
 TINY: tuple[dict[str, Any], dict[str, Any]] = (
     {
@@ -69,7 +69,7 @@ def bundle_of(base: str, side: int) -> StageBundle:
         LatentDenoiser(unet, conditions=conditions, aware=aware, only=only),
         vae,
         adapter=adapter,
-        kinds=[KindSpec(name="scratch", shapes=("scratch",))],
+        defects=[DefectSpec(name="scratch", shapes=("scratch",))],
         schedule=REFERENCE_SCHEDULE,
         region_size=side,
     )

@@ -133,7 +133,7 @@ def figure(samples: list[Sample], found: dict[str, Any]) -> bytes:
 
 
 def render(folder: Path, *, count: int, side: int) -> Path:
-    """Render good images of all kinds of surfaces."""
+    """Render good images of all defects of surfaces."""
     for i in range(count):
         pixels = render_surface((side, side), rng=numpy_generator(0, "long run", i))
         write_file(folder / f"{i:04d}.png", encode_png((pixels * 255).round().astype(np.uint8)))

@@ -5,7 +5,7 @@
     python docs/measure/targets.py --data SET --textures DTD --out OUT
 
 One command for each set. It fits ``OUT/fitted.safetensors`` on the defects that ``few_shot.json`` gives for learning,
-and ``OUT/five.safetensors`` on five of each kind, benchmarks both against the free alternatives, and writes
+and ``OUT/five.safetensors`` on five of each defect, benchmarks both against the free alternatives, and writes
 ``OUT/targets.md``. What is there already is not done again. ``--jobs 8`` runs so many processes beside each other, of
 one thread each: on a machine of many cores, or on a GPU, which one such training keeps busy for a small part of its
 time.

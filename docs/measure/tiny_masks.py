@@ -4,9 +4,9 @@
 
     python docs/measure/tiny_masks.py --data GOOD [GOOD ...] --count 64
 
-Squares of 2 to 32 px are given as masks, at random places on the object of good images, for all kinds of the bundle in
-turn. A pair counts as painted if it passes the gate. Beside it stands how often the published method loses a square of
-that side: it reduces the mask from 256 px to 32 cells and keeps the cells that are at least half covered.
+Squares of 2 to 32 px are given as masks, at random places on the object of good images, for all defects of the bundle
+in turn. A pair counts as painted if it passes the gate. Beside it stands how often the published method loses a square
+of that side: it reduces the mask from 256 px to 32 cells and keeps the cells that are at least half covered.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def rates(
     batch_size: int,
 ) -> tuple[float, float]:
     """Shares of squares painted with one try, and with all of them; only those that failed are tried again."""
-    kinds = [painters[0].kinds[i % len(painters[0].kinds)] for i in range(len(cuts))]
+    defects = [painters[0].defects[i % len(painters[0].defects)] for i in range(len(cuts))]
     left = list(range(len(cuts)))
     shares = []
     for painter in painters:
@@ -119,7 +119,7 @@ def rates(
             pair = painter(
                 torch.from_numpy(np.stack([cuts[i][0] for i in batch])).permute(0, 3, 1, 2).float() / 255.0,
                 masks=torch.from_numpy(np.stack([cuts[i][1] for i in batch]))[:, None],
-                defects=[kinds[i] for i in batch],
+                defects=[defects[i] for i in batch],
                 seeds=[seeds[i] for i in batch],
             )
             failed += [i for i, rejected in zip(batch, pair.rejected.tolist(), strict=True) if rejected]

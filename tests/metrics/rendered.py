@@ -7,7 +7,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from anomalib_stage.metrics.crops import Cut, cuts_of
+from anomalib_stage.metrics.crops import Crop, cut_crops
 from anomalib_stage.rendering.defects import paint_defect
 from anomalib_stage.rendering.surfaces import render_surface
 
@@ -28,12 +28,12 @@ def eight_bit(picture: np.ndarray) -> np.ndarray:
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def one_cut(picture: np.ndarray, mask: np.ndarray, *, kind: str = "hole", source: int = 0) -> Cut:
-    [cut] = cuts_of(picture if picture.dtype == np.uint8 else eight_bit(picture), mask, kind=kind, source=source)
+def one_cut(picture: np.ndarray, mask: np.ndarray, *, defect: str = "hole", source: int = 0) -> Crop:
+    [cut] = cut_crops(picture if picture.dtype == np.uint8 else eight_bit(picture), mask, defect=defect, source=source)
     return cut
 
 
-def defect(seed: int, *, kind: str = "hole", family: str = "cast", radius: int | None = None) -> Cut:
+def defect(seed: int, *, defect: str = "hole", family: str = "cast", radius: int | None = None) -> Crop:
     """Render a ragged defect on a surface of its own."""
     rng = np.random.default_rng(1000 + seed)
     mask = disc(radius=radius or int(rng.integers(7, 16)))
@@ -41,5 +41,5 @@ def defect(seed: int, *, kind: str = "hole", family: str = "cast", radius: int |
     mask[34:39, 34:39] = True
     parts = cv2.connectedComponents(mask.astype(np.uint8))[1]
     mask = parts == parts[36, 36]
-    picture = paint_defect(surface(seed, family=family), mask, kind=kind, rng=rng)
-    return one_cut(picture, mask, kind=kind, source=seed)
+    picture = paint_defect(surface(seed, family=family), mask, defect=defect, rng=rng)
+    return one_cut(picture, mask, defect=defect, source=seed)

@@ -8,13 +8,13 @@ import pytest
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.metrics.copies import copy_distance, diversity
-from anomalib_stage.metrics.crops import Cut
+from anomalib_stage.metrics.crops import Crop
 from tests.metrics.rendered import defect, disc, eight_bit, one_cut, surface
 
-REAL = [defect(seed, kind=("hole", "stain", "contamination")[seed % 3]) for seed in range(24)]
+REAL = [defect(seed, defect=("hole", "stain", "contamination")[seed % 3]) for seed in range(24)]
 
 
-def pasted(cut: Cut, *, seed: int, turns: int = 0, mirrored: bool = False, scale: float = 1.0) -> Cut:
+def pasted(cut: Crop, *, seed: int, turns: int = 0, mirrored: bool = False, scale: float = 1.0) -> Crop:
     """Put an anomaly onto another surface, as a copier would."""
     pixels, mask = np.rot90(cut.pixels, turns), np.rot90(cut.mask, turns)
     if mirrored:
@@ -25,7 +25,7 @@ def pasted(cut: Cut, *, seed: int, turns: int = 0, mirrored: bool = False, scale
     ground, where = eight_bit(surface(seed, side=128)), np.zeros((128, 128), np.bool_)
     where[20 : 20 + mask.shape[0], 30 : 30 + mask.shape[1]] = mask
     ground[where] = pixels[mask]
-    return one_cut(ground, where, kind=cut.kind, source=900 + seed)
+    return one_cut(ground, where, defect=cut.defect, source=900 + seed)
 
 
 def test_a_copied_anomaly_has_no_distance_whatever_it_lies_on() -> None:
@@ -45,7 +45,7 @@ def test_a_copy_of_another_size_is_still_found() -> None:
 
 
 def test_fresh_anomalies_are_as_far_as_real_ones_are_from_each_other() -> None:
-    fresh = [defect(100 + seed, kind=("hole", "stain", "contamination")[seed % 3]) for seed in range(24)]
+    fresh = [defect(100 + seed, defect=("hole", "stain", "contamination")[seed % 3]) for seed in range(24)]
     found = copy_distance(fresh, REAL)
     assert 0.8 < found.ratio < 1.25
     assert found.copies < 0.25
@@ -58,7 +58,7 @@ def test_captures_of_one_object_do_not_vouch_for_each_other() -> None:
 
 
 def test_even_anomalies_are_compared_by_their_outline() -> None:
-    def even(mask: np.ndarray, source: int) -> Cut:
+    def even(mask: np.ndarray, source: int) -> Crop:
         picture = np.full((72, 72, 3), 30, np.uint8)
         picture[mask] = 220
         return one_cut(picture, mask, source=source)
@@ -87,5 +87,5 @@ def test_diversity_is_nothing_for_copies_and_grows_with_the_differences() -> Non
     assert diversity(REAL, most=8) == pytest.approx(diversity(REAL), rel=0.5)
 
 
-def _whole(cut: Cut) -> tuple[np.ndarray]:
+def _whole(cut: Crop) -> tuple[np.ndarray]:
     return (cut.mask,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomalib_stage.metrics.crops import REACH, by_kind, cuts_of
+from anomalib_stage.metrics.crops import REACH, cut_crops, group_by_defect
 from tests.metrics.rendered import disc
 
 
@@ -15,7 +15,7 @@ def picture(*, side: int = 200) -> np.ndarray:
 
 def test_parts_that_stand_apart_are_anomalies_of_their_own() -> None:
     mask = disc(at=(40, 40), side=200) | disc(at=(120, 130), side=200) | disc(at=(120, 145), radius=3, side=200)
-    cuts = cuts_of(picture(), mask, kind="hole", source=4)
+    cuts = cut_crops(picture(), mask, defect="hole", source=4)
     assert len(cuts) == 2
     assert sum(int(cut.mask.sum()) for cut in cuts) == mask.sum()
     for cut in cuts:
@@ -30,7 +30,7 @@ def test_parts_that_stand_apart_are_anomalies_of_their_own() -> None:
 def test_a_cut_ends_with_the_image_and_with_its_reach(at: tuple[int, int]) -> None:
     mask = np.zeros((200, 200), np.bool_)
     mask[at] = True
-    [cut] = cuts_of(picture(), mask, kind="hole")
+    [cut] = cut_crops(picture(), mask, defect="hole")
     sides = [min(place, REACH) + 1 + min(199 - place, REACH) for place in at]
     assert cut.mask.shape == tuple(sides)
     assert cut.mask.sum() == 1
@@ -40,7 +40,7 @@ def test_a_cut_ends_with_the_image_and_with_its_reach(at: tuple[int, int]) -> No
 
 def test_surface_next_to_any_anomaly_does_not_count() -> None:
     mask = disc(at=(40, 40), side=200) | disc(at=(40, 88), side=200)
-    first, second = cuts_of(picture(), mask, kind="hole")
+    first, second = cut_crops(picture(), mask, defect="hole")
     for cut in (first, second):
         rows, cols = np.nonzero(cut.around)
         places = np.argwhere(mask) - cut.origin
@@ -49,10 +49,10 @@ def test_surface_next_to_any_anomaly_does_not_count() -> None:
 
 
 def test_an_empty_mask_and_one_without_surface_give_no_cut() -> None:
-    assert cuts_of(picture(), np.zeros((200, 200), np.bool_), kind="hole") == []
-    assert cuts_of(picture(), np.ones((200, 200), np.bool_), kind="hole") == []
+    assert cut_crops(picture(), np.zeros((200, 200), np.bool_), defect="hole") == []
+    assert cut_crops(picture(), np.ones((200, 200), np.bool_), defect="hole") == []
 
 
 def test_kinds_are_sorted() -> None:
-    cuts = [cuts_of(picture(), disc(side=200), kind=kind)[0] for kind in ("stain", "hole", "stain")]
-    assert {kind: len(members) for kind, members in by_kind(cuts).items()} == {"hole": 1, "stain": 2}
+    cuts = [cut_crops(picture(), disc(side=200), defect=defect)[0] for defect in ("stain", "hole", "stain")]
+    assert {defect: len(members) for defect, members in group_by_defect(cuts).items()} == {"hole": 1, "stain": 2}

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.metrics.crops import Cut
-from anomalib_stage.metrics.distances import gaps, halves, mean_gap, ranking_score
-from anomalib_stage.metrics.statistics import STATISTICS, table_of
+from anomalib_stage.metrics.crops import Crop
+from anomalib_stage.metrics.distances import compute_gaps, mean_gap, ranking_score, split_halves
+from anomalib_stage.metrics.statistics import STATISTICS, build_feature_table
 from tests.metrics.rendered import defect
 
-REAL = [defect(seed, kind=("hole", "stain")[seed % 2]) for seed in range(40)]
-FRESH = [defect(100 + seed, kind=("hole", "stain")[seed % 2]) for seed in range(40)]
+REAL = [defect(seed, defect=("hole", "stain")[seed % 2]) for seed in range(40)]
+FRESH = [defect(100 + seed, defect=("hole", "stain")[seed % 2]) for seed in range(40)]
 
 
-def blurred(cut: Cut) -> Cut:
+def blurred(cut: Crop) -> Crop:
     soft = cv2.GaussianBlur(cut.pixels, (0, 0), 1.5)
     return cut._replace(pixels=np.where(cut.mask[..., None], soft, cut.pixels))
 
 
 def test_equal_tables_have_no_distance() -> None:
-    table = table_of(REAL)
-    found = gaps(table, table)
+    table = build_feature_table(REAL)
+    found = compute_gaps(table, table)
     assert mean_gap(found) == 0.0
     assert all(gap.synthetic == gap.real for gap in found.values() if np.isfinite(gap.real))
 
@@ -31,22 +31,22 @@ def test_equal_tables_have_no_distance() -> None:
 def test_a_shift_by_one_deviation_is_a_distance_of_one() -> None:
     real = {name: np.random.default_rng(0).normal(5.0, 2.0, 400) for name in STATISTICS}
     shifted = {name: values + real[name].std() for name, values in real.items()}
-    assert [gap.distance for gap in gaps(shifted, real).values()] == pytest.approx([1.0] * len(STATISTICS))
+    assert [gap.distance for gap in compute_gaps(shifted, real).values()] == pytest.approx([1.0] * len(STATISTICS))
 
 
 def test_too_few_values_have_no_distance_but_a_median() -> None:
     few = {name: np.array([1.0, 2.0, np.nan, np.nan, np.nan, np.nan]) for name in STATISTICS}
-    found = gaps(few, few)["seam"]
+    found = compute_gaps(few, few)["seam"]
     assert found.real == 1.5
     assert np.isnan(found.distance)
-    assert np.isnan(mean_gap(gaps(few, few)))
-    assert all(np.isnan(value) for value in halves(few).values())
+    assert np.isnan(mean_gap(compute_gaps(few, few)))
+    assert all(np.isnan(value) for value in split_halves(few).values())
 
 
 def test_halves_of_real_anomalies_are_near_each_other_and_repeatable() -> None:
-    table = table_of(REAL)
-    yardstick = halves(table, seed=1)
-    assert yardstick == pytest.approx(halves(table, seed=1), nan_ok=True)
+    table = build_feature_table(REAL)
+    yardstick = split_halves(table, seed=1)
+    assert yardstick == pytest.approx(split_halves(table, seed=1), nan_ok=True)
     assert 0.1 < np.nanmean(list(yardstick.values())) < 0.7
 
 
@@ -59,6 +59,6 @@ def test_the_ranking_prefers_what_is_painted_like_the_real_ones() -> None:
 
 
 def test_the_ranking_needs_a_shared_kind() -> None:
-    others = [cut._replace(kind="scratch") for cut in FRESH]
-    with pytest.raises(InputError, match="share no kind"):
+    others = [cut._replace(defect="scratch") for cut in FRESH]
+    with pytest.raises(InputError, match="share no defect"):
         ranking_score(others, REAL)

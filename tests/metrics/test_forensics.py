@@ -9,24 +9,24 @@ import pytest
 import torch
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.metrics.crops import Cut
+from anomalib_stage.metrics.crops import Crop
 from anomalib_stage.metrics.forensics import detect
-from anomalib_stage.metrics.univariate_detectors import auroc, traces
+from anomalib_stage.metrics.univariate_detectors import auroc, measure_univariate_traces
 from tests.metrics.rendered import disc, eight_bit, one_cut, surface
 
 COUNT = 32
 STEPS = 30
 
 
-def untouched(first: int) -> list[Cut]:
+def untouched(first: int) -> list[Crop]:
     """Surfaces with a mask in which nothing was done."""
     return [
-        one_cut(surface(seed), disc(radius=6 + seed % 9), kind="good", source=seed - first)
+        one_cut(surface(seed), disc(radius=6 + seed % 9), defect="good", source=seed - first)
         for seed in range(first, first + COUNT)
     ]
 
 
-def pasted(cuts: list[Cut]) -> list[Cut]:
+def pasted(cuts: list[Crop]) -> list[Crop]:
     """Fill each mask from another surface of the same sort, moved to the same tone."""
     found = []
     for i, cut in enumerate(cuts):
@@ -47,7 +47,7 @@ def test_pasted_surface_is_found() -> None:
     assert found.regression > 0.9
     assert found.regions == COUNT
     assert torch.equal(state, torch.random.get_rng_state())
-    told = traces(after, before)
+    told = measure_univariate_traces(after, before)
     assert next(iter(told.values())).auroc > 0.8
     assert told["seam"].repainted > told["seam"].untouched + 0.3
     assert [trace.auroc for trace in told.values()] == sorted((trace.auroc for trace in told.values()), reverse=True)
@@ -58,7 +58,7 @@ def test_untouched_surfaces_cannot_be_told_from_each_other() -> None:
     first = detect(one, other, steps=STEPS, seed=2)
     assert 0.3 < first.network < 0.7
     assert 0.3 < first.regression < 0.7
-    assert np.mean([trace.auroc for trace in traces(one, other).values()]) < 0.6
+    assert np.mean([trace.auroc for trace in measure_univariate_traces(one, other).values()]) < 0.6
     assert first == detect(one, other, steps=STEPS, seed=2)
 
 
@@ -66,7 +66,7 @@ def test_equal_regions_are_exactly_chance() -> None:
     cuts = untouched(0)[:10]
     found = detect(cuts, cuts, steps=2)
     assert (found.network, found.regression) == (0.5, 0.5)
-    assert all(trace.auroc == 0.5 for trace in traces(cuts, cuts).values())
+    assert all(trace.auroc == 0.5 for trace in measure_univariate_traces(cuts, cuts).values())
 
 
 def test_large_masks_fit_into_the_windows() -> None:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from anomalib_stage.metrics.crops import Cut
-from anomalib_stage.metrics.statistics import STATISTICS, statistics_of, table_of
+from anomalib_stage.metrics.crops import Crop
+from anomalib_stage.metrics.statistics import STATISTICS, build_feature_table, compute_statistics
 from tests.metrics.rendered import disc, eight_bit, one_cut
 
 MASK = disc(radius=16)
@@ -23,12 +23,12 @@ def noise(seed: int, *, sigma: float = 0.0, strength: float = 12.0, colours: boo
     return np.broadcast_to(128.0 + strength * plane / plane.std(), (72, 72, 3)).astype(np.float32)
 
 
-def put_in(inside: np.ndarray, outside: np.ndarray, mask: np.ndarray = MASK) -> Cut:
+def put_in(inside: np.ndarray, outside: np.ndarray, mask: np.ndarray = MASK) -> Crop:
     return one_cut(eight_bit(np.where(mask[..., None], inside, outside) / 255.0), mask)
 
 
 def medians(insides: list[np.ndarray], outsides: list[np.ndarray]) -> dict[str, float]:
-    table = table_of([put_in(a, b) for a, b in zip(insides, outsides, strict=True)])
+    table = build_feature_table([put_in(a, b) for a, b in zip(insides, outsides, strict=True)])
     known = {name: values[np.isfinite(values)] for name, values in table.items()}
     return {name: float(np.median(values)) for name, values in known.items() if len(values)}
 
@@ -110,15 +110,15 @@ def test_thin_and_tiny_masks_have_no_coarse_spectrum_and_no_errors() -> None:
     dot = np.zeros((72, 72), np.bool_)
     dot[36, 36] = True
     for mask in (line, dot):
-        found = statistics_of(put_in(noise(1), noise(2), mask))
+        found = compute_statistics(put_in(noise(1), noise(2), mask))
         assert np.isnan(found["detail_16"])
         assert np.isfinite(found["edge"])
         assert np.isfinite(found["tone"])
-    assert np.isfinite(statistics_of(put_in(noise(1), noise(2), line))["seam"])
+    assert np.isfinite(compute_statistics(put_in(noise(1), noise(2), line))["seam"])
 
 
 def test_black_surfaces_have_numbers_too() -> None:
-    found = statistics_of(put_in(np.full((72, 72, 3), 255.0), np.zeros((72, 72, 3))))
+    found = compute_statistics(put_in(np.full((72, 72, 3), 255.0), np.zeros((72, 72, 3))))
     assert found["tone"] == 255.0
     assert found["edge"] > 8.0
     assert [name for name, value in found.items() if np.isnan(value)] == ["colour", "colour_link"]

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from anomalib_stage.metrics.crops import Cut, cuts_of
-from anomalib_stage.metrics.univariate_detectors import traces
+from anomalib_stage.metrics.crops import Crop, cut_crops
+from anomalib_stage.metrics.univariate_detectors import measure_univariate_traces
 from anomalib_stage.pipeline.synthesizer import GOOD, StageSynthesizer
 from anomalib_stage.preview.rows import paint_rows
 from anomalib_stage.rendering.surfaces import render_surface
@@ -17,23 +17,26 @@ from anomalib_stage.settings import SynthesisSettings
 SURFACES = 24
 
 
-def _cuts(*, own_grain: bool) -> tuple[list[Cut], list[Cut]]:
+def _cuts(*, match_grain: bool) -> tuple[list[Crop], list[Crop]]:
     """Regions of rendered surfaces, repainted and untouched."""
-    settings = SynthesisSettings(own_grain=own_grain)
+    settings = SynthesisSettings(match_grain=match_grain)
     synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", settings=settings)
-    repainted: list[Cut] = []
-    untouched: list[Cut] = []
+    repainted: list[Crop] = []
+    untouched: list[Crop] = []
     for i in range(SURFACES):
         rng = numpy_generator(7, "surface", i)
         level = np.asarray(render_surface((96, 96), rng=rng), dtype=np.float32)
         image = (level * 255.0).round().astype(np.uint8)
         [row] = paint_rows(synthesizer, [image], defects=[GOOD], seeds=[i])
-        repainted += cuts_of(row.after, row.painted, kind=GOOD, source=i)
-        untouched += cuts_of(row.before, row.painted, kind=GOOD, source=i)
+        repainted += cut_crops(row.after, row.painted, defect=GOOD, source=i)
+        untouched += cut_crops(row.before, row.painted, defect=GOOD, source=i)
     return repainted, untouched
 
 
 def test_its_own_grain_takes_the_trace_out_of_painted_surface():
-    worst = {own: max(trace.auroc for trace in traces(*_cuts(own_grain=own)).values()) for own in (False, True)}
+    worst = {
+        own: max(trace.auroc for trace in measure_univariate_traces(*_cuts(match_grain=own)).values())
+        for own in (False, True)
+    }
     assert worst[False] > 0.7  # a single statistic tells them
     assert worst[True] < 0.66

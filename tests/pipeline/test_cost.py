@@ -95,10 +95,10 @@ class Waits:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, defect: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.decisions.__exit__(kind, error, trace)
-        self.fetches.__exit__(kind, error, trace)
+        self.decisions.__exit__(defect, error, trace)
+        self.fetches.__exit__(defect, error, trace)
 
 
 def test_the_counters_see_what_makes_the_host_wait() -> None:

@@ -20,7 +20,7 @@ from anomalib_stage.pipeline.region_painter import Job
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import GateSettings, LatentSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.synthesis.diffusion.latent_cache import CachedCodec
-from anomalib_stage.synthesis.diffusion.sampling import Guidance
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent.bundle import load_latent
 from tests.golden.stream import Stream
@@ -126,9 +126,9 @@ def test_the_reference_sampler_is_the_published_loop_here_too(
     noise = Stream(24)  # the golden noise in place of our own
     monkeypatch.setattr(painting, "standard_normal", lambda shape, streams: noise((len(streams), *shape)))
     job = Job(torch.zeros(3, 16, 16), torch.ones(1, 16, 16, dtype=torch.bool), "scratch", 0)
-    guidance = Guidance(golden["clean"], golden["mask"].float(), torch.zeros(3, 5, 32))
+    conditioning = Conditioning(golden["clean"], golden["mask"].float(), torch.zeros(3, 5, 32))
     with torch.no_grad():
-        final = painter._sample(guidance, [job] * 3)
+        final = painter._sample(conditioning, [job] * 3)
     torch.testing.assert_close(final, golden["final"], rtol=0, atol=TOLERANCE)
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Kinds and masks of bundles that know real masks: their kinds more often, and shapes as large as theirs."""
+"""Kinds and masks of bundles that know real masks: their defects more often, and shapes as large as theirs."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def _bank_mask(length: float) -> BankMask:
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0.0), (0.6, 0.6), (1.0, 1.0)])
 def test_kinds_with_real_masks_have_their_share(share: float, expected: float):
-    drawer = MaskDrawer(SHAPES, settings=MaskSettings(bank_kinds=share), bank={"mine": [_bank_mask(0.1)]})
-    drawn = Counter(drawer.choose_kinds(None, list(range(1000))))
+    drawer = MaskDrawer(SHAPES, settings=MaskSettings(bank_defects=share), bank={"mine": [_bank_mask(0.1)]})
+    drawn = Counter(drawer.choose_defects(None, list(range(1000))))
     assert drawn["mine"] / 1000 == pytest.approx(expected, abs=0.05)
     assert "good" not in drawn
-    assert drawer.choose_kinds([None, "hole"], [1, 2])[1] == "hole"
+    assert drawer.choose_defects([None, "hole"], [1, 2])[1] == "hole"
 
 
-@pytest.mark.parametrize("bank", [{}, {kind: [_bank_mask(0.1)] for kind in SHAPES if kind != "good"}])
+@pytest.mark.parametrize("bank", [{}, {defect: [_bank_mask(0.1)] for defect in SHAPES if defect != "good"}])
 def test_without_a_difference_all_kinds_are_drawn_alike(bank: dict[str, list[BankMask]]):
     drawer = MaskDrawer(SHAPES, settings=MaskSettings(), bank=bank)
-    drawn = Counter(drawer.choose_kinds(None, list(range(1000))))
+    drawn = Counter(drawer.choose_defects(None, list(range(1000))))
     assert all(count == pytest.approx(250, abs=60) for count in drawn.values())
     assert len(drawn) == 4
 
@@ -52,8 +52,8 @@ def test_shapes_are_as_large_as_the_real_masks():
     bank = {"mine": [_bank_mask(0.05), _bank_mask(0.06)], "stain": [_bank_mask(0.7)]}
     drawer = MaskDrawer(SHAPES, settings=MaskSettings(bank_share=0.0, foreground="none"), bank=bank)
 
-    def sides(kind: str) -> np.ndarray:
-        masks = [drawer.draw(kind, seed, size=(200, 300), view=View(), turn=0)[0].numpy() for seed in range(60)]
+    def sides(defect: str) -> np.ndarray:
+        masks = [drawer.draw(defect, seed, size=(200, 300), view=View(), turn=0)[0].numpy() for seed in range(60)]
         return np.array([max(np.ptp(at) + 1 for at in np.nonzero(mask)) for mask in masks])
 
     assert 4 <= np.median(sides("mine")) <= 18

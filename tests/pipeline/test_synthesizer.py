@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from anomalib_stage.errors import BundleError, DeviceError, InputError
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
-from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, changed_synthesis
+from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, build_settings
 from anomalib_stage.synthesis.masks.bank import measure_mask, pack_bank
 from tests.conftest import make_tiny_bundle
 
@@ -47,7 +47,7 @@ def test_a_pair_is_what_it_says(synth: StageSynthesizer) -> None:
     assert pair.label.all()
     assert torch.equal(pair.label, pair.mask.flatten(1).any(dim=1))
     assert torch.equal(pair.mask, pair.painted)
-    assert set(pair.defect) <= set(synth.kinds)
+    assert set(pair.defect) <= set(synth.defects)
     assert len(set(pair.seed)) == 4
     assert float(pair.image.min()) >= 0.0
     assert float(pair.image.max()) <= 1.0
@@ -139,9 +139,9 @@ def test_what_is_of_another_material_has_another_colour_where_the_picture_has_co
     noise = 0.02 * torch.randn(8, 1, 96, 96, generator=torch.Generator().manual_seed(0))
     blue = (torch.tensor([0.1, 0.3, 0.7]).view(1, 3, 1, 1) + noise).clamp(0, 1)
 
-    def painted(images: torch.Tensor, foreign: float, kind: str = "contamination") -> list[torch.Tensor]:
-        settings = SynthesisSettings(sampler=SamplerSettings(steps=4), foreign=foreign)
-        pair = StageSynthesizer.from_pretrained(device="cpu", settings=settings)(images, defects=kind, seeds=3)
+    def painted(images: torch.Tensor, foreign: float, defect: str = "contamination") -> list[torch.Tensor]:
+        settings = SynthesisSettings(sampler=SamplerSettings(steps=4), any_colour=foreign)
+        pair = StageSynthesizer.from_pretrained(device="cpu", settings=settings)(images, defects=defect, seeds=3)
         return [image[:, mask[0]].mean(dim=1) for image, mask in zip(pair.image, pair.mask, strict=True) if mask.any()]
 
     usual, foreign = painted(blue, 0.0), painted(blue, 1.0)
@@ -162,7 +162,7 @@ def _striped_bank() -> dict[str, torch.Tensor]:
 
 def _painted(bundle: StageBundle, clean: torch.Tensor, *, more: dict[str, Any], **arguments: Any) -> Pair:
     changes = {"masks": {"bank_share": 1.0, "foreground": "none"}, "gate": {"min_visibility": 0}, **more}
-    synthesizer = StageSynthesizer(bundle, device="cpu", settings=changed_synthesis(changes, steps=4))
+    synthesizer = StageSynthesizer(bundle, device="cpu", settings=build_settings(changes, steps=4))
     return synthesizer(clean, **{"seeds": 5, "defects": "stain", **arguments})
 
 
@@ -185,7 +185,7 @@ def test_anomalies_of_fitted_kinds_take_their_detail_from_the_real_ones() -> Non
     assert min(spreads[:6]) > max(spreads[6:])
     assert sum(spreads[:6]) > 2 * sum(spreads[6:])  # stripes of the whole range, turned and bent
     assert torch.equal(made_up.image, painted(without, 1.0).image)
-    plain = {"softness": (0.0, 0.0), "own_grain": False}  # a real defect has its own edges, and a camera's grain
+    plain = {"softness": (0.0, 0.0), "match_grain": False}  # a real defect has its own edges, and a camera's grain
     assert torch.equal(taken.image, painted(fitted, 1.0, more=plain).image)
     assert not torch.equal(made_up.image, painted(fitted, 0.0, more=plain).image)
     for arguments in ({"defects": "good"}, {"defects": "hole"}, {"masks": taken.mask}):

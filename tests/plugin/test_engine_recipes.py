@@ -54,7 +54,7 @@ def origins(parts: Path, bank: Path, side: int) -> Origin:
     return origin
 
 
-def checked(listener: Listener, origin: Origin) -> list[str]:
+def validated(listener: Listener, origin: Origin) -> list[str]:
     """Return what each sample of a training was; what the model got is what the data module gave."""
     found = []
     for (images, masks, labels), given in zip(listener.batches, listener.given, strict=True):
@@ -91,8 +91,8 @@ def train(recipe: dict[str, Any], tmp_path: Path) -> AnomalibCLI:
     return AnomalibCLI(args=["train", "--config", str(file)])
 
 
-def callback_of(cli: AnomalibCLI, kind: type) -> Any:
-    [callback] = [callback for callback in cli.engine.trainer.callbacks if isinstance(callback, kind)]
+def callback_of(cli: AnomalibCLI, defect: type) -> Any:
+    [callback] = [callback for callback in cli.engine.trainer.callbacks if isinstance(callback, defect)]
     return callback
 
 
@@ -105,7 +105,7 @@ def test_a_recipe_trains_and_gives_the_same_pairs_with_worker_processes(
         cli = train(recipe_of(name, parts, bank, tmp_path, workers), tmp_path)
         assert isinstance(cli.model, OfflineSupersimplenet)
         assert cli.engine.trainer.callback_metrics.keys() >= {"image_AUROC", "pixel_AUROC"}
-        runs.append(checked(callback_of(cli, Listener), origin))
+        runs.append(validated(callback_of(cli, Listener), origin))
     assert runs[0] == runs[1]
     epochs = runs[0][:samples], runs[0][samples:]
     pairs = [{name for name in epoch if "_" in name} for epoch in epochs]
@@ -146,7 +146,7 @@ def test_the_script_trains_and_gives_the_same_pairs_with_worker_processes(
         with torch.random.fork_rng():
             torch.manual_seed(0)  # the order of anomalib's Folder
             engine.fit(supersimplenet(256), datamodule=datamodule)
-        found = checked(listener, origin)
+        found = validated(listener, origin)
         runs.append([sorted(epoch) for epoch in (found[:6], found[6:])])
         assert 0 < sum("_" in name for name in found) < 12
     assert runs[0] == runs[1]

@@ -12,7 +12,7 @@ from torch import nn
 from torchvision.transforms import v2
 
 from anomalib_stage.errors import InputError, UnsupportedModelError
-from anomalib_stage.plugin.seams import REASONS, SEAMS, Slot, known_reason, resolve_seam, seen_by_model
+from anomalib_stage.plugin.seams import REASONS, SEAMS, Slot, find_refusal, resolve_seam, to_model_masks
 from tests.plugin.conftest import Draem, Recorder, UniNet
 
 
@@ -97,8 +97,8 @@ def test_a_wrong_target_is_named(target: str, complaint: str) -> None:
 
 
 def test_forcing_a_known_one_class_model_still_tells_the_reason() -> None:
-    assert known_reason(_named("Padim", type("MemoryBankMixin", (), {}))) == REASONS["MemoryBankMixin"]
-    assert known_reason(UniNet()) is None
+    assert find_refusal(_named("Padim", type("MemoryBankMixin", (), {}))) == REASONS["MemoryBankMixin"]
+    assert find_refusal(UniNet()) is None
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_masks_are_seen_after_the_models_own_resize_and_crop() -> None:
     masks = torch.zeros(2, 1, 128, 128, dtype=torch.bool)
     masks[0, 0, :8, :8] = True
     masks[1, 0, 60:70, 60:70] = True
-    seen = seen_by_model(model, torch.zeros(2, 3, 128, 128), masks=masks)
+    seen = to_model_masks(model, torch.zeros(2, 3, 128, 128), masks=masks)
     assert seen.shape == (2, 1, 32, 32)
     assert seen.flatten(1).any(dim=1).tolist() == [False, True]
 
@@ -131,5 +131,5 @@ def test_looking_through_a_random_pre_processor_leaves_the_random_stream_alone()
     model = UniNet()
     model.pre_processor = SimpleNamespace(transform=v2.RandomCrop(32))
     before = torch.get_rng_state()
-    seen_by_model(model, torch.zeros(1, 3, 64, 64), masks=torch.ones(1, 1, 64, 64, dtype=torch.bool))
+    to_model_masks(model, torch.zeros(1, 3, 64, 64), masks=torch.ones(1, 1, 64, 64, dtype=torch.bool))
     assert torch.equal(before, torch.get_rng_state())

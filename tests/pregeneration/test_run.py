@@ -42,7 +42,7 @@ def test_folder_layout_holds_a_mask_for_every_image_and_nothing_else(run: Any, g
     result = run()
     out = good_folder.parent / "out"
     assert result["pairs"] == 7
-    assert sum(result["kinds"].values()) == 7
+    assert sum(result["defects"].values()) == 7
     files = set(tree(out)) - OWN
     images = {name for name in files if name.startswith("image/")}
     assert len(images) == 7
@@ -107,7 +107,7 @@ def test_manifest_describes_the_files_and_paints_the_pair_again(
         assert record.image_sha256 == hashlib.sha256((out / record.image).read_bytes()).hexdigest()
         assert record.mask_sha256 == hashlib.sha256((out / record.mask).read_bytes()).hexdigest()
         clean = torch.from_numpy(read_image(good_folder / record.source)).permute(2, 0, 1)[None].float() / 255
-        pair = synthesizer(clean, defects=record.kind, seeds=[record.seed])
+        pair = synthesizer(clean, defects=record.defect, seeds=[record.seed])
         assert np.array_equal(pair.mask[0, 0].numpy(), mask)
         again = (pair.image[0] * 255).round().permute(1, 2, 0).numpy()
         assert np.abs(again - read_image(out / record.image)).max() <= 1
@@ -121,7 +121,7 @@ def test_manifest_holds_no_absolute_path(run: Any, good_folder: Path) -> None:
 def test_defects_are_painted_in_any_order_given(run: Any, tmp_path: Path) -> None:
     result = run(out=tmp_path / "first", defects=["stain", "hole"])
     run(out=tmp_path / "second", defects=["hole", "stain"])
-    assert set(result["kinds"]) == {"hole", "stain"}
+    assert set(result["defects"]) == {"hole", "stain"}
     assert tree(tmp_path / "first") == tree(tmp_path / "second")
 
 
@@ -186,7 +186,7 @@ def test_samples_are_a_table(run: Any, tmp_path: Path) -> None:
         rows = list(csv.DictReader(stream))
     records = read_manifest(tmp_path / "out")
     assert [(row["image"], row["mask"], row["kind"], row["label"], row["source"]) for row in rows] == [
-        (record.image, record.mask, record.kind, "1", record.source) for record in records
+        (record.image, record.mask, record.defect, "1", record.source) for record in records
     ]
 
 
@@ -223,7 +223,7 @@ def test_coco_annotations_decode_to_the_masks(run: Any, tmp_path: Path) -> None:
         mask = mask_of(tmp_path / "out" / record.mask)
         assert (image["height"], image["width"]) == mask.shape
         assert annotation["image_id"] == image["id"]
-        assert names[annotation["category_id"]] == record.kind
+        assert names[annotation["category_id"]] == record.defect
         assert np.array_equal(rle.decode(annotation["segmentation"]) > 0, mask)
         assert annotation["area"] == mask.sum()
         assert annotation["bbox"] == rle.toBbox(annotation["segmentation"]).tolist()

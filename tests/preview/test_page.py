@@ -29,7 +29,7 @@ EVIL = "<script>alert(1)</script>"
 
 
 def row(
-    kind: str = "hole", *, rejected: bool = False, size: tuple[int, int] = (48, 64), grey: bool = False
+    defect: str = "hole", *, rejected: bool = False, size: tuple[int, int] = (48, 64), grey: bool = False
 ) -> PreviewRow:
     before = grain(*size, seed=3)
     if grey:
@@ -37,7 +37,7 @@ def row(
     painted = np.zeros(size, np.bool_)
     painted[10:20, 12:30] = not rejected
     after = np.where(painted[..., None], 255 - before, before)
-    return PreviewRow(before, after, painted, kind, seed=7, visibility=0.4 if rejected else 5.25, rejected=rejected)
+    return PreviewRow(before, after, painted, defect, seed=7, visibility=0.4 if rejected else 5.25, rejected=rejected)
 
 
 def page(rows: list[PreviewRow], **changed: Any) -> str:
@@ -97,14 +97,14 @@ def run(good_folder: Path, tiny_bundle_path: Path, tmp_path: Path) -> Callable[.
 
 def test_a_row_holds_clean_outline_synthetic_difference_and_closer_pictures() -> None:
     one = row()
-    clean, outlined, synthetic, again, changed, near_after, near_before = (
+    clean, draw_outline, synthetic, again, changed, near_after, near_before = (
         picture[..., ::-1] for picture in Reader(page([one])).pictures()
     )
     assert np.array_equal(clean, one.before)
     assert np.array_equal(again, one.before)
     assert np.array_equal(synthetic, one.after)
-    assert np.array_equal(outlined[one.painted], one.before[one.painted])
-    assert not np.array_equal(outlined, one.before)
+    assert np.array_equal(draw_outline[one.painted], one.before[one.painted])
+    assert not np.array_equal(draw_outline, one.before)
     assert np.array_equal(changed, np.minimum(np.abs(one.after.astype(int) - one.before) * 4, 255))
     assert near_before.shape == near_after.shape
     assert not np.array_equal(near_before, near_after)
@@ -153,16 +153,16 @@ def test_settings_and_card_are_listed() -> None:
         assert expected in pairs
 
 
-def test_kinds_can_be_chosen_with_their_counts() -> None:
+def test_defects_can_be_chosen_with_their_counts() -> None:
     reader = Reader(page([row("stain"), row("hole"), row("hole")]))
-    assert [a.get("data-kind") for a in reader.all("input")] == [None, "hole", "stain"]
-    assert [a["data-kind"] for a in reader.all("article")] == ["stain", "hole", "hole"]
+    assert [a.get("data-defect") for a in reader.all("input")] == [None, "hole", "stain"]
+    assert [a["data-defect"] for a in reader.all("article")] == ["stain", "hole", "hole"]
 
 
-@pytest.mark.parametrize("where", ["kind", "name", "setting", "card"])
+@pytest.mark.parametrize("where", ["defect", "name", "setting", "card"])
 def test_everything_from_outside_is_escaped(where: str) -> None:
     text = page(
-        [row(f'{EVIL}" onload="x' if where == "kind" else "hole")],
+        [row(f'{EVIL}" onload="x' if where == "defect" else "hole")],
         names=[EVIL if where == "name" else "0.png"],
         settings={"data": EVIL if where == "setting" else "x"},
         card=[("file", EVIL if where == "card" else "x")],
@@ -198,7 +198,7 @@ def test_grid_and_page_show_the_same_pairs_which_are_painted_once(
     assert len(calls) == 4
     assert (tmp_path / "grid.png").is_file()
     reader = Reader(text)
-    assert [a["data-kind"] for a in reader.all("article")] == ["scratch", "hole", "stain", "scratch"]
+    assert [a["data-defect"] for a in reader.all("article")] == ["scratch", "hole", "stain", "scratch"]
     for seed in calls:
         assert str(seed[0]) in reader.texts
 
@@ -214,7 +214,7 @@ def test_the_page_says_how_it_was_made(run: Any, tiny_bundle: Any) -> None:
     texts = Reader(run(strength=(0.5, 1.0), size=64)).texts
     pairs = list(pairwise(texts))
     expected = [("strength", "0.5 to 1"), ("size", "64 px"), ("sampler.steps", "4"), ("device", "cpu")]
-    for one in [*expected, ("digest", tiny_bundle.digest), ("kinds", "scratch, hole, stain, good")]:
+    for one in [*expected, ("digest", tiny_bundle.digest), ("defects", "scratch, hole, stain, good")]:
         assert one in pairs
 
 

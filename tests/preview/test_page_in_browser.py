@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EVIL = "<script>alert(1)</script>"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-KINDS = ["scratch", "hole", "stain", "hole", "good"]
+DEFECT_NAMES = ["scratch", "hole", "stain", "hole", "good"]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def driver() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def page_file(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five rows of three kinds and ``good``, one of a file with a name that is HTML."""
+    """Five rows of three defects and ``good``, one of a file with a name that is HTML."""
     folder = tmp_path_factory.mktemp("page")
     for seed, name in enumerate(["a.png", "b.png", f"{EVIL}.png"]):
         # smooth, so that a picture drawn half a pixel further is still the same
@@ -59,8 +59,8 @@ def page_file(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) 
         out=folder / "grid.png",
         html=folder / "page.html",
         weights=str(tiny_bundle_path),
-        defects=KINDS,
-        count=len(KINDS),
+        defects=DEFECT_NAMES,
+        count=len(DEFECT_NAMES),
         steps=4,
         device="cpu",
     )
@@ -80,7 +80,7 @@ def find(page: Any, css: str) -> list[Any]:
 
 def shown(page: Any) -> list[str]:
     """Kinds of the rows that can be seen."""
-    return [row.get_attribute("data-kind") for row in find(page, ".row") if row.is_displayed()]
+    return [row.get_attribute("data-defect") for row in find(page, ".row") if row.is_displayed()]
 
 
 def look(element: Any) -> np.ndarray:
@@ -98,7 +98,7 @@ def changed(one: np.ndarray, other: np.ndarray) -> int:
 
 def frames(page: Any) -> tuple[Any, Any, Any]:
     """The clean picture, the one that flips and the closer one of a row with an anomaly."""
-    found = find(page, ".row[data-kind=stain] .frame")
+    found = find(page, ".row[data-defect=stain] .frame")
     return found[0], found[2], found[4]
 
 
@@ -108,25 +108,25 @@ def test_it_loads_without_complaint_and_without_a_network(page: Any) -> None:
     assert [name for name in fetched if not name.startswith("data:")] == []
     assert page.execute_script("return [...document.images].every((image) => image.naturalWidth > 0)")
     assert page.title == "anomalib-stage preview"
-    assert shown(page) == KINDS
+    assert shown(page) == DEFECT_NAMES
 
 
 def test_a_kind_hides_the_rows_of_the_others(page: Any) -> None:
-    choices = {choice.get_attribute("data-kind"): choice for choice in find(page, ".kinds input")}
+    choices = {choice.get_attribute("data-defect"): choice for choice in find(page, ".defects input")}
     choices["hole"].click()
     assert shown(page) == ["hole", "hole"]
     assert find(page, ".count")[0].text == "2 of 5 rows"
     choices["stain"].click()
     assert shown(page) == ["stain"]
     choices[None].click()
-    assert shown(page) == KINDS
+    assert shown(page) == DEFECT_NAMES
     assert page.get_log("browser") == []
 
 
 def test_kinds_can_be_chosen_with_the_keyboard(page: Any) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    find(page, ".kinds input")[0].send_keys(Keys.ARROW_RIGHT)
+    find(page, ".defects input")[0].send_keys(Keys.ARROW_RIGHT)
     assert shown(page) == ["good"]
 
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.rendering.defects import KIND_SHAPES, KINDS, paint_defect
+from anomalib_stage.rendering.defects import DEFECT_NAMES, DEFECT_SHAPES, paint_defect
 from anomalib_stage.synthesis.masks.draw import SHAPES, draw_mask
 
-DEFECTS = tuple(kind for kind in KINDS if kind != "good")
+DEFECTS = tuple(defect for defect in DEFECT_NAMES if defect != "good")
 SURFACES = ("plain", "grey noise", "soft colour", "stripes", "black and white", "black", "white")
 
 defects = st.sampled_from(DEFECTS)
@@ -51,19 +51,21 @@ def change_of(surface: np.ndarray, painted: np.ndarray) -> np.ndarray:
 
 
 def test_every_kind_has_known_shapes() -> None:
-    assert set(KIND_SHAPES) == set(KINDS)
-    assert all(shape in SHAPES for shapes in KIND_SHAPES.values() for shape in shapes)
+    assert set(DEFECT_SHAPES) == set(DEFECT_NAMES)
+    assert all(shape in SHAPES for shapes in DEFECT_SHAPES.values() for shape in shapes)
 
 
 @examples
-@given(kind=defects, name=surfaces, extent=st.floats(1.0, 100.0), seed=seeds, pick=st.integers(0, 5))
-def test_defect_is_exact_outside_and_visible_inside(kind: str, name: str, extent: float, seed: int, pick: int) -> None:
+@given(defect=defects, name=surfaces, extent=st.floats(1.0, 100.0), seed=seeds, pick=st.integers(0, 5))
+def test_defect_is_exact_outside_and_visible_inside(
+    defect: str, name: str, extent: float, seed: int, pick: int
+) -> None:
     surface = surface_of(name)
-    shape = KIND_SHAPES[kind][pick % len(KIND_SHAPES[kind])]
+    shape = DEFECT_SHAPES[defect][pick % len(DEFECT_SHAPES[defect])]
     mask = draw_mask(shape, (72, 96), extent=extent, rng=stream(seed))
     before = surface.copy()
 
-    painted = paint_defect(surface, mask, kind=kind, rng=stream(seed))
+    painted = paint_defect(surface, mask, defect=defect, rng=stream(seed))
 
     change = change_of(surface, painted)
     assert np.array_equal(surface, before)
@@ -75,81 +77,82 @@ def test_defect_is_exact_outside_and_visible_inside(kind: str, name: str, extent
     assert change[mask].mean() > 4 / 255
 
 
-@pytest.mark.parametrize("kind", DEFECTS)
-def test_change_stays_visible_in_eight_bits(kind: str) -> None:
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_change_stays_visible_in_eight_bits(defect: str) -> None:
     surface = np.round(surface_of("grey noise") * 255).astype(np.float32) / 255
-    mask = draw_mask(KIND_SHAPES[kind][0], (72, 96), extent=40, rng=stream(5))
+    mask = draw_mask(DEFECT_SHAPES[defect][0], (72, 96), extent=40, rng=stream(5))
 
-    painted = paint_defect(surface, mask, kind=kind, rng=stream(5))
+    painted = paint_defect(surface, mask, defect=defect, rng=stream(5))
 
     steps = np.abs(np.round(painted * 255) - np.round(surface * 255)).max(axis=-1)
     assert (steps[mask] > 2).mean() >= 0.8
 
 
 @examples
-@given(kind=defects, seed=seeds, row=st.integers(0, 19), column=st.integers(0, 29))
-def test_single_pixels_work_everywhere(kind: str, seed: int, row: int, column: int) -> None:
+@given(defect=defects, seed=seeds, row=st.integers(0, 19), column=st.integers(0, 29))
+def test_single_pixels_work_everywhere(defect: str, seed: int, row: int, column: int) -> None:
     surface = surface_of("grey noise", (20, 30))
     mask = np.zeros((20, 30), bool)
     mask[row, column] = True
 
-    painted = paint_defect(surface, mask, kind=kind, rng=stream(seed))
+    painted = paint_defect(surface, mask, defect=defect, rng=stream(seed))
 
     assert change_of(surface, painted)[row, column] > 2 / 255
 
 
-@pytest.mark.parametrize("kind", DEFECTS)
+@pytest.mark.parametrize("defect", DEFECTS)
 @pytest.mark.parametrize("size", [(1, 1), (2, 7), (40, 40)])
-def test_mask_may_cover_the_whole_surface(kind: str, size: tuple[int, int]) -> None:
+def test_mask_may_cover_the_whole_surface(defect: str, size: tuple[int, int]) -> None:
     surface = surface_of("grey noise", size)
 
-    painted = paint_defect(surface, np.ones(size, bool), kind=kind, rng=stream(1))
+    painted = paint_defect(surface, np.ones(size, bool), defect=defect, rng=stream(1))
 
     assert np.isfinite(painted).all()
     assert (change_of(surface, painted) > 2 / 255).mean() >= 0.8
 
 
 @examples
-@given(kind=defects, name=st.sampled_from(["grey noise", "stripes", "black and white"]), seed=seeds)
-def test_grey_surfaces_get_grey_defects(kind: str, name: str, seed: int) -> None:
-    mask = draw_mask(KIND_SHAPES[kind][0], (72, 96), extent=30, rng=stream(seed))
+@given(defect=defects, name=st.sampled_from(["grey noise", "stripes", "black and white"]), seed=seeds)
+def test_grey_surfaces_get_grey_defects(defect: str, name: str, seed: int) -> None:
+    mask = draw_mask(DEFECT_SHAPES[defect][0], (72, 96), extent=30, rng=stream(seed))
 
-    painted = paint_defect(surface_of(name), mask, kind=kind, rng=stream(seed))
+    painted = paint_defect(surface_of(name), mask, defect=defect, rng=stream(seed))
 
     assert np.ptp(painted, axis=-1).max() < 2e-3
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_same_stream_gives_the_same_defect(kind: str) -> None:
+@pytest.mark.parametrize("defect", DEFECT_NAMES)
+def test_same_stream_gives_the_same_defect(defect: str) -> None:
     surface = surface_of("soft colour")
     mask = draw_mask("blob", (72, 96), extent=30, rng=stream(2))
 
-    first, second = (paint_defect(surface, mask, kind=kind, rng=stream(9)) for _ in range(2))
+    first, second = (paint_defect(surface, mask, defect=defect, rng=stream(9)) for _ in range(2))
 
     assert np.array_equal(first, second)
 
 
-@pytest.mark.parametrize("kind", DEFECTS)
-def test_defects_of_a_kind_differ_in_strength(kind: str) -> None:
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_defects_of_a_kind_differ_in_strength(defect: str) -> None:
     surface = surface_of("plain")
-    mask = draw_mask(KIND_SHAPES[kind][0], (72, 96), extent=40, rng=stream(4))
+    mask = draw_mask(DEFECT_SHAPES[defect][0], (72, 96), extent=40, rng=stream(4))
 
     strengths = [
-        change_of(surface, paint_defect(surface, mask, kind=kind, rng=stream(seed)))[mask].mean() for seed in range(24)
+        change_of(surface, paint_defect(surface, mask, defect=defect, rng=stream(seed)))[mask].mean()
+        for seed in range(24)
     ]
 
     assert max(strengths) > 1.6 * min(strengths)
 
 
-@pytest.mark.parametrize("kind", ["hole", "chip", "contamination"])
-def test_opaque_defects_carry_the_surfaces_grain(kind: str) -> None:
+@pytest.mark.parametrize("defect", ["hole", "chip", "contamination"])
+def test_opaque_defects_carry_the_surfaces_grain(defect: str) -> None:
     surface = surface_of("grey noise")
     mask = draw_mask("blob", (72, 96), extent=60, rng=stream(4))
     inner = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
     ratios = []
     for seed in range(12):
-        painted = paint_defect(surface, mask, kind=kind, rng=stream(seed))
+        painted = paint_defect(surface, mask, defect=defect, rng=stream(seed))
         residual = cv2.Laplacian(painted[..., 1], -1)
         ratios.append(residual[inner].std() / residual[~mask].std())
 
@@ -159,7 +162,7 @@ def test_opaque_defects_carry_the_surfaces_grain(kind: str) -> None:
 def test_good_is_the_surface_itself() -> None:
     surface = surface_of("soft colour")
 
-    painted = paint_defect(surface, np.ones((72, 96), bool), kind="good", rng=stream(0))
+    painted = paint_defect(surface, np.ones((72, 96), bool), defect="good", rng=stream(0))
 
     assert np.array_equal(painted, surface)
     assert painted is not surface
@@ -167,7 +170,7 @@ def test_good_is_the_surface_itself() -> None:
 
 def test_unknown_kind_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"'rust'.*scratch, crack"):
-        paint_defect(surface_of("plain"), np.ones((72, 96), bool), kind="rust", rng=stream(0))
+        paint_defect(surface_of("plain"), np.ones((72, 96), bool), defect="rust", rng=stream(0))
 
 
 @pytest.mark.parametrize(
@@ -182,4 +185,4 @@ def test_unknown_kind_is_refused_with_the_known_ones() -> None:
 )
 def test_surface_and_mask_are_checked(surface: np.ndarray, mask: np.ndarray, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        paint_defect(surface, mask, kind="hole", rng=stream(0))
+        paint_defect(surface, mask, defect="hole", rng=stream(0))

@@ -23,31 +23,31 @@ from anomalib_stage.training import held_out
 from anomalib_stage.training import sample_sheet as sheet
 from anomalib_stage.training.data.dataset import RealDefects
 from anomalib_stage.training.data.example import Example
-from anomalib_stage.training.data.training_data import Material
+from anomalib_stage.training.data.training_data import TrainingData
 from anomalib_stage.training.fit import fit
-from anomalib_stage.training.module import FRESH_RATE, GradedDiffusion, rate_at
-from anomalib_stage.training.plan import plan_of
-from anomalib_stage.training.warm_start import start_from_similar
+from anomalib_stage.training.module import FRESH_RATE, GradedDiffusion, learning_rate_at
+from anomalib_stage.training.plan import build_plan
+from anomalib_stage.training.warm_start import warm_start
 from anomalib_stage.weights.bundle import StageBundle
-from tests.conftest import TINY_CONFIG, TINY_KINDS
+from tests.conftest import TINY_CONFIG, TINY_DEFECTS
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three good images, and three of each of two new kinds."""
+    """Three good images, and three of each of two new defects."""
     root = tmp_path_factory.mktemp("kinds")
     rng = np.random.default_rng(0)
-    for folder in ("good", *(f"{part}/{kind}" for part in ("defects", "masks") for kind in ("rust", "line"))):
+    for folder in ("good", *(f"{part}/{defect}" for part in ("defects", "masks") for defect in ("rust", "line"))):
         (root / folder).mkdir(parents=True)
     for i in range(3):
         cv2.imwrite(str(root / "good" / f"{i}.png"), rng.integers(90, 110, (80, 100, 3), dtype=np.uint8))
-        for kind, level in (("rust", 20), ("line", 240)):
+        for defect, level in (("rust", 20), ("line", 240)):
             image = rng.integers(90, 110, (80, 100, 3), dtype=np.uint8)
             mask = np.zeros((80, 100), dtype=np.uint8)
             mask[20 + 5 * i : 30 + 5 * i, 40:52] = 255
             image[mask > 0] = level
-            cv2.imwrite(str(root / "defects" / kind / f"{i}.png"), image)
-            cv2.imwrite(str(root / "masks" / kind / f"{i}.png"), mask)
+            cv2.imwrite(str(root / "defects" / defect / f"{i}.png"), image)
+            cv2.imwrite(str(root / "masks" / defect / f"{i}.png"), mask)
     return root
 
 
@@ -58,10 +58,15 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheet, "COLUMNS", 1)
 
 
-def _fit(data: Path, kind: str, base: Path, out: Path, **changes: object) -> StageBundle:
+def _fit(data: Path, defect: str, base: Path, out: Path, **changes: object) -> StageBundle:
     chosen = out.with_suffix(".json")
-    chosen.write_text(json.dumps({kind: ["0", "1", "2"]}))
-    parts = {"normal": data / "good", "defects": data / "defects", "masks": data / "masks", "include": chosen}
+    chosen.write_text(json.dumps({defect: ["0", "1", "2"]}))
+    parts = {
+        "normal": data / "good",
+        "defect_dir": data / "defects",
+        "defect_mask_dir": data / "masks",
+        "include": chosen,
+    }
     return StageBundle.load(fit(out=out, base=str(base), max_steps=4, batch_size=4, device="cpu", **parts, **changes))
 
 
@@ -81,7 +86,7 @@ def test_an_added_kind_leaves_the_others_as_they_were(
 ) -> None:
     old, base = rusty
     new = _fit(data, "line", base, tmp_path / "both.safetensors", freeze=freeze)
-    assert set(new.kinds) == {*old.kinds, "line"}
+    assert set(new.defects) == {*old.defects, "line"}
     kept = [name for name in old.tensors if not name.startswith("denoiser.")]
     assert {"condition.rust", "mask_bank.rust", "prior.rust", "look.rust", "condition.hole"} <= set(kept)
     changed = {name for name in kept if not torch.equal(new.tensors[name], old.tensors[name])}
@@ -91,47 +96,49 @@ def test_an_added_kind_leaves_the_others_as_they_were(
     assert same == network if freeze else len(same) < len(network) / 2
     assert {"mask_bank.line", "prior.line", "look.line"} <= set(new.tensors)
     start = new.manifest.training["learnt"]["line"]["start"]
-    assert start in old.kinds
+    assert start in old.defects
     assert start != "good"
     assert not torch.equal(new.tensors["condition.line"], old.tensors[f"condition.{start}"])
 
 
 def test_nothing_can_be_frozen_without_a_base_or_defects(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
-    for changes in ({"base": "none", "defects": data / "defects"}, {"base": str(tiny_bundle_path)}):
-        with pytest.raises(InputError, match="--freeze learns new kinds on top of a base"):
+    for changes in ({"base": "none", "defect_dir": data / "defects"}, {"base": str(tiny_bundle_path)}):
+        with pytest.raises(InputError, match="--freeze learns new defects on top of a base"):
             fit(out=tmp_path / "out.safetensors", normal=data / "good", freeze=True, **changes)
 
 
-def _material(*kinds: str) -> Material:
+def _material(*defects: str) -> TrainingData:
     mask = np.zeros((70, 70), np.bool_)
     mask[20:40, 20:40] = True
-    examples = [Example(np.full((70, 70, 3), 90, np.uint8), mask, kind, kind) for kind in kinds]
-    return Material(examples, [], [examples[0].image] if kinds else [], RealDefects(examples) if kinds else None, False)
+    examples = [Example(np.full((70, 70, 3), 90, np.uint8), mask, defect, defect) for defect in defects]
+    return TrainingData(
+        examples, [], [examples[0].image] if defects else [], RealDefects(examples) if defects else None, False
+    )
 
 
 def test_what_learns_is_what_is_new_and_what_is_given(tiny_bundle: StageBundle) -> None:
-    plan = plan_of(tiny_bundle, _material("rust", "scratch"), procedural=0.0, freeze=False)
+    plan = build_plan(tiny_bundle, _material("rust", "scratch"), procedural=0.0, freeze=False)
     assert (plan.learnt, plan.fresh) == ({"rust", "scratch"}, {"rust"})
     assert plan.measured == {"rust", "scratch", "good"}
-    frozen = plan_of(tiny_bundle, _material("scratch"), procedural=0.0, freeze=True)
+    frozen = build_plan(tiny_bundle, _material("scratch"), procedural=0.0, freeze=True)
     assert (frozen.learnt, frozen.fresh, frozen.measured) == ({"scratch"}, {"scratch"}, {"scratch"})
-    surfaces = plan_of(tiny_bundle, _material(), procedural=0.25, freeze=False)
-    assert set(surfaces.shapes) == surfaces.learnt >= set(TINY_KINDS)
-    anew = plan_of(None, _material("rust"), procedural=0.0, freeze=False)
+    surfaces = build_plan(tiny_bundle, _material(), procedural=0.25, freeze=False)
+    assert set(surfaces.shapes) == surfaces.learnt >= set(TINY_DEFECTS)
+    anew = build_plan(None, _material("rust"), procedural=0.0, freeze=False)
     assert (anew.learnt, anew.fresh) == ({"rust", "good"}, set())
 
 
 def test_a_new_kind_starts_at_the_known_kind_with_the_lowest_loss() -> None:
-    kinds = ["near", "far", "good", "rust"]
+    defects = ["near", "far", "good", "rust"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = CompactDenoiser(kinds, config=TINY_CONFIG)
-    module = _module(network, kinds)
+        network = CompactDenoiser(defects, config=TINY_CONFIG)
+    module = _module(network, defects)
     for name in ("near", "far"):
         network.conditions[name].data.normal_(generator=torch.Generator().manual_seed(len(name)))
     network.conditions["far"].data.mul_(40.0)
     real = _material("rust").real
-    starts = start_from_similar(module, real, known=kinds[:3], seed=0)
+    starts = warm_start(module, real, known=defects[:3], seed=0)
     assert starts.keys() == {"rust"}
     start = starts["rust"]
     assert start in {"near", "far"}
@@ -140,30 +147,30 @@ def test_a_new_kind_starts_at_the_known_kind_with_the_lowest_loss() -> None:
     near, far = network.conditions["near"].data.clone(), network.conditions["far"].data.clone()
     network.conditions["near"].data.copy_(far)
     network.conditions["far"].data.copy_(near)
-    assert start_from_similar(module, real, known=kinds[:3], seed=0)["rust"] == ({"near", "far"} - {start}).pop()
-    assert start_from_similar(module, real, known=["good"], seed=0) == {}
+    assert warm_start(module, real, known=defects[:3], seed=0)["rust"] == ({"near", "far"} - {start}).pop()
+    assert warm_start(module, real, known=["good"], seed=0) == {}
 
 
-def _module(network: CompactDenoiser, kinds: list[str], *, max_steps: int | None = None) -> GradedDiffusion:
+def _module(network: CompactDenoiser, defects: list[str], *, max_steps: int | None = None) -> GradedDiffusion:
     return GradedDiffusion(
         network,
         schedule=Schedule(COMPACT_SCHEDULE),
-        kinds=kinds,
+        defects=defects,
         learning_rate=1e-3,
         max_steps=max_steps,
-        fresh=kinds[-1:],
+        fresh=defects[-1:],
     )
 
 
 def test_the_rate_rises_and_falls_to_zero() -> None:
-    steps = np.array([rate_at(step, step / 2000) for step in range(2001)])
+    steps = np.array([learning_rate_at(step, step / 2000) for step in range(2001)])
     assert steps[0] == pytest.approx(0.01)
     assert steps.argmax() == 99
     assert steps[100:].max() > 0.99
     assert (np.diff(steps[100:]) < 0).all()
     assert steps[-1] == pytest.approx(0.0, abs=1e-9)
-    assert rate_at(3, 3 / 20) > 0.9  # short trainings warm up in a tenth
-    assert rate_at(5000, 0.0) == 1.0  # no end known
+    assert learning_rate_at(3, 3 / 20) > 0.9  # short trainings warm up in a tenth
+    assert learning_rate_at(5000, 0.0) == 1.0  # no end known
 
 
 @pytest.mark.parametrize("max_steps", [None, 40, 1000])
@@ -179,7 +186,7 @@ def test_the_rate_falls_by_time_or_by_steps_whichever_ends_first(max_steps: int 
     for _ in range(30):
         setup["optimizer"].step()
         scheduler.step()
-    expected = rate_at(30, max(0.5, 30 / max_steps if max_steps else 0.0))
+    expected = learning_rate_at(30, max(0.5, 30 / max_steps if max_steps else 0.0))
     assert groups[0]["lr"] == pytest.approx(1e-3 * expected)
     assert groups[1]["lr"] == pytest.approx(FRESH_RATE * 1e-3 * expected)
     assert len(groups[1]["params"]) == 1

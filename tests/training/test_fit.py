@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from anomalib_stage.errors import BundleError, DataError, InputError
-from anomalib_stage.files.images import digest_of_pictures, read_image
+from anomalib_stage.files.images import digest_pictures, read_image
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
-from anomalib_stage.synthesis.appearance.appearance import LOOK_COLUMNS
+from anomalib_stage.synthesis.appearance.appearance import APPEARANCE_COLUMNS
 from anomalib_stage.synthesis.masks.bank import BANK_PREFIXES
 from anomalib_stage.training import fit as fit_module
 from anomalib_stage.training import held_out
@@ -24,27 +24,27 @@ from anomalib_stage.training import sample_sheet as sheet
 from anomalib_stage.training.fit import fit
 from anomalib_stage.training.measure import compare as likeness
 from anomalib_stage.training.module import GradedDiffusion
-from anomalib_stage.training.report import report_lines
+from anomalib_stage.training.report import format_report
 from anomalib_stage.weights.bundle import StageBundle
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four good images, and three of each of two defect kinds with masks."""
+    """Four good images, and three of each of two defects with masks."""
     root = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     for folder in ("good", "defects/rust", "defects/scratch", "masks/rust", "masks/scratch"):
         (root / folder).mkdir(parents=True)
     for i in range(4):
         cv2.imwrite(str(root / "good" / f"{i}.png"), rng.integers(90, 110, (80, 100, 3), dtype=np.uint8))
-    for kind, level in (("rust", 20), ("scratch", 240)):
+    for defect, level in (("rust", 20), ("scratch", 240)):
         for i in range(3):
             image = rng.integers(90, 110, (80, 100, 3), dtype=np.uint8)
             mask = np.zeros((80, 100), dtype=np.uint8)
             mask[20 + 5 * i : 30 + 5 * i, 40:52] = 255
             image[mask > 0] = level
-            cv2.imwrite(str(root / "defects" / kind / f"{i}.png"), image)
-            cv2.imwrite(str(root / "masks" / kind / f"{i}_mask.png"), mask)
+            cv2.imwrite(str(root / "defects" / defect / f"{i}.png"), image)
+            cv2.imwrite(str(root / "masks" / defect / f"{i}_mask.png"), mask)
     return root
 
 
@@ -52,8 +52,8 @@ def _arguments(data: Path, base: Path, out: Path) -> dict:
     return {
         "out": out,
         "normal": data / "good",
-        "defects": data / "defects",
-        "masks": data / "masks",
+        "defect_dir": data / "defects",
+        "defect_mask_dir": data / "masks",
         "base": str(base),
         "max_steps": 12,
         "batch_size": 4,
@@ -73,11 +73,11 @@ def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fitted_bundle_knows_the_new_kind_and_paints_it(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     out = fit(**_arguments(data, tiny_bundle_path, tmp_path / "fitted.safetensors"))
     bundle, base = StageBundle.load(out), StageBundle.load(tiny_bundle_path)
-    assert set(bundle.kinds) >= {*base.kinds, "rust"}
+    assert set(bundle.defects) >= {*base.defects, "rust"}
     assert bundle.manifest.base_digest == base.digest
     assert bundle.manifest.training["steps"] == 12
     learnt = bundle.manifest.training["learnt"]
-    assert {kind: (row["images"], row["held_out"], row["defects"]) for kind, row in learnt.items()} == {
+    assert {defect: (row["images"], row["held_out"], row["defects"]) for defect, row in learnt.items()} == {
         "rust": (3, 1, 3),
         "scratch": (3, 1, 3),
     }
@@ -91,20 +91,20 @@ def test_a_fitted_bundle_knows_the_new_kind_and_paints_it(data: Path, tiny_bundl
     assert 1 <= compared["painted"] <= 2 * likeness.EACH
     assert compared["copy_ratio"] > 0
     assert 0 <= compared["copies"] <= 1
-    assert compared["gap"] is None  # of the real ones there are too few of each kind
+    assert compared["gap"] is None  # of the real ones there are too few of each defect
     assert cv2.imread(str(out.with_name("fitted-fit") / "copies.png")).shape[1] > 0
 
 
 def test_likeness_is_reported_and_copies_are_warned_of() -> None:
     numbers = {"painted": 24, "copy_ratio": 1.05, "copies": 0.04, "gap": 0.8}
-    assert report_lines({"compared": numbers}) == [
+    assert format_report({"compared": numbers}) == [
         "copies: 24 painted anomalies are 1.05 times as far from the nearest real one as real ones are from each "
         "other; 4% are nearer than 95 % of those",
         "statistics: 0.80 deviations from those of the real ones, 0 is equal",
     ]
-    assert report_lines({"compared": {}}) == []
-    assert report_lines({"compared": {"not_compared": "no good images"}}) == ["copies: not compared; no good images"]
-    warned = report_lines({"compared": numbers | {"copy_ratio": 0.3, "gap": None}})
+    assert format_report({"compared": {}}) == []
+    assert format_report({"compared": {"not_compared": "no good images"}}) == ["copies: not compared; no good images"]
+    warned = format_report({"compared": numbers | {"copy_ratio": 0.3, "gap": None}})
     assert len(warned) == 2
     assert warned[1].startswith("warning: the painted anomalies are near copies of the real ones (0.30)")
 
@@ -172,14 +172,16 @@ def test_only_the_same_fit_is_resumed(data: Path, tiny_bundle_path: Path, tmp_pa
 
 
 def test_a_bundle_says_which_pictures_it_has_seen(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
-    def seen(base: Path, kind: str) -> list[str]:
-        (tmp_path / f"{kind}.json").write_text(json.dumps({kind: ["0", "1", "2"]}))
-        arguments = _arguments(data, base, tmp_path / f"{kind}.safetensors") | {"include": tmp_path / f"{kind}.json"}
+    def seen(base: Path, defect: str) -> list[str]:
+        (tmp_path / f"{defect}.json").write_text(json.dumps({defect: ["0", "1", "2"]}))
+        arguments = _arguments(data, base, tmp_path / f"{defect}.safetensors") | {
+            "include": tmp_path / f"{defect}.json"
+        }
         return StageBundle.load(fit(**arguments | {"max_steps": 1})).manifest.training["pictures"]
 
     own = {
-        kind: {digest_of_pictures(read_image(path)) for path in (data / "defects" / kind).iterdir()}
-        for kind in ("rust", "scratch")
+        defect: {digest_pictures(read_image(path)) for path in (data / "defects" / defect).iterdir()}
+        for defect in ("rust", "scratch")
     }
     assert set(seen(tiny_bundle_path, "rust")) == own["rust"]
     assert seen(tmp_path / "rust.safetensors", "scratch") == sorted(own["rust"] | own["scratch"])
@@ -205,7 +207,7 @@ def test_folders_can_share_a_kind_and_include_selects(data: Path, tiny_bundle_pa
     arguments = _arguments(data, tiny_bundle_path, tmp_path / "some.safetensors")
     out = fit(**{**arguments, "max_steps": 2}, include=chosen, rename={"rust": "hole"})
     learnt = StageBundle.load(out).manifest.training["learnt"]
-    assert {kind: row["images"] for kind, row in learnt.items()} == {"hole": 2, "scratch": 1}
+    assert {defect: row["images"] for defect, row in learnt.items()} == {"hole": 2, "scratch": 1}
 
 
 def test_the_bundle_keeps_the_real_masks_and_draws_like_them(
@@ -223,23 +225,25 @@ def test_the_bundle_keeps_the_real_masks_and_draws_like_them(
     assert min(longest) >= 7  # theirs are 10 x 12 px
     assert max(longest) <= 24
 
-    # a kind that is learnt anew gets the new masks, the others keep theirs
+    # a defect that is learnt anew gets the new masks, the others keep theirs
     again = arguments | {"out": tmp_path / "again.safetensors", "base": str(arguments["out"])}
     refit = StageBundle.load(fit(**again, include=_only(tmp_path, "scratch")))
     assert torch.equal(refit.tensors["prior.rust"], bundle.tensors["prior.rust"])
     assert len(refit.tensors["prior.scratch"]) == 1
 
 
-def _only(folder: Path, kind: str) -> Path:
+def _only(folder: Path, defect: str) -> Path:
     chosen = folder / "only.json"
-    chosen.write_text(json.dumps({kind: ["1"]}))
+    chosen.write_text(json.dumps({defect: ["1"]}))
     return chosen
 
 
 def test_the_bundle_keeps_the_looks_of_what_it_learnt(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     arguments = _arguments(data, tiny_bundle_path, tmp_path / "looks.safetensors") | {"procedural": 0.0}
     floats = StageBundle.load(fit(**arguments)).floats()
-    rows = {kind: dict(zip(LOOK_COLUMNS, floats[f"look.{kind}"].T, strict=True)) for kind in ("rust", "scratch")}
+    rows = {
+        defect: dict(zip(APPEARANCE_COLUMNS, floats[f"look.{defect}"].T, strict=True)) for defect in ("rust", "scratch")
+    }
     assert rows["rust"]["tone_r"].max() < -0.4  # level 20 on 100, of 255
     assert rows["scratch"]["tone_r"].min() > 0.7  # level 240 on 100
     assert rows["rust"]["contrast"].median() < 0.05  # of one level
@@ -308,10 +312,10 @@ def test_a_bundle_with_malformed_looks_is_refused(tiny_bundle_path: Path, tmp_pa
         ({"max_time": "00:00:00"}, InputError, "--max-time is '00:00:00'; it must be above 0"),
         ({"out": Path(__file__).parent}, InputError, "--out .* is a folder; give the file to write"),
         ({"normal": Path("absent")}, DataError, "absent: no such folder"),
-        ({"masks": None}, DataError, "--defects needs --masks"),
-        ({"masks": "good"}, DataError, "no mask for it"),
+        ({"defect_mask_dir": None}, DataError, "--defects needs --masks"),
+        ({"defect_mask_dir": "good"}, DataError, "no mask for it"),
         ({"include": Path(__file__)}, DataError, "is not a JSON file"),
-        ({"normal": None, "defects": None, "procedural": 0.0}, DataError, "nothing to train on"),
+        ({"normal": None, "defect_dir": None, "procedural": 0.0}, DataError, "nothing to train on"),
         ({"base": "absent.safetensors"}, BundleError, "absent.safetensors: no such file"),
         ({"resume": True}, DataError, "there is no checkpoint"),
     ],
@@ -320,8 +324,8 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
     data: Path, tiny_bundle_path: Path, tmp_path: Path, change: dict, error: type[Exception], message: str
 ) -> None:
     arguments = _arguments(data, tiny_bundle_path, tmp_path / "out.safetensors") | change
-    if arguments["masks"] == "good":
-        arguments["masks"] = data / "good"
+    if arguments["defect_mask_dir"] == "good":
+        arguments["defect_mask_dir"] = data / "good"
     with pytest.raises(error, match=message):
         fit(**arguments)
     assert list(tmp_path.iterdir()) == []

@@ -21,7 +21,7 @@ from anomalib_stage.training.data.example import Example
 from anomalib_stage.training.data.load import load_examples, read_groups
 from anomalib_stage.training.data.mixture import shares
 from anomalib_stage.training.data.split import split_held_out
-from anomalib_stage.training.ema import AveragedWeights
+from anomalib_stage.training.ema import EMAWeights
 from anomalib_stage.training.held_out import RENDERED, HeldOut
 from tests.conftest import TINY_CONFIG
 
@@ -31,8 +31,8 @@ def _examples(sizes: dict[str, int], *, groups: int | None = None) -> list[Examp
     mask[10:20, 10:20] = True
     image = np.zeros((40, 40, 3), np.uint8)
     return [
-        Example(image, mask, kind, f"{kind}{i}", "" if groups is None else f"{kind}-{i % groups}")
-        for kind, count in sizes.items()
+        Example(image, mask, defect, f"{defect}{i}", "" if groups is None else f"{defect}-{i % groups}")
+        for defect, count in sizes.items()
         for i in range(count)
     ]
 
@@ -40,11 +40,11 @@ def _examples(sizes: dict[str, int], *, groups: int | None = None) -> list[Examp
 def test_one_of_three_is_held_out_none_of_two_and_never_more_than_a_third() -> None:
     examples = _examples({"a": 1, "b": 2, "c": 3, "d": 20})
     learnt, kept = split_held_out(examples, share=0.15, seed=0)
-    assert Counter(e.kind for e in kept) == {"c": 1, "d": 3}
+    assert Counter(e.defect for e in kept) == {"c": 1, "d": 3}
     assert len(learnt) + len(kept) == len(examples)
     assert split_held_out(examples, share=0.15, seed=0)[1] == kept
     assert {e.name for e in split_held_out(examples, share=0.15, seed=1)[1]} != {e.name for e in kept}
-    assert Counter(e.kind for e in split_held_out(examples, share=0.5, seed=0)[1]) == {"c": 1, "d": 6}
+    assert Counter(e.defect for e in split_held_out(examples, share=0.5, seed=0)[1]) == {"c": 1, "d": 6}
     assert split_held_out(examples, share=0.0, seed=0) == (examples, [])
 
 
@@ -53,36 +53,36 @@ def test_captures_of_one_piece_stay_on_one_side(seed: int) -> None:
     examples = _examples({"a": 24, "b": 10}, groups=4)
     learnt, kept = split_held_out(examples, share=0.2, seed=seed)
     assert not {e.group for e in learnt} & {e.group for e in kept}
-    assert len({e.group for e in kept if e.kind == "a"}) == 1
-    assert not [e for e in split_held_out(_examples({"a": 24}, groups=2), share=0.2, seed=seed)[1] if e.kind == "a"]
+    assert len({e.group for e in kept if e.defect == "a"}) == 1
+    assert not [e for e in split_held_out(_examples({"a": 24}, groups=2), share=0.2, seed=seed)[1] if e.defect == "a"]
 
 
 def test_a_piece_with_two_kinds_is_held_out_for_both() -> None:
-    examples = [Example(e.image, e.mask, e.kind, e.name, e.name[1:]) for e in _examples({"a": 6, "b": 6})]
+    examples = [Example(e.image, e.mask, e.defect, e.name, e.name[1:]) for e in _examples({"a": 6, "b": 6})]
     learnt, kept = split_held_out(examples, share=0.15, seed=0)
-    assert Counter(e.kind for e in kept) == {"a": 1, "b": 1}
+    assert Counter(e.defect for e in kept) == {"a": 1, "b": 1}
     assert not {e.group for e in learnt} & {e.group for e in kept}
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_kind_loses_its_only_piece_to_the_judges(seed: int) -> None:
-    shared = [Example(e.image, e.mask, e.kind, e.name, "one") for e in _examples({"rare": 2})]
+    shared = [Example(e.image, e.mask, e.defect, e.name, "one") for e in _examples({"rare": 2})]
     shared += [
-        Example(e.image, e.mask, e.kind, e.name, "one" if i < 2 else "") for i, e in enumerate(_examples({"a": 6}))
+        Example(e.image, e.mask, e.defect, e.name, "one" if i < 2 else "") for i, e in enumerate(_examples({"a": 6}))
     ]
     learnt, kept = split_held_out(shared, share=0.5, seed=seed)
-    assert {e.kind for e in learnt} == {"rare", "a"}
-    assert Counter(e.kind for e in kept) == {"a": 1}
+    assert {e.defect for e in learnt} == {"rare", "a"}
+    assert Counter(e.defect for e in kept) == {"a": 1}
 
 
 def test_groups_say_which_folder_is_meant_where_stems_repeat(tmp_path: Path) -> None:
-    for kind in ("dent", "line"):
+    for defect in ("dent", "line"):
         for folder in ("test", "masks"):
-            (tmp_path / folder / kind).mkdir(parents=True)
-            cv2.imwrite(str(tmp_path / folder / kind / "000.png"), np.full((8, 8, 3), 255, np.uint8))
+            (tmp_path / folder / defect).mkdir(parents=True)
+            cv2.imwrite(str(tmp_path / folder / defect / "000.png"), np.full((8, 8, 3), 255, np.uint8))
     groups = {"000": "any", "line/000": "left"}
     found = load_examples(tmp_path / "test", tmp_path / "masks", include=None, rename={}, groups=groups)
-    assert {example.kind: example.group for example in found} == {"dent": "any", "line": "left"}
+    assert {example.defect: example.group for example in found} == {"dent": "any", "line": "left"}
 
 
 def test_chosen_defects_that_are_not_there_are_named(tmp_path: Path) -> None:
@@ -100,14 +100,14 @@ def test_chosen_defects_that_are_not_there_are_named(tmp_path: Path) -> None:
 def test_groups_are_found_beside_the_defects_and_read_in_both_forms(tmp_path: Path) -> None:
     defects = tmp_path / "test"
     defects.mkdir()
-    assert read_groups(None, defects=defects) == {}
+    assert read_groups(None, defect_dir=defects) == {}
     (tmp_path / "groups.json").write_text(json.dumps({"group_of": {"x": 3, "y": 3}, "dropped": []}))
-    assert read_groups(None, defects=defects) == {"x": "3", "y": "3"}
+    assert read_groups(None, defect_dir=defects) == {"x": "3", "y": "3"}
     (tmp_path / "own.json").write_text(json.dumps({"x": "left"}))
-    assert read_groups(tmp_path / "own.json", defects=defects) == {"x": "left"}
+    assert read_groups(tmp_path / "own.json", defect_dir=defects) == {"x": "left"}
     (tmp_path / "own.json").write_text(json.dumps({"x": ["left"]}))
     with pytest.raises(DataError, match="--groups .*own.json is not a JSON file of the form"):
-        read_groups(tmp_path / "own.json", defects=defects)
+        read_groups(tmp_path / "own.json", defect_dir=defects)
 
 
 def test_kinds_and_captures_are_balanced_with_damping() -> None:
@@ -117,10 +117,10 @@ def test_kinds_and_captures_are_balanced_with_damping() -> None:
     ]
     real = RealDefects(examples)
     rng = np.random.default_rng(0)
-    kinds = Counter(real.draw(64, rng=rng).kind for _ in range(600))
+    defects = Counter(real.draw(64, rng=rng).defect for _ in range(600))
     # square roots of 50, 1 and 2 pieces
-    assert kinds["many"] / 600 == pytest.approx(7.07 / 9.49, abs=0.06)
-    assert kinds["one"] / 600 == pytest.approx(1 / 9.49, abs=0.05)
+    assert defects["many"] / 600 == pytest.approx(7.07 / 9.49, abs=0.06)
+    assert defects["one"] / 600 == pytest.approx(1 / 9.49, abs=0.05)
     weights = real._shares["grouped"]
     assert weights.sum() == pytest.approx(1.0)
     assert weights[0] / weights[1] == pytest.approx(3.0)  # root of nine captures of one piece
@@ -150,7 +150,7 @@ def _first(network: torch.nn.Module) -> float:
 def _judge(losses: list[dict[str, float]], *, patience: int) -> tuple[HeldOut, list[int]]:
     """Run a judge over given losses; the network's weights are the number of the step."""
     network = CompactDenoiser(["good"], config=TINY_CONFIG)
-    averaged = AveragedWeights(network)
+    averaged = EMAWeights(network)
     judge = HeldOut({name: [] for name in losses[0]}, averaged, every=2, patience=patience)
     given = iter(losses)
     judge._measured = lambda module: next(given)
@@ -191,7 +191,7 @@ def test_a_loss_that_is_not_a_number_is_never_the_best() -> None:
 
 def test_the_average_follows_short_trainings() -> None:
     network = CompactDenoiser(["good"], config=TINY_CONFIG)
-    averaged = AveragedWeights(network)
+    averaged = EMAWeights(network)
     with torch.no_grad():
         for step in range(1, 101):
             for parameter in network.parameters():

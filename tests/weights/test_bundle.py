@@ -23,8 +23,8 @@ from safetensors.torch import save
 
 from anomalib_stage.errors import BundleError
 from anomalib_stage.weights import bundle as bundle_module
-from anomalib_stage.weights.bundle import StageBundle, digest_of
-from anomalib_stage.weights.manifest import BundleManifest, KindSpec, manifest_json
+from anomalib_stage.weights.bundle import StageBundle, compute_digest
+from anomalib_stage.weights.manifest import BundleManifest, DefectSpec, manifest_json
 
 KEY = "anomalib_stage"
 FIELDS: dict[str, Any] = {
@@ -50,12 +50,12 @@ def weights() -> dict[str, torch.Tensor]:
     }
 
 
-def kinds(*names: str) -> list[KindSpec]:
-    return [KindSpec(name=name, shapes=("scratch", "blob")) for name in names or ("scratch", "good")]
+def defects(*names: str) -> list[DefectSpec]:
+    return [DefectSpec(name=name, shapes=("scratch", "blob")) for name in names or ("scratch", "good")]
 
 
 def make() -> StageBundle:
-    return StageBundle.build(weights(), kinds=kinds(), **FIELDS)
+    return StageBundle.build(weights(), defects=defects(), **FIELDS)
 
 
 # files that are wrong, made from a good one: a case changes its header, manifest or data
@@ -114,7 +114,7 @@ def other_tensors(**change: torch.Tensor | None) -> Callable[[bytes], bytes]:
 def stamped_nan(raw: bytes) -> bytes:
     """Write NaN with a digest that fits, as a failed training would."""
     tensors = weights() | {"condition.good": torch.tensor([0.0, float("nan"), 0.0])}
-    content = json.loads(parts(raw)[0]["__metadata__"][KEY]) | {"digest": digest_of(tensors)}
+    content = json.loads(parts(raw)[0]["__metadata__"][KEY]) | {"digest": compute_digest(tensors)}
     return save(tensors, metadata={KEY: json.dumps(content)})
 
 
@@ -172,18 +172,18 @@ WRONG: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "no kinds": (manifest(kinds=[]), r"kinds: Tuple should have at least 1 item"),
     "kind as a path": (manifest(kinds=[{"name": "../a", "shapes": ["blob"]}]), r"kinds\.0\.name: .*got '\.\./a'"),
     "kind with a control character": (
-        manifest(kinds=[{"name": "a\nb", "shapes": ["blob"]}]),
+        manifest(defects=[{"name": "a\nb", "shapes": ["blob"]}]),
         r"kinds\.0\.name: String should match pattern",
     ),
     "duplicate kinds": (
         with_manifest(lambda m: m["kinds"].append(m["kinds"][0])),
-        r"kinds scratch are listed more than once",
+        r"defects scratch are listed more than once",
     ),
     "kind without condition": (
         with_manifest(lambda m: m["kinds"].append({"name": "hole", "shapes": ["blob"]})),
         r"kinds without a condition tensor: hole",
     ),
-    "condition without kind": (with_manifest(lambda m: m["kinds"].pop()), r"condition tensors without a kind: good"),
+    "condition without kind": (with_manifest(lambda m: m["kinds"].pop()), r"condition tensors without a defect: good"),
     "unknown prefix": (
         with_manifest(lambda m: m["tensors"].update({"extra.x": {"shape": [1], "dtype": "F32"}})),
         r"tensors extra\.x have none of the known prefixes denoiser\., ",
@@ -268,7 +268,7 @@ def test_no_damage_surfaces_as_another_error(position: float, value: int, cut: b
         assert complaint.startswith(f"{file}: ")
     else:  # damage to free text of the manifest cannot be seen; the weights are whole
         assert not cut
-        assert digest_of(loaded.tensors) == make().digest
+        assert compute_digest(loaded.tensors) == make().digest
 
 
 # places that hold no file
@@ -354,7 +354,7 @@ def test_a_bundle_comes_back_bit_for_bit(tmp_path: Path) -> None:
     loaded = StageBundle.load(str(bundle.save(tmp_path / "new" / "folders" / "a.safetensors")))
     assert loaded.path == bundle.path == tmp_path / "new" / "folders" / "a.safetensors"
     assert loaded.manifest == bundle.manifest
-    assert loaded.kinds == ("scratch", "good")
+    assert loaded.defects == ("scratch", "good")
     assert loaded.digest == bundle.digest
     assert list(loaded.tensors) == sorted(weights())
     for name, tensor in weights().items():
@@ -372,7 +372,7 @@ def test_loaded_tensors_do_not_depend_on_the_file(tmp_path: Path) -> None:
     size = (tmp_path / "a.safetensors").stat().st_size
     with (tmp_path / "a.safetensors").open("r+b") as stream:  # in place: a mapped file would show through
         stream.write(bytes(size))
-    assert digest_of(loaded.tensors) == loaded.digest
+    assert compute_digest(loaded.tensors) == loaded.digest
 
 
 def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
@@ -380,7 +380,7 @@ def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
     turned["denoiser.conv.weight"] = turned["denoiser.conv.weight"].T.contiguous().T  # the same values, column-major
     first = make().save(tmp_path / "a.safetensors")
     fields = dict(reversed(FIELDS.items()))
-    second = StageBundle.build(turned, kinds=kinds(), **fields).save(tmp_path / "b.safetensors")
+    second = StageBundle.build(turned, defects=defects(), **fields).save(tmp_path / "b.safetensors")
     third = StageBundle.load(first).save(tmp_path / "c.safetensors")
     assert first.read_bytes() == second.read_bytes() == third.read_bytes()
 
@@ -395,21 +395,21 @@ def test_saving_stamps_what_was_changed(tmp_path: Path) -> None:
 
 def test_a_bundle_keeps_its_own_copy_of_the_weights() -> None:
     source = weights()
-    bundle = StageBundle.build(source, kinds=kinds(), **FIELDS)
+    bundle = StageBundle.build(source, defects=defects(), **FIELDS)
     source["condition.scratch"].fill_(9)
-    assert digest_of(bundle.tensors) == bundle.digest
+    assert compute_digest(bundle.tensors) == bundle.digest
 
 
 def test_tied_weights_can_be_stored(tmp_path: Path) -> None:
     shared = torch.ones(4)
     tied = weights() | {"denoiser.a": shared, "denoiser.b": shared, "denoiser.c": shared[:2]}
-    loaded = StageBundle.load(StageBundle.build(tied, kinds=kinds(), **FIELDS).save(tmp_path / "a.safetensors"))
+    loaded = StageBundle.load(StageBundle.build(tied, defects=defects(), **FIELDS).save(tmp_path / "a.safetensors"))
     assert torch.equal(loaded.tensors["denoiser.a"], loaded.tensors["denoiser.b"])
 
 
 def test_a_bundle_with_a_base_needs_no_denoiser(tmp_path: Path) -> None:
     tensors = {"condition.scratch": torch.ones(3), "adapter.aware.w": torch.ones(1), "adapter.only.w": torch.ones(1)}
-    bundle = StageBundle.build(tensors, kinds=kinds("scratch"), **FIELDS, base_digest=make().digest)
+    bundle = StageBundle.build(tensors, defects=defects("scratch"), **FIELDS, base_digest=make().digest)
     assert StageBundle.load(bundle.save(tmp_path / "a.safetensors")).manifest.base_digest == make().digest
 
 
@@ -428,7 +428,7 @@ def test_half_precision_is_float32_on_use() -> None:
 def test_the_digest_is_the_one_documented() -> None:
     tensors = {"b": torch.tensor([1.0, -2.0], dtype=torch.float16), "a": torch.tensor(3)}
     by_hand = b"a\0I64\0()\0" + (3).to_bytes(8, "little") + b"b\0F16\0(2,)\0" + b"\x00\x3c\x00\xc0"
-    assert digest_of(tensors) == hashlib.sha256(by_hand).hexdigest()
+    assert compute_digest(tensors) == hashlib.sha256(by_hand).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -442,7 +442,7 @@ def test_the_digest_is_the_one_documented() -> None:
     ],
 )
 def test_the_digest_sees_names_shapes_and_dtypes(other: dict[str, torch.Tensor]) -> None:
-    assert digest_of(other) != digest_of({"a": torch.zeros(3, 2)})
+    assert compute_digest(other) != compute_digest({"a": torch.zeros(3, 2)})
 
 
 def test_the_description_says_what_matters(tmp_path: Path) -> None:
@@ -451,7 +451,7 @@ def test_the_description_says_what_matters(tmp_path: Path) -> None:
     bundle.save(tmp_path / "a.safetensors")
     rows = dict(bundle.describe())
     assert rows["file"] == str(tmp_path / "a.safetensors")
-    assert rows["kinds"] == "scratch, good"
+    assert rows["defects"] == "scratch, good"
     assert rows["parameters"] == "22 in 10 tensors (BF16, BOOL, F16, F32, I64, U8)"
     assert rows["digest"] == bundle.digest
     assert rows["training: licence"] == "Apache-2.0"
@@ -479,7 +479,7 @@ def test_an_uninstalled_package_has_no_version(monkeypatch: pytest.MonkeyPatch) 
         ),
         ({"denoiser.x": torch.tensor([float("inf")])}, {}, r"NaN or infinite values in denoiser\.x"),
         ({"other.x": torch.zeros(1)}, {}, r"tensors other\.x have none of the known prefixes"),
-        ({"condition.hole": torch.zeros(1)}, {}, r"condition tensors without a kind: hole"),
+        ({"condition.hole": torch.zeros(1)}, {}, r"condition tensors without a defect: hole"),
         ({}, {"backbone": "huge"}, r"backbone: .*got 'huge'"),
         ({}, {"colour": 1}, r"colour: Extra inputs"),
         ({}, {"training": {"weights": object()}}, r"holds what JSON cannot"),
@@ -487,7 +487,7 @@ def test_an_uninstalled_package_has_no_version(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_an_invalid_bundle_is_not_built(tensors: dict[str, torch.Tensor], fields: dict[str, Any], cause: str) -> None:
     with pytest.raises(BundleError, match=cause):
-        StageBundle.build(weights() | tensors, kinds=kinds(), **{**FIELDS, **fields})
+        StageBundle.build(weights() | tensors, defects=defects(), **{**FIELDS, **fields})
 
 
 def test_a_bundle_that_went_bad_is_not_saved(tmp_path: Path) -> None:
@@ -554,7 +554,7 @@ def test_a_manifest_survives_json() -> None:
 
 def test_a_manifest_of_another_version_is_not_built() -> None:
     with pytest.raises(BundleError, match=r"schema version 2 is not known; this release reads version 1"):
-        StageBundle.build(weights(), kinds=kinds(), **FIELDS, schema_version=2)
+        StageBundle.build(weights(), defects=defects(), **FIELDS, schema_version=2)
 
 
 def test_reading_manifests_needs_no_torch() -> None:

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.files.images import digest_of_pictures, find_images, read_image, write_file
+from anomalib_stage.files.images import digest_pictures, find_images, read_image, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from anomalib_stage.evaluation.dataset import BenchmarkData
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["check_kinds", "check_unseen", "claim", "digest_of_folder"]
+__all__ = ["check_defects", "check_unseen", "claim_run", "digest_folder"]
 
 
-def claim(out: Path, settings: Mapping[str, Any]) -> None:
+def claim_run(out: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings into a new folder, or compare them with those of the benchmark that it holds.
 
     Args:
@@ -45,24 +45,24 @@ def claim(out: Path, settings: Mapping[str, Any]) -> None:
         raise InputError(msg)
 
 
-def digest_of_folder(folder: Path | None) -> str | None:
+def digest_folder(folder: Path | None) -> str | None:
     """Digest of a folder's images in sorted order; None without a folder.
 
     Raises:
         DataError: If the folder is missing or holds no image.
     """
-    return None if folder is None else digest_of_pictures(*(read_image(path) for path in find_images(folder)))
+    return None if folder is None else digest_pictures(*(read_image(path) for path in find_images(folder)))
 
 
-def check_kinds(bundles: Mapping[str, StageBundle], kinds: Sequence[str] | None) -> None:
-    """Refuse kinds that a bundle cannot paint.
+def check_defects(bundles: Mapping[str, StageBundle], defects: Sequence[str] | None) -> None:
+    """Refuse defects that a bundle cannot paint.
 
     Raises:
-        InputError: If there is such a kind.
+        InputError: If there is such a defect.
     """
     for name, bundle in bundles.items():
-        if unknown := [kind for kind in kinds or () if kind not in bundle.kinds]:
-            msg = f"--defects {' '.join(unknown)}: {name} has no such kind; it has {', '.join(bundle.kinds)}"
+        if unknown := [defect for defect in defects or () if defect not in bundle.defects]:
+            msg = f"--defects {' '.join(unknown)}: {name} has no such defect; it has {', '.join(bundle.defects)}"
             raise InputError(msg)
 
 

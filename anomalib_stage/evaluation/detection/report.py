@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.evaluation.detection.scores import SCORES
-from anomalib_stage.evaluation.detection.synthetic_sets import parts_of
+from anomalib_stage.evaluation.detection.synthetic_sets import split_source
 from anomalib_stage.files.images import write_file
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def write_report(folder: Path, runs: Mapping[str, Mapping[int, Any]], *, setting
 
     Args:
         folder (Path): Where.
-        runs (Mapping[str, Mapping[int, Any]]): Scores of each source, seed and kind (``macro`` and ``self`` too).
+        runs (Mapping[str, Mapping[int, Any]]): Scores of each source, seed and defect (``macro`` and ``self`` too).
         settings (Mapping[str, Any]): What was run.
 
     Returns:
@@ -46,15 +46,15 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def markdown_table(runs: Mapping[str, Mapping[int, Any]]) -> str:
-    """Lay out mean and standard deviation over seeds: pixel AP by kind, the other scores as means over kinds."""
+    """Lay out mean and standard deviation over seeds: pixel AP by defect, the other scores as means over defects."""
     first = next(iter(next(iter(runs.values())).values()))
-    kinds = [kind for kind in first if kind not in ("macro", "self")]
+    defects = [defect for defect in first if defect not in ("macro", "self")]
     others = [name for name in SCORES if name != "pixel_ap"]
-    head = ["anomalies from", "macro pixel AP", *kinds, *others, "self AP"]
+    head = ["anomalies from", "macro pixel AP", *defects, *others, "self AP"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for source, seeds in runs.items():
         rows = list(seeds.values())
-        cells = [_spread([row[kind]["pixel_ap"] for row in rows]) for kind in ("macro", *kinds)]
+        cells = [_spread([row[defect]["pixel_ap"] for row in rows]) for defect in ("macro", *defects)]
         cells += [_spread([row["macro"][name] for row in rows]) for name in others]
         selves = [row["self"]["pixel_ap"] for row in rows if "self" in row]
         lines.append("| " + " | ".join([source, *cells, _spread(selves) if selves else "-"]) + " |")
@@ -83,9 +83,9 @@ def _csv(runs: Mapping[str, Mapping[int, Any]]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["source", "seed", "kind", *SCORES])
     for source, seeds in runs.items():
-        for seed, kinds in seeds.items():
-            for kind, scores in kinds.items():
-                writer.writerow([source, seed, kind, *(scores.get(name, "") for name in SCORES)])
+        for seed, defects in seeds.items():
+            for defect, scores in defects.items():
+                writer.writerow([source, seed, defect, *(scores.get(name, "") for name in SCORES)])
     return stream.getvalue()
 
 
@@ -93,7 +93,7 @@ def _plot(runs: Mapping[str, Mapping[int, Any]]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = ["+".join(Path(part).stem for part in parts_of(source)) for source in runs]
+    names = ["+".join(Path(part).stem for part in split_source(source)) for source in runs]
     values = [[row["macro"]["pixel_ap"] for row in seeds.values()] for seeds in runs.values()]
     figure = Figure(figsize=(1.5 + 0.9 * len(names), 3.6), layout="constrained")
     axes = figure.add_subplot()

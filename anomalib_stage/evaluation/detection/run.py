@@ -12,17 +12,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.evaluation.dataset import load_data, stacked
-from anomalib_stage.evaluation.detection.findings import check_kinds, check_unseen, claim, digest_of_folder
+from anomalib_stage.evaluation.dataset import load_data, stack
+from anomalib_stage.evaluation.detection.findings import check_defects, check_unseen, claim_run, digest_folder
 from anomalib_stage.evaluation.detection.report import write_report
 from anomalib_stage.evaluation.detection.scores import score_defects
 from anomalib_stage.evaluation.detection.sources import BUILT_IN
-from anomalib_stage.evaluation.detection.synthetic_sets import NONE, SELF_SHARE, Pools, file_name, lesson_of, parts_of
+from anomalib_stage.evaluation.detection.synthetic_sets import (
+    NONE,
+    SELF_SHARE,
+    SyntheticSets,
+    build_training_mix,
+    file_name,
+    split_source,
+)
 from anomalib_stage.evaluation.detection.train import map_anomalies, train
 from anomalib_stage.files.images import write_file
 from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.plugin.model.networks import SegmentationLoss, build_network, load_smp
-from anomalib_stage.settings import changed_synthesis
+from anomalib_stage.settings import build_settings
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
@@ -65,8 +72,8 @@ def benchmark(
         out (Path): Folder for pools, finished runs and results; running again does only what is missing.
         sources (Sequence[str]): ``none``, ``perlin``, ``cutpaste``, ``croppaste``, ``real``, ``default``, bundle files,
             and sums such as ``default+real``: synthetic parts take turns, and real defects keep their half of every
-            batch, see :class:`~anomalib_stage.evaluation.detection.train.Lesson`.
-        split (Path | None): JSON file ``{kind: {"fit": [stems], "eval": [stems]}}``; None: ``few_shot.json`` in
+            batch, see :class:`~anomalib_stage.evaluation.detection.train.TrainingMix`.
+        split (Path | None): JSON file ``{defect: {"fit": [stems], "eval": [stems]}}``; None: ``few_shot.json`` in
             ``data``. Bundles must be fitted with the same: ``fit --include``.
         textures (Path | None): Folder of texture images for ``perlin``; None: noise colours.
         seeds (Sequence[int]): Seeds of the networks and batches; the pools are the same for all.
@@ -77,7 +84,7 @@ def benchmark(
         learning_rate (float): Peak learning rate.
         sampling_steps (int | None): Denoising steps of bundles; None: as many as their backbone needs.
         negatives (float): Share of the good pictures that are re-synthesized, for bundles.
-        defects (Sequence[str] | None): Kinds that bundles paint, in turn; None: drawn from all of each bundle's.
+        defects (Sequence[str] | None): Defects that bundles paint, in turn; None: drawn from all of each bundle's.
         synthesis (Mapping[str, Any] | None): What differs from the default
             :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"masks": {"extent": [0.03, 0.6]}}``.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -94,15 +101,15 @@ def benchmark(
         DataError: If the data set cannot be read.
         BundleError: If a bundle cannot be used.
     """
-    parts = list(dict.fromkeys(part for source in sources for part in parts_of(source) if part != NONE))
+    parts = list(dict.fromkeys(part for source in sources for part in split_source(source) if part != NONE))
     _check(sources, seeds=seeds, steps=steps, pairs=pairs, size=size, batch_size=batch_size)
     _check_rates(learning_rate=learning_rate, negatives=negatives)
     _check_sources(parts)
     load_smp()  # before anything is painted
     target = resolve_device(device)
-    painting = changed_synthesis(synthesis or {}, steps=sampling_steps)
+    painting = build_settings(synthesis or {}, steps=sampling_steps)
     bundles = {part: StageBundle.load(part) for part in parts if part not in BUILT_IN}
-    check_kinds(bundles, defects)
+    check_defects(bundles, defects)
     read = load_data(data, split=split or data / "few_shot.json", size=size)
     check_unseen(bundles, read)
     settings = {
@@ -116,30 +123,30 @@ def benchmark(
         "learning_rate": learning_rate,
         "sampling_steps": sampling_steps,
         "negatives": negatives,
-        "textures": digest_of_folder(textures),
+        "textures": digest_folder(textures),
         "defects": list(defects) if defects else None,
         "synthesis": dict(synthesis) if synthesis else None,
     }
-    claim(out, settings)
+    claim_run(out, settings)
     say = progress or (lambda *_: None)
     files = {
         (source, seed): out / "runs" / f"{file_name(source, bundles)}-{seed}.json"
         for source in sources
         for seed in seeds
     }
-    wanted = {part for (source, _), file in files.items() if not file.is_file() for part in parts_of(source)}
-    made = Pools(out, read, count=pairs, size=size, device=target, settings=painting, kinds=defects, say=say)
+    wanted = {part for (source, _), file in files.items() if not file.is_file() for part in split_source(source)}
+    made = SyntheticSets(out, read, count=pairs, size=size, device=target, settings=painting, defects=defects, say=say)
     pools, repainted = made.gather(
         [part for part in parts if part in wanted], bundles, negatives=negatives, textures=textures
     )
-    good = stacked([(image, np.zeros(image.shape[:2], dtype=np.bool_)) for image in read.good], size=size).images
+    good = stack([(image, np.zeros(image.shape[:2], dtype=np.bool_)) for image in read.good], size=size).images
     runs: dict[str, dict[int, Any]] = {source: {} for source in sources}
     for position, seed in enumerate(seeds):
         for turn, source in enumerate(sources):
             say("training", position * len(sources) + turn, len(seeds) * len(sources))
             file = files[source, seed]
             if not file.is_file():
-                lesson, held_out = lesson_of(source, pools, repainted, good=good, negatives=negatives)
+                lesson, held_out = build_training_mix(source, pools, repainted, good=good, negatives=negatives)
                 network = train(
                     lambda: build_network(NETWORK, encoder_name=None, encoder_weights=None),
                     SegmentationLoss(),
@@ -169,8 +176,8 @@ def whole_numbers(texts: Sequence[str]) -> list[int]:
 
 
 def _check(sources: Sequence[str], *, seeds: Sequence[int], steps: int, pairs: int, size: int, batch_size: int) -> None:
-    sums = [source for source in sources if len(parts := set(parts_of(source)) - {NONE}) > 1 and "real" in parts]
-    complaints = [
+    sums = [source for source in sources if len(parts := set(split_source(source)) - {NONE}) > 1 and "real" in parts]
+    list_complaints = [
         (bool(seeds), "--seeds is empty; give at least one, and three to believe a difference"),
         (steps >= 1, f"--steps is {steps}; it must be at least 1"),
         (pairs >= SELF_SHARE, f"--pairs is {pairs}; it must be at least {SELF_SHARE}"),
@@ -182,7 +189,7 @@ def _check(sources: Sequence[str], *, seeds: Sequence[int], steps: int, pairs: i
             "where half of it are real defects",
         ),
     ]
-    for fine, complaint in complaints:
+    for fine, complaint in list_complaints:
         if not fine:
             raise InputError(complaint)
 
@@ -209,8 +216,8 @@ def _scored(
 ) -> dict[str, dict[str, float]]:
     good = map_anomalies(network, data.test_good.images, device=device)
     tests = dict(data.test)
-    maps = {kind: map_anomalies(network, pictures.images, device=device) for kind, pictures in tests.items()}
-    masks = {kind: pictures.masks for kind, pictures in tests.items()}
+    maps = {defect: map_anomalies(network, pictures.images, device=device) for defect, pictures in tests.items()}
+    masks = {defect: pictures.masks for defect, pictures in tests.items()}
     scores = score_defects(maps, masks, good, device=device)
     if held_out is not None:
         own = {"self": map_anomalies(network, held_out.images, device=device)}

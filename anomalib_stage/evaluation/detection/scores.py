@@ -29,7 +29,7 @@ def score_defects(
     *,
     device: torch.device | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Score anomaly maps of each kind against the good test images.
+    """Score anomaly maps of each defect against the good test images.
 
     Args:
         maps (Mapping[str, NDArray[np.float32]]): Anomaly maps of each kind's images, ``(N, S, S)`` in [0, 1].
@@ -38,13 +38,13 @@ def score_defects(
         device (torch.device | None): Where millions of values are sorted; None: on the CPU.
 
     Returns:
-        dict[str, dict[str, float]]: :data:`SCORES` for each kind, on its images and all good ones; and under
-        ``macro`` their means over kinds.
+        dict[str, dict[str, float]]: :data:`SCORES` for each defect, on its images and all good ones; and under
+        ``macro`` their means over defects.
     """
     nothing = np.zeros(good.shape, dtype=np.bool_)
     rows = {
-        kind: _scores(np.concatenate([found, good]), np.concatenate([masks[kind], nothing]), device=device)
-        for kind, found in maps.items()
+        defect: _scores(np.concatenate([found, good]), np.concatenate([masks[defect], nothing]), device=device)
+        for defect, found in maps.items()
     }
     return rows | {"macro": {name: float(np.mean([row[name] for row in rows.values()])) for name in SCORES}}
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.evaluation.dataset import Pictures, resized, stacked
+from anomalib_stage.evaluation.dataset import Pictures, resize, stack
 from anomalib_stage.files.images import find_images
 from anomalib_stage.pipeline.synthesizer import GOOD, StageSynthesizer
 from anomalib_stage.seeds import derive_seed, numpy_generator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.uint8]
 
-__all__ = ["BUILT_IN", "crop_paste", "cut_paste", "paint_pool", "perlin", "real"]
+__all__ = ["BUILT_IN", "crop_paste", "cut_paste", "paint_set", "perlin", "real"]
 
 PAINTED_TOGETHER = 32
 OWN_SIZE, SCALE = 3, 2
@@ -82,13 +82,13 @@ def crop_paste(data: BenchmarkData, *, count: int, size: int, seed: int) -> Pict
     Returns:
         Pictures: ``(count, size, size, 3)`` uint8 RGB with masks ``(count, size, size)`` bool.
     """
-    kinds = sorted(data.fit)
+    defects = sorted(data.fit)
     made = []
     for i in range(count):
         rng = numpy_generator(seed, "croppaste", i)
-        examples = data.fit[str(rng.choice(kinds))]
+        examples = data.fit[str(rng.choice(defects))]
         example = examples[int(rng.integers(len(examples)))]
-        image, mask = resized(example.image, example.mask, size=size)
+        image, mask = resize(example.image, example.mask, size=size)
         rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
         patch, inside = np.rot90(image[box], turns := int(rng.integers(4))), np.rot90(mask[box], turns)
@@ -117,7 +117,7 @@ def _pasted(
 
 
 def real(data: BenchmarkData, *, count: int, size: int, seed: int) -> Pictures:
-    """The real defects to learn from, as they are: kinds in turn, each as often as the largest has pictures.
+    """The real defects to learn from, as they are: defects in turn, each as often as the largest has pictures.
 
     Args:
         data (BenchmarkData): Good images and defects to learn from.
@@ -130,11 +130,11 @@ def real(data: BenchmarkData, *, count: int, size: int, seed: int) -> Pictures:
     """
     del seed
     pool = [
-        data.fit[kind][i % len(data.fit[kind])]
+        data.fit[defect][i % len(data.fit[defect])]
         for i in range(max(len(examples) for examples in data.fit.values()))
-        for kind in sorted(data.fit)
+        for defect in sorted(data.fit)
     ]
-    return stacked([(example.image, example.mask) for example in pool[:count]], size=size)
+    return stack([(example.image, example.mask) for example in pool[:count]], size=size)
 
 
 def perlin(data: BenchmarkData, *, count: int, size: int, seed: int, textures: Path | None = None) -> Pictures:
@@ -178,7 +178,7 @@ BUILT_IN: dict[str, Callable[..., Pictures]] = {
 """Sources by name; every other name is a bundle."""
 
 
-def paint_pool(
+def paint_set(
     synthesizer: StageSynthesizer,
     data: BenchmarkData,
     *,
@@ -186,7 +186,7 @@ def paint_pool(
     size: int,
     seed: int,
     good: bool = False,
-    kinds: Sequence[str] | None = None,
+    defects: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pictures:
     """Paint anomalies, or good surface, into good images of two to three times the benchmark's size; then resize.
@@ -198,7 +198,7 @@ def paint_pool(
         size (int): Side in pixels to resize to.
         seed (int): Seed.
         good (bool): Paint intact surface; the masks are then empty.
-        kinds (Sequence[str] | None): Kinds of anomalies, in turn; None: drawn from all of the bundle's.
+        defects (Sequence[str] | None): Defects of anomalies, in turn; None: drawn from all of the bundle's.
         progress (Callable[[int, int], None] | None): Called with pictures made and wanted.
 
     Returns:
@@ -215,11 +215,11 @@ def paint_pool(
             images = torch.from_numpy(np.stack([clean[i] for i in group])).permute(0, 3, 1, 2).float() / 255.0
             numbers = [part[i] for i in group]
             seeds = [derive_seed(seed, "good" if good else "pool", number) for number in numbers]
-            wanted = None if kinds is None else [kinds[number % len(kinds)] for number in numbers]
+            wanted = None if defects is None else [defects[number % len(defects)] for number in numbers]
             pair = synthesizer(images, defects=GOOD if good else wanted, seeds=seeds)
             pixels = (pair.image * 255.0).round().byte().permute(0, 2, 3, 1).cpu().numpy()
             rows = zip(pixels, pair.mask[:, 0].cpu().numpy(), pair.label.tolist(), strict=True)
-            made += [resized(picture, mask, size=size) for picture, mask, anomalous in rows if good or anomalous]
+            made += [resize(picture, mask, size=size) for picture, mask, anomalous in rows if good or anomalous]
         if progress is not None:
             progress(part.stop, count)
     if not made:
@@ -233,7 +233,7 @@ def _paintable(data: BenchmarkData, *, size: int, rng: np.random.Generator) -> I
     image = data.good[int(rng.integers(len(data.good)))]
     if size <= min(image.shape[:2]) and max(image.shape[:2]) <= OWN_SIZE * size:
         return image
-    return resized(image, np.zeros(image.shape[:2], dtype=np.bool_), size=SCALE * size)[0]
+    return resize(image, np.zeros(image.shape[:2], dtype=np.bool_), size=SCALE * size)[0]
 
 
 def _of_one_shape(images: Sequence[Image]) -> list[list[int]]:
@@ -246,7 +246,7 @@ def _of_one_shape(images: Sequence[Image]) -> list[list[int]]:
 
 def _good(data: BenchmarkData, *, size: int, rng: np.random.Generator) -> Image:
     image = data.good[int(rng.integers(len(data.good)))]
-    return resized(image, np.zeros(image.shape[:2], dtype=np.bool_), size=size)[0]
+    return resize(image, np.zeros(image.shape[:2], dtype=np.bool_), size=size)[0]
 
 
 def _pictures(made: list[tuple[Image, NDArray[np.bool_]]]) -> Pictures:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomalib_stage.evaluation.dataset import BenchmarkData, Pictures
-from anomalib_stage.evaluation.detection.sources import BUILT_IN, paint_pool
-from anomalib_stage.evaluation.detection.train import Lesson
+from anomalib_stage.evaluation.detection.sources import BUILT_IN, paint_set
+from anomalib_stage.evaluation.detection.train import TrainingMix
 from anomalib_stage.files.images import write_file
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from anomalib_stage.settings import SynthesisSettings
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["NONE", "SELF_SHARE", "Pools", "file_name", "lesson_of", "parts_of"]
+__all__ = ["NONE", "SELF_SHARE", "SyntheticSets", "build_training_mix", "file_name", "split_source"]
 
 NONE = "none"
 SELF_SHARE = 8
 """Every eighth picture of a pool is kept from the training and scored as ``self``."""
 
 
-def parts_of(source: str) -> list[str]:
+def split_source(source: str) -> list[str]:
     """Divide a sum at its plus signs, but not where they belong to the name of a file that is there.
 
     Args:
@@ -53,11 +53,11 @@ def parts_of(source: str) -> list[str]:
 def file_name(source: str, bundles: dict[str, StageBundle]) -> str:
     """Name of a source's files: bundles by name and digest, so that another file of that name is another source."""
     return "+".join(
-        f"{Path(part).stem}-{bundles[part].digest[:12]}" if part in bundles else part for part in parts_of(source)
+        f"{Path(part).stem}-{bundles[part].digest[:12]}" if part in bundles else part for part in split_source(source)
     )
 
 
-class Pools:
+class SyntheticSets:
     """Makes pools of painted pictures, or reads those made before."""
 
     def __init__(
@@ -69,11 +69,11 @@ class Pools:
         size: int,
         device: torch.device,
         settings: SynthesisSettings,
-        kinds: Sequence[str] | None,
+        defects: Sequence[str] | None,
         say: Callable[[str, int, int], None],
     ) -> None:
         self.out, self.data, self.count, self.size, self.say = out, data, count, size, say
-        self.device, self.settings, self.kinds = device, settings, kinds
+        self.device, self.settings, self.defects = device, settings, defects
 
     def gather(
         self, parts: Sequence[str], bundles: Mapping[str, StageBundle], *, negatives: float, textures: Path | None
@@ -102,14 +102,14 @@ class Pools:
             painter = StageSynthesizer(bundle, device=self.device, settings=self.settings)
             counts = {False: self.count, True: round(self.count * max(negatives, 1 / self.count))}
             bad, good = (
-                paint_pool(
+                paint_set(
                     painter,
                     self.data,
                     count=counts[intact],
                     size=self.size,
                     seed=0,
                     good=intact,
-                    kinds=self.kinds,
+                    defects=self.defects,
                     progress=lambda done, total: self.say(f"painting {name}", done, total),
                 )
                 for intact in (False, True)
@@ -121,16 +121,16 @@ class Pools:
             return Pictures(stored["images"], stored["masks"]), stored["good"]
 
 
-def lesson_of(
+def build_training_mix(
     source: str,
     pools: dict[str, Pictures],
     repainted: dict[str, np.ndarray[Any, np.dtype[np.uint8]]],
     *,
     good: np.ndarray[Any, np.dtype[np.uint8]],
     negatives: float,
-) -> tuple[Lesson, Pictures | None]:
+) -> tuple[TrainingMix, Pictures | None]:
     """Return what to learn from, and the synthetic pictures kept from it."""
-    parts = [part for part in parts_of(source) if part != NONE]
+    parts = [part for part in split_source(source) if part != NONE]
     kept: list[Pictures] = []
     taken: list[Pictures] = []
     for part in parts:
@@ -141,7 +141,7 @@ def lesson_of(
         kept.append(Pictures(pool.images[held], pool.masks[held]))
         taken.append(Pictures(pool.images[~held], pool.masks[~held]))
     own = [repainted[part] for part in parts if part in repainted]
-    lesson = Lesson(
+    lesson = TrainingMix(
         taken,
         good,
         real=pools["real"] if "real" in parts else None,

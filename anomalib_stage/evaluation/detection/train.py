@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
 
-__all__ = ["Lesson", "map_anomalies", "train"]
+__all__ = ["TrainingMix", "map_anomalies", "train"]
 
 AVERAGE_DECAY = 0.98
 WARMUP_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingMix:
     """What a network learns from; half of every batch is anomalous, the other half good.
 
     Real defects keep their half where there are synthetic ones too, and these take three quarters of the good pictures'
@@ -92,7 +92,7 @@ def _drawn(pool: Pictures, *, rng: np.random.Generator) -> tuple[NDArray[np.uint
 def train(
     build: Callable[[], nn.Module],
     loss: Callable[[Tensor, Tensor], Tensor],
-    lesson: Lesson,
+    lesson: TrainingMix,
     *,
     steps: int,
     batch_size: int,

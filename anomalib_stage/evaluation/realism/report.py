@@ -28,11 +28,11 @@ TARGET = 0.6
 """AUROC up to which repainted good surface counts as without a fingerprint."""
 
 SHOWN = ("seam", "edge", "contrast", "detail_2", "detail_8")
-"""Statistics in the table of kinds."""
+"""Statistics in the table of defects."""
 
 
 class Comparison(NamedTuple):
-    """Synthetic anomalies of a kind against real ones.
+    """Synthetic anomalies of a defect against real ones.
 
     Args:
         painted (int): Synthetic anomalies.
@@ -51,12 +51,12 @@ class Report:
 
     Args:
         settings (Mapping[str, Any]): What was painted, and how.
-        comparisons (Mapping[str, Comparison]): For each synthetic kind, and for ``all``.
+        comparisons (Mapping[str, Comparison]): For each synthetic defect, and for ``all``.
         halves (Mapping[str, float]): Distance of real defects to real defects, for each statistic.
-        diversity (Mapping[str, Mapping[str, float]]): For each kind, of the ``synthetic`` and of the ``real`` ones.
+        diversity (Mapping[str, Mapping[str, float]]): For each defect, of the ``synthetic`` and of the ``real`` ones.
         copies (CopyDistance): Distance to the nearest real defects.
         verdict (Verdict): How well repainted good surface can be told from untouched surface.
-        traces (Mapping[str, Trace]): How far each statistic gives it away, the most telling first.
+        measure_univariate_traces (Mapping[str, Trace]): How far each statistic gives it away, the most telling first.
         learned (Mapping[str, float | str]): Measures of foreign networks, or why there are none.
     """
 
@@ -66,7 +66,7 @@ class Report:
     diversity: Mapping[str, Mapping[str, float]]
     copies: CopyDistance
     verdict: Verdict
-    traces: Mapping[str, Trace]
+    measure_univariate_traces: Mapping[str, Trace]
     learned: Mapping[str, float | str]
 
 
@@ -76,15 +76,15 @@ def as_json(report: Report) -> str:
     content = {
         "settings": report.settings,
         "detector": {**report.verdict._asdict(), "target": TARGET},
-        "traces": {name: trace._asdict() for name, trace in report.traces.items()},
+        "traces": {name: trace._asdict() for name, trace in report.measure_univariate_traces.items()},
         "realism": {
-            kind: {
+            defect: {
                 "count": row.painted,
                 "against": row.against,
                 "mean_distance": mean_gap(row.gaps),
                 "statistics": {name: gap._asdict() for name, gap in row.gaps.items()},
             }
-            for kind, row in report.comparisons.items()
+            for defect, row in report.comparisons.items()
         },
         "real_halves": {"mean_distance": _mean(report.halves.values()), "statistics": report.halves},
         "diversity": report.diversity,
@@ -107,8 +107,8 @@ def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def markdown(report: Report) -> str:
-    """Return the report as Markdown tables: the summary, kinds, statistics, and what gives the painter away."""
-    return "\n\n".join([_summary(report), _kinds(report), _statistics(report), _traces(report)])
+    """Return the report as Markdown tables: the summary, defects, statistics, and what gives the painter away."""
+    return "\n\n".join([_summary(report), _defects(report), _statistics(report), _traces(report)])
 
 
 def _summary(report: Report) -> str:
@@ -132,15 +132,15 @@ def _halves(report: Report) -> str:
     return f"real halves {_mean(report.halves.values()):.2f}"
 
 
-def _kinds(report: Report) -> str:
+def _defects(report: Report) -> str:
     head = ["anomalies", "count", "against real", "distance", "diversity", "of real"]
     head += [f"{name}, real" for name in SHOWN]
     rows = []
-    for kind, row in report.comparisons.items():
-        sides = (("synthetic", kind), ("real", row.against))
+    for defect, row in report.comparisons.items():
+        sides = (("synthetic", defect), ("real", row.against))
         spread = [report.diversity[side].get(name, math.nan) for side, name in sides]
         pairs = [f"{_text(row.gaps[name].synthetic)}, {_text(row.gaps[name].real)}" for name in SHOWN]
-        rows.append([kind, row.painted, row.against, mean_gap(row.gaps), *spread, *pairs])
+        rows.append([defect, row.painted, row.against, mean_gap(row.gaps), *spread, *pairs])
     return _table(head, rows)
 
 
@@ -153,7 +153,7 @@ def _statistics(report: Report) -> str:
 
 def _traces(report: Report) -> str:
     head = ["statistic of good surface", "AUROC alone", "repainted", "untouched", "meaning"]
-    return _table(head, [[name, *trace, STATISTICS[name]] for name, trace in report.traces.items()])
+    return _table(head, [[name, *trace, STATISTICS[name]] for name, trace in report.measure_univariate_traces.items()])
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

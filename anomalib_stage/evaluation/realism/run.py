@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.evaluation.dataset import load_data, resized
+from anomalib_stage.evaluation.dataset import load_data, resize
 from anomalib_stage.evaluation.realism.report import Comparison, Report, as_json, markdown
 from anomalib_stage.files.images import encode_png, write_file
 from anomalib_stage.metrics.copies import copy_distance, diversity
-from anomalib_stage.metrics.crops import by_kind, cuts_of
-from anomalib_stage.metrics.distances import FEWEST, gaps, halves
-from anomalib_stage.metrics.figures import copies_sheet, good_sheet, kinds_sheet
+from anomalib_stage.metrics.crops import cut_crops, group_by_defect
+from anomalib_stage.metrics.distances import FEWEST, compute_gaps, split_halves
+from anomalib_stage.metrics.figures import draw_copy_sheet, draw_defect_sheet, draw_good_sheet
 from anomalib_stage.metrics.forensics import FEWEST_IMAGES, detect
-from anomalib_stage.metrics.kid_lpips import learned_measures
-from anomalib_stage.metrics.statistics import table_of
-from anomalib_stage.metrics.univariate_detectors import traces
+from anomalib_stage.metrics.kid_lpips import compute_kid_lpips
+from anomalib_stage.metrics.statistics import build_feature_table
+from anomalib_stage.metrics.univariate_detectors import measure_univariate_traces
 from anomalib_stage.pipeline.mask_drawer import GOOD
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.preview.rows import paint_rows
 from anomalib_stage.seeds import derive_seed, numpy_generator
-from anomalib_stage.settings import changed_synthesis
+from anomalib_stage.settings import build_settings
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 from anomalib_stage.training.data.load import read_groups
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.metrics.crops import Crop
     from anomalib_stage.preview.rows import PreviewRow
 
     Image = NDArray[np.uint8]
@@ -67,16 +67,16 @@ def quality(
     Args:
         data (Path): Data set in MVTec layout, as :func:`~anomalib_stage.evaluation.dataset.load_data` reads it. Good
             training images are painted on; defects of the split's ``fit`` side are the real ones.
-        out (Path): Folder for ``quality.json``, ``quality.md``, ``kinds.png``, ``copies.png`` and ``good.png``.
+        out (Path): Folder for ``quality.json``, ``quality.md``, ``defects.png``, ``copies.png`` and ``good.png``.
         weights (str): ``default`` or a bundle file.
-        split (Path | None): JSON file ``{kind: {"fit": [stems], "eval": [stems]}}``; None: ``few_shot.json`` in
+        split (Path | None): JSON file ``{defect: {"fit": [stems], "eval": [stems]}}``; None: ``few_shot.json`` in
             ``data``.
         count (int): Anomalies to paint, and as many times good surface.
         size (int | None): Resize images to this side in pixels first; None: as they are.
         seed (int): Base seed.
         steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
         synthesis (Mapping[str, Any] | None): What differs from the default
-            :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"own_grain": false}``.
+            :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"match_grain": false}``.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         progress (Say | None): Called with what is done, how much of it, and of how much.
 
@@ -89,19 +89,19 @@ def quality(
         BundleError: If the bundle cannot be used.
     """
     _check_arguments(count=count, size=size)
-    settings = changed_synthesis(synthesis or {}, steps=steps)
+    settings = build_settings(synthesis or {}, steps=steps)
     synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
     images, real = read_set(data, split=split or data / "few_shot.json", size=size)
     painter = _Painter(synthesizer, images, seed=seed, say=progress or (lambda *_: None))
-    kinds = synthesizer.kinds
+    defects = synthesizer.defects
     anomalies = [
         cut
-        for image, row in painter.rows("anomalies", [kinds[i % len(kinds)] for i in range(count)])
-        for cut in cuts_of(row.after, row.painted, kind=row.kind, source=image)
+        for image, row in painter.rows("anomalies", [defects[i % len(defects)] for i in range(count)])
+        for cut in cut_crops(row.after, row.painted, defect=row.defect, source=image)
     ]
     good = painter.rows("good surface", [GOOD] * count)
     repainted, untouched = (
-        [cut for image, row in good for cut in cuts_of(getattr(row, side), row.painted, kind=GOOD, source=image)]
+        [cut for image, row in good for cut in cut_crops(getattr(row, side), row.painted, defect=GOOD, source=image)]
         for side in ("after", "before")
     )
     if not anomalies:
@@ -120,19 +120,19 @@ def quality(
             "synthesis": dict(synthesis) if synthesis else None,
         },
         comparisons=_comparisons(anomalies, real),
-        halves=halves(table_of(real), seed=seed),
+        halves=split_halves(build_feature_table(real), seed=seed),
         diversity={side: _diversities(cuts) for side, cuts in (("synthetic", anomalies), ("real", real))},
         copies=copies,
         verdict=detect(repainted, untouched, seed=seed, device=str(synthesizer.device)),
-        traces=traces(repainted, untouched),
-        learned=learned_measures(anomalies, real, seed=seed),
+        measure_univariate_traces=measure_univariate_traces(repainted, untouched),
+        learned=compute_kid_lpips(anomalies, real, seed=seed),
     )
     write_file(out / "quality.json", as_json(report).encode())
     text = markdown(report)
     write_file(out / "quality.md", (text + "\n").encode())
-    write_file(out / "kinds.png", encode_png(kinds_sheet(anomalies, real, seed=seed)))
-    write_file(out / "copies.png", encode_png(copies_sheet(anomalies, real, copies.synthetic)))
-    write_file(out / "good.png", encode_png(good_sheet(repainted, untouched, seed=seed)))
+    write_file(out / "kinds.png", encode_png(draw_defect_sheet(anomalies, real, seed=seed)))
+    write_file(out / "copies.png", encode_png(draw_copy_sheet(anomalies, real, copies.synthetic)))
+    write_file(out / "good.png", encode_png(draw_good_sheet(repainted, untouched, seed=seed)))
     return text
 
 
@@ -145,7 +145,7 @@ def _check_arguments(*, count: int, size: int | None) -> None:
         raise InputError(msg)
 
 
-def read_set(data: Path, *, split: Path, size: int | None) -> tuple[list[Image], list[Cut]]:
+def read_set(data: Path, *, split: Path, size: int | None) -> tuple[list[Image], list[Crop]]:
     """Read what is measured.
 
     Args:
@@ -162,19 +162,19 @@ def read_set(data: Path, *, split: Path, size: int | None) -> tuple[list[Image],
     """
     read = load_data(data, split=split, size=TEST_SIZE)
     examples = [example for members in read.fit.values() for example in members]
-    groups = read_groups(None, defects=data / "test")
-    names = [f"{example.kind}/{example.name}" for example in examples]
+    groups = read_groups(None, defect_dir=data / "test")
+    names = [f"{example.defect}/{example.name}" for example in examples]
     pieces = [groups.get(name, groups.get(example.name, name)) for name, example in zip(names, examples, strict=True)]
     numbers = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
-    pairs = [(example.image, example.mask, example.kind) for example in examples]
+    pairs = [(example.image, example.mask, example.defect) for example in examples]
     images = read.good
     if size is not None:
-        pairs = [(*resized(image, mask, size=size), kind) for image, mask, kind in pairs]
-        images = [resized(image, np.zeros(image.shape[:2], np.bool_), size=size)[0] for image in images]
+        pairs = [(*resize(image, mask, size=size), defect) for image, mask, defect in pairs]
+        images = [resize(image, np.zeros(image.shape[:2], np.bool_), size=size)[0] for image in images]
     real = [
         cut
-        for piece, (image, mask, kind) in zip(pieces, pairs, strict=True)
-        for cut in cuts_of(image, mask, kind=kind, source=numbers[piece])
+        for piece, (image, mask, defect) in zip(pieces, pairs, strict=True)
+        for cut in cut_crops(image, mask, defect=defect, source=numbers[piece])
     ]
     if len(images) < FEWEST_IMAGES or len({cut.source for cut in real}) < 2:
         msg = (
@@ -192,28 +192,28 @@ class _Painter:
         self.synthesizer, self.images, self.seed, self.say = synthesizer, images, seed, say
         self.order = numpy_generator(seed, "images").permutation(len(images)).tolist()
 
-    def rows(self, name: str, kinds: Sequence[str]) -> list[tuple[int, PreviewRow]]:
-        """Paint one of each kind; return the numbers of the images and what was painted, without what was rejected."""
+    def rows(self, name: str, defects: Sequence[str]) -> list[tuple[int, PreviewRow]]:
+        """Paint one of each defect; return the numbers of the images and what was painted, less what was rejected."""
         found = []
-        for i, kind in enumerate(kinds):
+        for i, defect in enumerate(defects):
             image = self.order[i % len(self.order)]
             seeds = [derive_seed(self.seed, name, i)]
-            [row] = paint_rows(self.synthesizer, [self.images[image]], defects=[kind], seeds=seeds)
+            [row] = paint_rows(self.synthesizer, [self.images[image]], defects=[defect], seeds=seeds)
             found += [] if row.rejected else [(image, row)]
-            self.say(f"painting {name}", i + 1, len(kinds))
+            self.say(f"painting {name}", i + 1, len(defects))
         return found
 
 
-def _comparisons(synthetic: list[Cut], real: list[Cut]) -> dict[str, Comparison]:
-    """Compare all with all, and each kind with the real ones of its name, or with all where there are too few."""
-    named, whole = by_kind(real), table_of(real)
-    found = {ALL: Comparison(len(synthetic), ALL, gaps(table_of(synthetic), whole))}
-    for kind, cuts in by_kind(synthetic).items():
-        own = len(named.get(kind, ())) >= FEWEST
-        against = table_of(named[kind]) if own else whole
-        found[kind] = Comparison(len(cuts), kind if own else ALL, gaps(table_of(cuts), against))
+def _comparisons(synthetic: list[Crop], real: list[Crop]) -> dict[str, Comparison]:
+    """Compare all with all, and each defect with the real ones of its name, or with all where there are too few."""
+    named, whole = group_by_defect(real), build_feature_table(real)
+    found = {ALL: Comparison(len(synthetic), ALL, compute_gaps(build_feature_table(synthetic), whole))}
+    for defect, cuts in group_by_defect(synthetic).items():
+        own = len(named.get(defect, ())) >= FEWEST
+        against = build_feature_table(named[defect]) if own else whole
+        found[defect] = Comparison(len(cuts), defect if own else ALL, compute_gaps(build_feature_table(cuts), against))
     return found
 
 
-def _diversities(cuts: list[Cut]) -> dict[str, float]:
-    return {kind: diversity(members) for kind, members in by_kind(cuts).items()} | {ALL: diversity(cuts)}
+def _diversities(cuts: list[Crop]) -> dict[str, float]:
+    return {defect: diversity(members) for defect, members in group_by_defect(cuts).items()} | {ALL: diversity(cuts)}

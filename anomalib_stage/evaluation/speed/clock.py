@@ -20,7 +20,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Task", "Timing", "now", "peak_memory", "take_turns"]
+__all__ = ["Task", "Timing", "alternate", "now", "peak_memory"]
 
 STATM = Path("/proc/self/statm")
 """Where Linux tells the memory of a process."""
@@ -70,7 +70,7 @@ class Timing:
         return statistics.median(statistics.fmean(pieces) for pieces in self.rounds)
 
 
-def take_turns(
+def alternate(
     tasks: Sequence[Task], *, rounds: int, progress: Callable[[str, int, int], None]
 ) -> dict[tuple[str | int, ...], Timing]:
     """Measure tasks by turns, so that a machine that slows down slows all of them.

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from anomalib_stage.evaluation.speed.arithmetic import PUBLISHED_STEPS, count_flops, published_flops
-from anomalib_stage.evaluation.speed.clock import peak_memory, take_turns
+from anomalib_stage.evaluation.speed.clock import alternate, peak_memory
 from anomalib_stage.evaluation.speed.painting import WholeImage, perlin_task, reference_task, stage_task, synthesizer
 from anomalib_stage.evaluation.speed.pictures import surfaces
 from anomalib_stage.evaluation.speed.regions import region_rate
@@ -73,7 +73,7 @@ def _painting(results: Results, bundle: StageBundle, device: torch.device, say: 
     counts = {task.key: (task, count) for task, count in _tasks(results, bundle, device)}
     rounds = results.settings["rounds"]
     tasks = [replace(task, rounds=_turns(rounds, count * int(task.key[1]) ** 2)) for task, count in counts.values()]
-    for key, timing in take_turns(tasks, rounds=rounds, progress=say).items():
+    for key, timing in alternate(tasks, rounds=rounds, progress=say).items():
         source, size, batch, steps = str(key[0]), *map(int, key[1:])
         measured = results.settings["reference_steps"] if source == REFERENCE else steps
         means = [statistics.fmean(pieces) for pieces in timing.rounds]

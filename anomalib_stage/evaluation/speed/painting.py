@@ -16,10 +16,10 @@ from anomalib_stage.evaluation.speed.clock import Task, now
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.seeds import derive_seed, generators, standard_normal
 from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings
-from anomalib_stage.synthesis.appearance.hole_filling import surround_fill
+from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
-from anomalib_stage.synthesis.diffusion.fast_denoiser import ready_denoiser
-from anomalib_stage.synthesis.diffusion.sampling import Guidance, sample_reference
+from anomalib_stage.synthesis.diffusion.fast_denoiser import build_fast_denoiser
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning, sample_reference
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.weights.compact import load_denoiser
 
@@ -105,12 +105,12 @@ class WholeImage:
 
     Args:
         denoiser (Denoiser): The network as the synthesizer runs it.
-        guidance (Guidance): The image, and a mask in its middle.
+        conditioning (Guidance): The image, and a mask in its middle.
         schedule (Schedule): Noise schedule of the network.
     """
 
     denoiser: Denoiser
-    guidance: Guidance
+    conditioning: Conditioning
     schedule: Schedule
 
     @classmethod
@@ -122,21 +122,23 @@ class WholeImage:
         height, width = mask.shape[2:]
         mask[..., height // 2 - 16 : height // 2 + 16, width // 2 - 16 : width // 2 + 16] = True
         clean, hole = codec.encode(image[None]), codec.encode_mask(mask)
-        surround = torch.where(hole > 0, surround_fill(clean, hole), clean)
-        kind = bundle.manifest.kinds[0].name
-        guidance = Guidance(clean, hole, network.condition([kind]), surround=surround, contrast=clean.new_zeros(1))
-        return cls(ready_denoiser(network), guidance, Schedule(bundle.manifest.schedule))
+        surround = torch.where(hole > 0, fill_hole(clean, hole), clean)
+        defect = bundle.manifest.defects[0].name
+        conditioning = Conditioning(
+            clean, hole, network.condition([defect]), surround=surround, contrast=clean.new_zeros(1)
+        )
+        return cls(build_fast_denoiser(network), conditioning, Schedule(bundle.manifest.schedule))
 
     def evaluate(self) -> Tensor:
         """Evaluate the network once."""
-        t = torch.full((1,), self.schedule.steps - 1, device=self.guidance.clean.device)
-        mask = self.guidance.mask
-        return self.denoiser(self.guidance.clean, t, guidance=self.guidance, aligned=mask, branch="aware")
+        t = torch.full((1,), self.schedule.steps - 1, device=self.conditioning.clean.device)
+        mask = self.conditioning.mask
+        return self.denoiser(self.conditioning.clean, t, conditioning=self.conditioning, aligned=mask, branch="aware")
 
     @torch.no_grad()
     def steps(self, count: int, *, seed: int) -> list[float]:
         """Run the first steps of the published loop, and return the milliseconds of each but the first."""
-        device, ticks = self.guidance.clean.device, list[float]()
+        device, ticks = self.conditioning.clean.device, list[float]()
         streams = generators([seed], "speed reference")
 
         def tick(*_: object) -> None:
@@ -147,9 +149,11 @@ class WholeImage:
         def normal(shape: Sequence[int]) -> Tensor:
             return standard_normal(shape[1:], streams).to(device)
 
-        start, tables = normal(self.guidance.clean.shape), self.schedule
+        start, tables = normal(self.conditioning.clean.shape), self.schedule
         with suppress(_EnoughError):
-            sample_reference(self.denoiser, self.guidance, schedule=tables, start=start, normal=normal, observe=tick)
+            sample_reference(
+                self.denoiser, self.conditioning, schedule=tables, start=start, normal=normal, observe=tick
+            )
         return [(after - before) * 1000.0 for before, after in pairwise(ticks)]
 
 

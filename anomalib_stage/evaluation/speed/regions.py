@@ -46,8 +46,8 @@ def region_rate(bundle: StageBundle, device: torch.device, *, count: int, rounds
     image = surfaces(SIDE, 1)[0].to(device)
     inside = torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
     inside[:, 12:52, 12:52] = True  # with its margin, and rounded up, the region is the image
-    kind = bundle.manifest.kinds[0].name
-    jobs = [Job(image, inside, kind, seed) for seed in range(count)]
+    defect = bundle.manifest.defects[0].name
+    jobs = [Job(image, inside, defect, seed) for seed in range(count)]
     flops = count_flops(lambda: painter.paint(jobs[:1]))
     seconds = []
     for _ in range(rounds + 1):

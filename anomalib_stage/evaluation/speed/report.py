@@ -131,8 +131,8 @@ def _training(results: Results) -> Iterator[str]:
 def _memory(results: Results) -> Iterator[str]:
     if not results.memory:
         return
-    kind = "allocated on the device" if results.cuda else "resident in the process"
-    yield f"Memory that a synthesis adds at its peak, its result included ({kind}):"
+    defect = "allocated on the device" if results.cuda else "resident in the process"
+    yield f"Memory that a synthesis adds at its peak, its result included ({defect}):"
     rows = [
         (
             f"{row['size']} px",

@@ -83,7 +83,7 @@ def benchmark_speed(
         train_size (int): Side of the training images in pixels.
         train_batch_size (int): Images in a training batch.
         train_steps (int): Training steps timed in a fit, after one that warms up.
-        train_rounds (int): Fits of each kind.
+        train_rounds (int): Fits of each defect.
         parts (Sequence[str]): What to measure: ``painting``, ``arithmetic``, ``split``, ``memory``, ``regions``,
             ``training``.
         progress (Callable[[str, int, int], None] | None): Called with what is done, how much of it, and of how much.

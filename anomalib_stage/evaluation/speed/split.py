@@ -13,7 +13,7 @@ from anomalib_stage.pipeline import mask_drawer as drawing
 from anomalib_stage.pipeline import pair, synthesizer
 from anomalib_stage.pipeline import region_painter as painting
 from anomalib_stage.synthesis import fetching
-from anomalib_stage.synthesis.appearance.appearance import LookBank
+from anomalib_stage.synthesis.appearance.appearance import AppearanceBank
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "foreground": ((drawing.MaskDrawer, "views"),),
     "masks": ((drawing.MaskDrawer, "draw"), (painting, "region_around")),
     "encode": ((painting, "crop"), (PixelCodec, "encode"), (PixelCodec, "encode_mask")),
-    "surround": ((painting, "surround_fill"), (guiding, "place_of")),
-    "look and noise": ((LookBank, "draw"), (guiding, "lay_exemplars"), (painting, "standard_normal")),
+    "surround": ((painting, "fill_hole"), (guiding, "compute_context")),
+    "look and noise": ((AppearanceBank, "draw"), (guiding, "warp_exemplars"), (painting, "standard_normal")),
     "denoise": ((painting, "sample_graded"),),
     "decode": ((PixelCodec, "decode"),),
-    "grain": ((painting, "with_own_grain"), (painting, "edge_share"), (painting, "snapped")),
-    "visibility": ((painting, "measure_visibility"), (painting, "texture_near")),
+    "grain": ((painting, "match_grain"), (painting, "feather_alpha"), (painting, "quantize_two_level")),
+    "visibility": ((painting, "measure_visibility"), (painting, "measure_nearby_texture")),
     "transfer": ((fetching, "_fetched"),),
     "composite": ((pair.Work, "take"), (pair.Work, "pair")),
 }

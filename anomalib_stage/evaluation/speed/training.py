@@ -129,7 +129,7 @@ def time_steps(
         size (int): Side of the images in pixels.
         batch_size (int): Images in a batch.
         steps (int): Steps to time in each fit, after one that warms up.
-        rounds (int): Fits of each kind.
+        rounds (int): Fits of each defect.
 
     Returns:
         StepTimes: Their times.

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from lightning.pytorch import Callback
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.plugin.callback.foregrounds import built_in, check_foreground
+from anomalib_stage.plugin.callback.foregrounds import built_in_foreground, check_foreground
 from anomalib_stage.plugin.callback.generator_swap import swap
 from anomalib_stage.plugin.callback.session import Session
 from anomalib_stage.plugin.callback.step import COUNTERS, summary
 from anomalib_stage.plugin.checks import check_defects, check_fraction, check_override, check_refresh, check_seed
-from anomalib_stage.plugin.seams import known_reason, resolve_seam, visibility
+from anomalib_stage.plugin.seams import find_refusal, resolve_seam, visibility
 from anomalib_stage.plugin.settings import synthesis_settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
     from torch import Tensor
 
-    from anomalib_stage.plugin.callback.bank_pairs import Placer
+    from anomalib_stage.plugin.callback.bank_pairs import BankPairs
     from anomalib_stage.plugin.pairs.painter import Painter
     from anomalib_stage.plugin.seams import Seam
 
@@ -59,7 +59,7 @@ class StageAugment(Callback):
             the model: 1.0 for Glass and FoundAD, 0.5 for the others. Defaults to ``None``.
         negatives (float): Share of the remaining images in which good surface is painted over with good surface, label
             0, so that the model cannot learn to recognise the painter. Defaults to ``0.25``.
-        defects (list[str] | None): Kinds of defects to paint, such as ``[scratch, stain]``. ``None`` for all kinds of
+        defects (list[str] | None): Defects to paint, such as ``[scratch, stain]``. ``None`` for all defects of
             the bundle. Defaults to ``None``.
         extent (tuple[float, float] | None): Smallest and largest length of a defect as fractions of the shorter image
             side. ``None`` for the synthesizer's own range. Defaults to ``None``.
@@ -124,7 +124,7 @@ class StageAugment(Callback):
         check_foreground(foreground)
         self.settings = synthesis_settings(
             steps=steps,
-            foreground=built_in(foreground),
+            foreground=built_in_foreground(foreground),
             extent=extent,
             strength=strength,
             min_visibility=min_visibility,
@@ -154,7 +154,7 @@ class StageAugment(Callback):
             msg = "there are two StageAugment callbacks in this trainer; give one (its defects argument takes a list)"
             raise InputError(msg)
         self._seam = resolve_seam(pl_module, mode=self.mode, target=self.target)
-        if self.mode != "auto" and (reason := known_reason(pl_module)):
+        if self.mode != "auto" and (reason := find_refusal(pl_module)):
             logger.warning("StageAugment(mode=%r) forced on %s, although %s", self.mode, name, reason)
         if self._probability == 0.0 and self.negatives == 0.0:
             logger.warning("StageAugment paints nothing: probability and negatives are 0")
@@ -244,8 +244,8 @@ class StageAugment(Callback):
             visible=visible,
         )
 
-    def _open_placer(self, trainer: Trainer, model: LightningModule, visible: Visible | None) -> Placer:
-        from anomalib_stage.plugin.callback.bank_pairs import open_placer  # loads anomalib
+    def _open_placer(self, trainer: Trainer, model: LightningModule, visible: Visible | None) -> BankPairs:
+        from anomalib_stage.plugin.callback.bank_pairs import open_bank_pairs  # loads anomalib
 
         assert self.bank is not None  # the caller checked
         if self.negatives and not self.refresh:
@@ -253,7 +253,7 @@ class StageAugment(Callback):
                 "StageAugment: a bank has no negatives, which keep the model from learning to recognise the painter; "
                 "set refresh above 0 to have the network paint them, or negatives to 0"
             )
-        return open_placer(
+        return open_bank_pairs(
             self.bank,
             trainer=trainer,
             model=model,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.plugin.pairs.bank import BankPair
 
-__all__ = ["Placer", "open_placer"]
+__all__ = ["BankPairs", "open_bank_pairs"]
 
 TRIES = 8
 """How often another pair is drawn for an image whose model would not see the defect."""
@@ -34,7 +34,7 @@ READERS = 4
 """Threads that read the files of a batch; decoding leaves Python's lock alone."""
 
 
-class Placer:
+class BankPairs:
     """Draws pairs for the images of a training, each from the image's own seed.
 
     Args:
@@ -61,7 +61,7 @@ class Placer:
     def learn(self, paths: Iterable[str]) -> None:
         """Remember where the good images are that pairs were painted into; the others are of no interest."""
         for path in paths:
-            source = self.bank.source_of(path)
+            source = self.bank.find_source(path)
             if source is not None:
                 self._files.setdefault(source, Path(path))
 
@@ -79,7 +79,7 @@ class Placer:
             )
             raise InputError(msg)
 
-    def replacing(self, images: Tensor, *, seeds: Sequence[int], skip: Tensor) -> Placed:
+    def replace_images(self, images: Tensor, *, seeds: Sequence[int], skip: Tensor) -> Placed:
         """Draw pairs that take the place of images, for models that read masks and labels.
 
         Args:
@@ -102,7 +102,7 @@ class Placer:
             waiting = [i for i, visible in zip(waiting, seen, strict=True) if not visible]
         return _placed(images, chosen, ready, whole=True, put_back=len(waiting))
 
-    def beside_clean(self, images: Tensor, *, seeds: Sequence[int], paths: Sequence[str]) -> tuple[Tensor, Placed]:
+    def pair_with_clean(self, images: Tensor, *, seeds: Sequence[int], paths: Sequence[str]) -> tuple[Tensor, Placed]:
         """Draw pairs for a model that compares each anomalous image with its clean original.
 
         Where an image of the batch is not, pixel by pixel, the good image that its pair was painted into (the data
@@ -124,7 +124,7 @@ class Placer:
         chosen, clean = self._choose(seeds, [False] * len(images)), images.clone()
         if chosen:
             self.check_known(paths[0])
-        sources = {i: self.bank.source_of(paths[i]) for i in chosen}
+        sources = {i: self.bank.find_source(paths[i]) for i in chosen}
         pairs = {i: self._pick(seeds[i], source=sources[i]) for i in chosen}
         ready = {i: pair for i, pair in pairs.items() if pair.source in self._files}
         found = dict(zip(ready, self._read(list(ready.values()), images), strict=True))
@@ -143,7 +143,7 @@ class Placer:
         ]
 
     def _pick(self, seed: int, *, source: str | None = None, attempt: int = 0) -> BankPair:
-        pairs = self.bank.painted_into(source)
+        pairs = self.bank.list_painted_into(source)
         return pairs[int(numpy_generator(seed, "pair", attempt).integers(len(pairs)))]
 
     def _read(self, pairs: Sequence[BankPair], images: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -169,7 +169,7 @@ class Placer:
         return clean
 
 
-def open_placer(
+def open_bank_pairs(
     folder: str | Path,
     *,
     trainer: Trainer,
@@ -178,7 +178,7 @@ def open_placer(
     probability: float,
     refresh: float,
     visible: Callable[[Tensor, Tensor], Tensor] | None,
-) -> Placer:
+) -> BankPairs:
     """Open a bank for one training.
 
     Pairs that were painted into images which the data module holds back for validation or test are left out.
@@ -187,7 +187,7 @@ def open_placer(
         folder (str | Path): Folder of the bank.
         trainer (Trainer): Knows the data module, if there is one.
         model (LightningModule): Knows how images are resized.
-        defects (Sequence[str] | None): Kinds to use; None for all.
+        defects (Sequence[str] | None): Defects to use; None for all.
         probability (float): Share of images that get an anomaly.
         refresh (float): Share of those that the network paints.
         visible (Callable | None): What the model sees; None: it compares pairs with their clean originals.
@@ -197,13 +197,13 @@ def open_placer(
 
     Raises:
         DataError: If the bank cannot be read.
-        InputError: If it does not have the kinds, or none of the clean originals that the model needs.
+        InputError: If it does not have the defects, or none of the clean originals that the model needs.
     """
     bank = PairBank.open(folder, defects=defects)
     paths = _training_images(trainer)
     steps = extract_transforms_by_type(getattr(getattr(model, "pre_processor", None), "transform", None), v2.Resize)
     like = steps[0] if steps else None
-    placer = Placer(bank.within(paths), probability=probability, refresh=refresh, like=like, visible=visible)
+    placer = BankPairs(bank.within(paths), probability=probability, refresh=refresh, like=like, visible=visible)
     placer.learn(paths)
     if visible is None and paths:
         placer.check_known(paths[0])

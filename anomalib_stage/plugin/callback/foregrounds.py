@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["built_in", "check_foreground", "given_foregrounds"]
+__all__ = ["built_in_foreground", "check_foreground", "read_foregrounds"]
 
 BUILT_IN = ("auto", "none")
 
@@ -36,12 +36,12 @@ def check_foreground(source: object) -> None:
     raise InputError(msg)
 
 
-def built_in(source: object) -> Literal["auto", "none"]:
+def built_in_foreground(source: object) -> Literal["auto", "none"]:
     """Return what the synthesizer does by itself: nothing where the user answers, or where everything is allowed."""
     return "auto" if source == "auto" else "none"
 
 
-def given_foregrounds(
+def read_foregrounds(
     source: str | Path | Callable[[Tensor, str | None], Any], images: Tensor, *, paths: Sequence[str] | None
 ) -> Tensor | None:
     """Ask the user's folder or function for the foregrounds of a batch.

@@ -70,11 +70,11 @@ def draw_preview(path: Path, clean: Tensor, *, painting: Painting) -> None:
 
 def _row(clean: Tensor, painting: Painting, i: int) -> np.ndarray:
     before, after = _pixels(clean), _pixels(painting.image[i])
-    outlined = before.copy()
+    draw_outline = before.copy()
     shown = bool(painting.anomalous[i])
     region = (painting.mask if shown else painting.painted)[i, 0].cpu().numpy().astype(np.uint8)
     scale = -(-MIN_CELL // min(region.shape))
-    cells = [_enlarged(cell, scale) for cell in (before, outlined, after, _difference(before, after))]
+    cells = [_enlarged(cell, scale) for cell in (before, draw_outline, after, _difference(before, after))]
     large = _enlarged(region, scale)
     cells[1][cv2.dilate(large, np.ones((5, 5), np.uint8)) > large] = ANOMALY if shown else NEGATIVE
     return np.concatenate([np.pad(cell, ((0, GAP), (0, GAP), (0, 0))) for cell in cells], axis=1)

@@ -13,12 +13,12 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.plugin.callback.foregrounds import given_foregrounds
+from anomalib_stage.plugin.callback.foregrounds import read_foregrounds
 from anomalib_stage.plugin.callback.generator_swap import normalisation
 from anomalib_stage.plugin.callback.step import Step
 from anomalib_stage.plugin.checks import check_good, check_known_anomalies, check_range
 from anomalib_stage.plugin.pairs.painting import Painting
-from anomalib_stage.plugin.seams import pre_processed, seen_by_model
+from anomalib_stage.plugin.seams import to_model_input, to_model_masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from lightning.pytorch import LightningModule
 
-    from anomalib_stage.plugin.callback.bank_pairs import Placer
+    from anomalib_stage.plugin.callback.bank_pairs import BankPairs
     from anomalib_stage.plugin.pairs.painter import Painter
     from anomalib_stage.plugin.seams import Seam
 
@@ -54,7 +54,7 @@ class Session:
     seed: int
     foreground: str | Callable[..., Any] = "auto"
     painter: Painter | None = None
-    placer: Placer | None = None
+    placer: BankPairs | None = None
     preview: Path | None = None
     painting: float = 0.0
     steps: float = 0.0
@@ -74,9 +74,9 @@ class Session:
         self._step = step = Step(key)
         swaps, paths = self.seam.mode == "swap", getattr(batch, "image_path", None)
         if self.painter is not None:
-            step.foregrounds = given_foregrounds(self.foreground, batch.image, paths=paths)
+            step.foregrounds = read_foregrounds(self.foreground, batch.image, paths=paths)
             if step.foregrounds is not None and swaps:  # the generator sees what the pre-processor makes of it
-                step.foregrounds = seen_by_model(self.model, batch.image, masks=step.foregrounds)
+                step.foregrounds = to_model_masks(self.model, batch.image, masks=step.foregrounds)
         if not swaps:
             self._edit(batch, step)
             return
@@ -112,7 +112,7 @@ class Session:
         taken, known = check_known_anomalies(batch)
         if self.placer is not None:
             start, seeds = time.perf_counter(), step.coming_seeds(self.seed, len(clean))
-            step.placed = self.placer.replacing(clean.as_subclass(Tensor), seeds=seeds, skip=taken)
+            step.placed = self.placer.replace_images(clean.as_subclass(Tensor), seeds=seeds, skip=taken)
             step.seconds += time.perf_counter() - start
         painting = self._paint(clean, step, skip=taken)
         batch.image = tv_tensors.Image(painting.image)
@@ -120,17 +120,17 @@ class Session:
         batch.gt_mask = tv_tensors.Mask(mask if known is None else mask | known)
         batch.gt_label = painting.anomalous | taken
 
-    def _lay_out(self, batch: Any, step: Step, placer: Placer, paths: list[str] | None) -> None:  # noqa: ANN401
+    def _lay_out(self, batch: Any, step: Step, placer: BankPairs, paths: list[str] | None) -> None:  # noqa: ANN401
         """Lay out pairs of the bank for the model's own generator, and their clean images in the batch."""
         if paths is None:
             msg = f"StageAugment: the bank {placer.bank.folder} needs batches that name their image files (image_path)"
             raise InputError(msg)
         start, plain = time.perf_counter(), batch.image.as_subclass(Tensor)
-        clean, placed = placer.beside_clean(plain, seeds=step.coming_seeds(self.seed, len(plain)), paths=paths)
+        clean, placed = placer.pair_with_clean(plain, seeds=step.coming_seeds(self.seed, len(plain)), paths=paths)
         batch.image = tv_tensors.Image(clean)
         step.placed = placed
         if placed.index:  # the generator sees what the pre-processor makes of them
-            image, mask = pre_processed(self.model, placed.image.to(clean), masks=placed.mask.to(clean.device))
+            image, mask = to_model_input(self.model, placed.image.to(clean), masks=placed.mask.to(clean.device))
             mean, std = (clean.new_tensor(values).view(1, 3, 1, 1) for values in normalisation(self.model))
             step.placed = replace(placed, image=image * std + mean, mask=mask)
         step.seconds += time.perf_counter() - start

@@ -21,7 +21,7 @@ import numpy as np
 from anomalib.data import Folder
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.rendering.defects import KIND_SHAPES, KINDS, paint_defect
+from anomalib_stage.rendering.defects import DEFECT_NAMES, DEFECT_SHAPES, paint_defect
 from anomalib_stage.rendering.surfaces import SURFACES, render_surface
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.synthesis.masks.draw import draw_extent, draw_mask
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 FAMILIES = tuple(name for name in SURFACES if name != "object")
 """Surfaces that fill the picture, so that they can be cut into tiles."""
 
-DEFECTS = tuple(kind for kind in KINDS if kind != "good")
+DEFECTS = tuple(defect for defect in DEFECT_NAMES if defect != "good")
 
 _FORMAT = 1  # part of the folder's name: raise it when the pictures change
 
@@ -47,7 +47,7 @@ class StageDemo(Folder):
     """Rendered surface tiles: good ones to train on, good and defective ones with masks to test on.
 
     One large surface is rendered and cut into tiles that do not overlap, as an inspection line sees one material. Half
-    of the test tiles get a defect, one kind after the other. The same arguments give the same pictures.
+    of the test tiles get a defect, one defect after the other. The same arguments give the same pictures.
 
     The pictures are rendered once, into a folder below ``root`` that is named after the arguments. The defects come
     from the renderer that the default bundle has learnt from, with other seeds: this data set shows that everything
@@ -88,14 +88,14 @@ class StageDemo(Folder):
     ) -> None:
         self._plan = _Plan(family, image_size=image_size, train_count=train_count, test_count=test_count, seed=seed)
         self._folder = Path(root) / self._plan.folder_name
-        kinds = self._plan.kinds
+        defects = self._plan.defects
         super().__init__(
             name="StageDemo",
             root=self._folder,
             normal_dir="train/good",
             normal_test_dir="test/good",
-            abnormal_dir=[f"test/{kind}" for kind in kinds],
-            mask_dir=[f"ground_truth/{kind}" for kind in kinds],
+            abnormal_dir=[f"test/{defect}" for defect in defects],
+            mask_dir=[f"ground_truth/{defect}" for defect in defects],
             train_batch_size=train_batch_size,
             eval_batch_size=eval_batch_size,
             num_workers=num_workers,
@@ -146,15 +146,15 @@ class _Plan:
         return self.train_count + self.test_count
 
     @property
-    def defects(self) -> list[str]:
-        """Kind of each test picture, ``good`` first."""
+    def test_defects(self) -> list[str]:
+        """Defect of each test picture, ``good`` first."""
         bad = self.test_count // 2
         return ["good"] * (self.test_count - bad) + [DEFECTS[i % len(DEFECTS)] for i in range(bad)]
 
     @property
-    def kinds(self) -> list[str]:
-        """Kinds of defects that occur, in the order of anomalib's sorted file names."""
-        return sorted(set(self.defects) - {"good"})
+    def defects(self) -> list[str]:
+        """Defects that occur, in the order of anomalib's sorted file names."""
+        return sorted(set(self.test_defects) - {"good"})
 
     @property
     def folder_name(self) -> str:
@@ -186,12 +186,12 @@ def _pictures(plan: _Plan) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     tiles = _tiles(plan)
     for index in range(plan.train_count):
         yield f"train/good/{index:03d}.png", _bgr(next(tiles))
-    for index, kind in enumerate(plan.defects):
+    for index, defect in enumerate(plan.test_defects):
         tile = next(tiles)
-        if kind != "good":
-            tile, mask = _defective(tile, kind, rng=numpy_generator(plan.seed, "demo defect", plan.family, index))
-            yield f"ground_truth/{kind}/{index:03d}_mask.png", mask.astype(np.uint8) * 255
-        yield f"test/{kind}/{index:03d}.png", _bgr(tile)
+        if defect != "good":
+            tile, mask = _defective(tile, defect, rng=numpy_generator(plan.seed, "demo defect", plan.family, index))
+            yield f"ground_truth/{defect}/{index:03d}_mask.png", mask.astype(np.uint8) * 255
+        yield f"test/{defect}/{index:03d}.png", _bgr(tile)
 
 
 def _tiles(plan: _Plan) -> Iterator[NDArray[np.float32]]:
@@ -206,12 +206,12 @@ def _tiles(plan: _Plan) -> Iterator[NDArray[np.float32]]:
 
 
 def _defective(
-    tile: NDArray[np.float32], kind: str, *, rng: np.random.Generator
+    tile: NDArray[np.float32], defect: str, *, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     size = (tile.shape[0], tile.shape[1])
     extent = draw_extent(size, low=0.15, high=0.4, minimum=8, rng=rng)
-    mask = draw_mask(str(rng.choice(KIND_SHAPES[kind])), size, extent=extent, rng=rng)
-    return paint_defect(np.ascontiguousarray(tile), mask, kind=kind, rng=rng), mask
+    mask = draw_mask(str(rng.choice(DEFECT_SHAPES[defect])), size, extent=extent, rng=rng)
+    return paint_defect(np.ascontiguousarray(tile), mask, defect=defect, rng=rng), mask
 
 
 def _bgr(picture: NDArray[np.float32]) -> NDArray[np.uint8]:

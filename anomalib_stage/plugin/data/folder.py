@@ -22,8 +22,8 @@ from anomalib_stage.plugin.data.collate import train_collate
 from anomalib_stage.plugin.data.sampler import EpochSampler
 from anomalib_stage.plugin.data.transform import StageTransform
 from anomalib_stage.plugin.pairs.bank import PairBank
-from anomalib_stage.plugin.pairs.resize import keeping_masks
-from anomalib_stage.plugin.seams import known_reason, known_seam
+from anomalib_stage.plugin.pairs.resize import keep_masks
+from anomalib_stage.plugin.seams import find_refusal, find_seam
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ class StageFolder(Folder):
         name (str): Name of the data set, used for the folder of results. Defaults to ``"StageFolder"``.
         ratio (float): Pairs for each good image in an epoch, 0 or more: 1 makes half of the training anomalous.
             Defaults to ``1.0``.
-        defects (list[str] | None): Kinds of pairs to use, such as ``[scratch, stain]``; ``None`` for all.
+        defects (list[str] | None): Defects of pairs to use, such as ``[scratch, stain]``; ``None`` for all.
             Defaults to ``None``.
         seed (int): Seed of the splits, of the choice of pairs and of the order of samples. Defaults to ``0``.
         **folder (Any): Arguments of anomalib's ``Folder``: ``root``, ``abnormal_dir``, ``normal_test_dir``,
@@ -102,7 +102,7 @@ class StageFolder(Folder):
         Raises:
             UnsupportedModelError: If the model would take the pairs for good images.
             DataError: If the pairs cannot be read.
-            InputError: If there are none of the kinds asked for.
+            InputError: If there are none of the defects asked for.
         """
         super().setup(stage)
         if stage not in (None, "fit"):
@@ -133,7 +133,7 @@ class StageFolder(Folder):
 
     def _update_augmentations(self) -> None:
         super()._update_augmentations()
-        self.train_data.augmentations = keeping_masks(self.train_data.augmentations)
+        self.train_data.augmentations = keep_masks(self.train_data.augmentations)
 
     def _transforms(self) -> list[StageTransform]:
         found: list[Any] = extract_transforms_by_type(self.train_augmentations, StageTransform)
@@ -149,7 +149,7 @@ class StageFolder(Folder):
         model = getattr(self.trainer, "lightning_module", None)
         if model is None or not (wanted or self._transforms()):
             return wanted
-        seam, reason = known_seam(model), known_reason(model)
+        seam, reason = find_seam(model), find_refusal(model)
         if seam is not None and seam.mode == "swap":
             if self._transforms() or not _has_callback(self.trainer):
                 raise UnsupportedModelError(_swap_refusal(model, self._bank_folder or "FOLDER"))

@@ -55,7 +55,7 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         probability (float): Share of images that get an anomaly, in [0, 1]. Defaults to ``0.5``.
         negatives (float): Share of the remaining images in which good surface is painted over with good surface, label
             0; a bank has none. Defaults to ``0.25``.
-        defects (list[str] | None): Kinds of defects; ``None`` for all. Defaults to ``None``.
+        defects (list[str] | None): Defects; ``None`` for all. Defaults to ``None``.
         extent (tuple[float, float] | None): Smallest and largest length of a painted defect, as fractions of the
             shorter image side. Defaults to ``None``.
         strength (tuple[float, float] | None): Weakest and strongest painted anomaly, in (0, 1]. Defaults to ``None``.

@@ -21,7 +21,7 @@ from torch import Tensor
 from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.checks import check_known_anomalies
 from anomalib_stage.plugin.model.networks import SegmentationLoss, SegmentationNetwork, build_network
-from anomalib_stage.settings import Settings, checked
+from anomalib_stage.settings import Settings, validated
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -109,7 +109,7 @@ class Segmenter(AnomalibModule):
         super().__init__(
             pre_processor=pre_processor, post_processor=post_processor, evaluator=evaluator, visualizer=visualizer
         )
-        self.settings = checked(
+        self.settings = validated(
             _SegmenterSettings,
             architecture=architecture,
             encoder_name=encoder_name,

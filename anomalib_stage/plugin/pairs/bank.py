@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from torchvision.transforms import v2
 
-__all__ = ["BankPair", "PairBank", "read_clean", "tails"]
+__all__ = ["BankPair", "PairBank", "path_tails", "read_clean"]
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class BankPair:
         image (Path): Synthetic image.
         mask (Path): Its mask.
         source (str): Good image that it was painted into, relative to the folder of good images.
-        kind (str): Defect kind.
+        defect (str): Defect.
     """
 
     image: Path
     mask: Path
     source: str
-    kind: str
+    defect: str
 
 
 class PairBank:
@@ -64,7 +64,7 @@ class PairBank:
 
         Args:
             folder (str | Path): Folder with a ``manifest.jsonl``, of either layout.
-            defects (Sequence[str] | None): Kinds to use; None for all.
+            defects (Sequence[str] | None): Defects to use; None for all.
 
         Returns:
             PairBank: At least one pair, whose files exist.
@@ -72,23 +72,23 @@ class PairBank:
         Raises:
             DataError: If the manifest is missing or damaged, names a file that is missing, or names no pair; or if the
                 pictures are 16-bit grey.
-            InputError: If the folder has no pair of one of the kinds.
+            InputError: If the folder has no pair of one of the defects.
         """
         folder = Path(folder)
         pairs = [
-            BankPair(folder / record.image, folder / record.mask, record.source, record.kind)
+            BankPair(folder / record.image, folder / record.mask, record.source, record.defect)
             for record in read_manifest(folder)
             if record.image is not None and record.mask is not None
         ]
         if not pairs:
             msg = f"{folder}: its manifest names no pair that has files; pregenerate another folder"
             raise DataError(msg)
-        found = Counter(pair.kind for pair in pairs)
-        unknown = [kind for kind in defects or () if kind not in found]
+        found = Counter(pair.defect for pair in pairs)
+        unknown = [defect for defect in defects or () if defect not in found]
         if unknown:
-            msg = f"{folder} has no pairs of the kind {unknown[0]!r}; it has {', '.join(sorted(found))}"
+            msg = f"{folder} has no pairs of the defect {unknown[0]!r}; it has {', '.join(sorted(found))}"
             raise InputError(msg)
-        chosen = [pair for pair in pairs if defects is None or pair.kind in defects]
+        chosen = [pair for pair in pairs if defects is None or pair.defect in defects]
         _check_files(folder, chosen)
         _check_depth(chosen)
         return cls(folder, chosen)
@@ -105,15 +105,15 @@ class PairBank:
         Returns:
             PairBank: The pairs painted into them; this bank itself if there are none, as it is of other images then.
         """
-        known = {self.source_of(path) for path in paths}
+        known = {self.find_source(path) for path in paths}
         kept = [pair for pair in self.pairs if pair.source in known]
         return PairBank(self.folder, kept) if kept else self
 
-    def source_of(self, path: str) -> str | None:
+    def find_source(self, path: str) -> str | None:
         """Return the bank's name for a good image file, None if no pair was painted into a file of that name."""
-        return next((tail for tail in tails(path) if tail in self._by_source), None)
+        return next((tail for tail in path_tails(path) if tail in self._by_source), None)
 
-    def painted_into(self, source: str | None) -> list[BankPair]:
+    def list_painted_into(self, source: str | None) -> list[BankPair]:
         """Return the pairs that were painted into a good image; all pairs for None."""
         return self.pairs if source is None else self._by_source[source]
 
@@ -152,7 +152,7 @@ def read_clean(path: Path, *, size: tuple[int, int], like: v2.Resize | None = No
     return resize_image(_read(path, read_image), size, like=like)
 
 
-def tails(path: str) -> Iterator[str]:
+def path_tails(path: str) -> Iterator[str]:
     """Yield a path, and what remains of it without its first folders, longest first, with forward slashes."""
     parts = PurePath(path).parts
     for start in range(len(parts)):

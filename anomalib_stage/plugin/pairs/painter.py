@@ -37,12 +37,12 @@ class Painter:
         synthesizer (StageSynthesizer): Makes the pictures.
         probability (float): Share of images that get an anomaly, in [0, 1].
         negatives (float): Share of the remaining images that get re-synthesized good surface, in [0, 1].
-        defects (Sequence[str] | None): Kinds to paint; None for all that the bundle knows.
+        defects (Sequence[str] | None): Defects to paint; None for all that the bundle knows.
         visible (Callable | None): Takes images and their masks and returns, ``(B,)`` bool, whether the model will see
             anything of each mask. A mask it would lose is drawn anew; after the last try the image stays clean.
 
     Raises:
-        InputError: If the bundle does not know one of the kinds.
+        InputError: If the bundle does not know one of the defects.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Painter:
         defects: Sequence[str] | None,
         visible: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
-        unknown = sorted(set(defects or ()) - set(synthesizer.kinds))
+        unknown = sorted(set(defects or ()) - set(synthesizer.defects))
         if unknown:
-            known = ", ".join(synthesizer.kinds)
+            known = ", ".join(synthesizer.defects)
             msg = f"this bundle does not paint {', '.join(unknown)}; it paints {known}"
             raise InputError(msg)
-        if negatives and GOOD not in synthesizer.bundle.kinds:
+        if negatives and GOOD not in synthesizer.bundle.defects:
             logger.warning("this bundle cannot paint good surface, so there will be no negatives")
             negatives = 0.0
         self.synthesizer, self.visible = synthesizer, visible
@@ -89,12 +89,12 @@ class Painter:
             Painting: The batch; images that were not chosen are unchanged to the bit.
         """
         plain = images.as_subclass(torch.Tensor)
-        kinds = self._choose(seeds, [False] * len(plain) if skip is None else skip.tolist(), good=pixels)
+        defects = self._choose(seeds, [False] * len(plain) if skip is None else skip.tolist(), good=pixels)
         painting = Painting.untouched(plain)
-        if not kinds:
+        if not defects:
             return painting
         image, mask, painted = painting.image, painting.mask, painting.painted
-        chosen, wanted = list(kinds), list(kinds.values())
+        chosen, wanted = list(defects), list(defects.values())
         allowed = None if foregrounds is None else foregrounds[chosen]
         final = self._visible_seeds(plain[chosen], wanted, [seeds[i] for i in chosen], allowed)
         if not pixels:
@@ -107,7 +107,7 @@ class Painter:
         return self._without_invisible(Painting(image, mask, painted, rejected=rejected), plain)
 
     def _choose(self, seeds: Sequence[int], skip: Sequence[bool], *, good: bool) -> dict[int, str | None]:
-        """Choose samples and kinds: an anomaly (None: the synthesizer draws the kind), ``good``, or not in the dict."""
+        """Choose samples and defects: an anomaly (None: the synthesizer draws it), ``good``, or not in the dict."""
         chosen: dict[int, str | None] = {}
         for i, (seed, left_alone) in enumerate(zip(seeds, skip, strict=True)):
             rng = numpy_generator(seed, "choice")
@@ -121,16 +121,16 @@ class Painter:
         return chosen
 
     def _visible_seeds(
-        self, images: Tensor, kinds: Sequence[str | None], seeds: Sequence[int], allowed: Tensor | None
+        self, images: Tensor, defects: Sequence[str | None], seeds: Sequence[int], allowed: Tensor | None
     ) -> list[int]:
         """Exchange the seeds whose masks the model would lose, before anything expensive is done with them."""
         final = list(seeds)
-        waiting = [i for i, kind in enumerate(kinds) if kind != GOOD] if self.visible else []
+        waiting = [i for i, defect in enumerate(defects) if defect != GOOD] if self.visible else []
         for attempt in range(TRIES):
             if not waiting or self.visible is None:
                 break
             where = None if allowed is None else allowed[waiting]
-            masks = self._masks(images[waiting], [kinds[i] for i in waiting], [final[i] for i in waiting], where)
+            masks = self._masks(images[waiting], [defects[i] for i in waiting], [final[i] for i in waiting], where)
             seen = self.visible(images[waiting], masks).tolist()
             waiting = [i for i, visible in zip(waiting, seen, strict=True) if not visible]
             for i in waiting:
@@ -148,7 +148,7 @@ class Painter:
         return Painting(image, mask, painted, put_back=int(lost.sum()), rejected=painting.rejected)
 
     def _masks(
-        self, images: Tensor, kinds: Sequence[str | None], seeds: Sequence[int], allowed: Tensor | None
+        self, images: Tensor, defects: Sequence[str | None], seeds: Sequence[int], allowed: Tensor | None
     ) -> Tensor:
-        """Draw the masks that the synthesizer would paint for these kinds and seeds in images of this size."""
-        return self.synthesizer.draw_masks(images, defects=list(kinds), foregrounds=allowed, seeds=seeds)
+        """Draw the masks that the synthesizer would paint for these defects and seeds in images of this size."""
+        return self.synthesizer.draw_masks(images, defects=list(defects), foregrounds=allowed, seeds=seeds)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-__all__ = ["MaskKeepingResize", "keeping_masks", "resize_image", "resize_mask"]
+__all__ = ["MaskKeepingResize", "keep_masks", "resize_image", "resize_mask"]
 
 
 def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
@@ -63,11 +63,11 @@ class MaskKeepingResize(v2.Resize):  # type: ignore[misc] # torchvision has no t
         return tv_tensors.wrap(resize_mask(inpt, (height, width)).to(inpt.dtype), like=inpt)
 
 
-def keeping_masks(transform: v2.Transform | None) -> v2.Transform | None:
+def keep_masks(transform: v2.Transform | None) -> v2.Transform | None:
     """Return a transform whose ``Resize`` steps, alone or in a ``Compose``, lose no mask; all else is as it was."""
     if isinstance(transform, v2.Resize):
         options = {name: getattr(transform, name) for name in ("interpolation", "max_size", "antialias")}
         return MaskKeepingResize(transform.size, **options)
     if isinstance(transform, v2.Compose):
-        return v2.Compose([keeping_masks(step) for step in transform.transforms])
+        return v2.Compose([keep_masks(step) for step in transform.transforms])
     return transform

@@ -37,18 +37,18 @@ def check_coco() -> None:
         raise InputError(msg)
 
 
-def coco_chunks(out: Path, kinds: Sequence[str]) -> Iterator[bytes]:
-    """Yield the file piece by piece; one annotation for each pair, categories numbered from 1 in the order of kinds.
+def coco_chunks(out: Path, defects: Sequence[str]) -> Iterator[bytes]:
+    """Yield the file piece by piece; one annotation for each pair, categories numbered from 1 in the order of defects.
 
     Args:
         out (Path): Folder with a merged manifest and whole files.
-        kinds (Sequence[str]): Kinds of the job.
+        defects (Sequence[str]): Defects of the job.
 
     Yields:
         bytes: Parts of one JSON text.
     """
-    numbers = {kind: i for i, kind in enumerate(kinds, start=1)}
-    yield b'{"categories":' + _json([{"id": i, "name": kind} for kind, i in numbers.items()])
+    numbers = {defect: i for i, defect in enumerate(defects, start=1)}
+    yield b'{"categories":' + _json([{"id": i, "name": defect} for defect, i in numbers.items()])
     for name, entry_of in (("images", _image), ("annotations", _annotation)):
         yield b',\n"' + name.encode() + b'":['
         before = b"\n"
@@ -77,7 +77,7 @@ def _annotation(record: PairRecord, out: Path, numbers: dict[str, int]) -> dict[
     return {
         "id": record.index + 1,
         "image_id": record.index + 1,
-        "category_id": numbers[record.kind],
+        "category_id": numbers[record.defect],
         "segmentation": {"size": list(mask.shape), "counts": code["counts"].decode()},
         "area": record.mask_area,
         "bbox": [float(side) for side in cv2.boundingRect(mask)],

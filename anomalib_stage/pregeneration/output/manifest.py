@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from anomalib_stage.errors import DataError
 from anomalib_stage.pregeneration.planning.spec import Digest
-from anomalib_stage.settings import Settings
+from anomalib_stage.settings import FileSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ __all__ = ["MANIFEST_NAME", "PairRecord", "read_manifest"]
 MANIFEST_NAME = "manifest.jsonl"
 
 
-class PairRecord(Settings):
+class PairRecord(FileSettings):
     """What a pair is, and all that is needed to paint it again. No time, no absolute path: runs compare byte for byte.
 
     Attributes:
@@ -31,7 +31,7 @@ class PairRecord(Settings):
         source: Good image that it was painted into, relative to the folder of good images.
         source_sha256: Digest of that file; None: not recorded.
         given_mask: Mask of the user that was painted, relative to their folder; None: drawn from the seed.
-        kind: Defect kind.
+        defect: Defect.
         seed: Seed of the pair.
         base_seed: Seed that the run was started with.
         steps: Sampling steps.
@@ -50,7 +50,7 @@ class PairRecord(Settings):
     source: str
     source_sha256: Digest | None = None
     given_mask: str | None = None
-    kind: str
+    defect: str = Field(alias="kind")
     seed: int
     base_seed: int
     steps: Annotated[int, Field(ge=1)]

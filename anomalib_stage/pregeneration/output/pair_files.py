@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from anomalib_stage.pregeneration.planning.plan import Item
     from anomalib_stage.pregeneration.planning.spec import Layout
 
-__all__ = ["Picture", "damage_of", "file_damage", "kept_pixels", "pair_files", "write_pair"]
+__all__ = ["Picture", "convert_for_layout", "find_damage", "find_file_damage", "pair_files", "write_pair"]
 
 PAIR_FILES = {
-    "folder": {"image": "image/{kind}/{name}.png", "mask": "mask/{kind}/{name}.png"},
+    "folder": {"image": "image/{defect}/{name}.png", "mask": "mask/{defect}/{name}.png"},
     "mvtec": {
-        "image": "test/stage_{kind}/{name}.png",
-        "mask": "ground_truth/stage_{kind}/{name}_mask.png",
+        "image": "test/stage_{defect}/{name}.png",
+        "mask": "ground_truth/stage_{defect}/{name}_mask.png",
     },
 }
 
@@ -63,7 +63,7 @@ class Picture:
         return after
 
 
-def kept_pixels(stored: Pixels, layout: Layout) -> Pixels:
+def convert_for_layout(stored: Pixels, layout: Layout) -> Pixels:
     """Return the pixels that a layout keeps of a source.
 
     ``folder`` keeps depth and channels. ``mvtec`` is read by anomalib, which takes 16-bit grey for white: 8 bit.
@@ -73,7 +73,7 @@ def kept_pixels(stored: Pixels, layout: Layout) -> Pixels:
 
 def pair_files(item: Item, layout: Layout) -> dict[str, str]:
     """Return the names of ``image`` and ``mask``, relative to the folder that is written."""
-    return {what: pattern.format(kind=item.kind, name=item.name) for what, pattern in PAIR_FILES[layout].items()}
+    return {what: pattern.format(defect=item.defect, name=item.name) for what, pattern in PAIR_FILES[layout].items()}
 
 
 def write_pair(item: Item, picture: Picture, *, out: Path, layout: Layout) -> dict[str, Any]:
@@ -102,17 +102,17 @@ def write_pair(item: Item, picture: Picture, *, out: Path, layout: Layout) -> di
     return written
 
 
-def damage_of(record: PairRecord, out: Path) -> str | None:
+def find_damage(record: PairRecord, out: Path) -> str | None:
     """Return what is wrong with a pair's files, in words; None: they are what the manifest says."""
     for name, digest in ((record.image, record.image_sha256), (record.mask, record.mask_sha256)):
         if name is not None and digest is not None:
-            damage = file_damage(name, digest, out)
+            damage = find_file_damage(name, digest, out)
             if damage is not None:
                 return damage
     return None
 
 
-def file_damage(name: str, digest: str, out: Path) -> str | None:
+def find_file_damage(name: str, digest: str, out: Path) -> str | None:
     """Return what is wrong with a file of a known SHA-256, in words; None: nothing."""
     if not (out / name).is_file():
         return f"{name}: missing"

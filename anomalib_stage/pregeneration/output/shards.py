@@ -19,7 +19,7 @@ from anomalib_stage.errors import DataError
 from anomalib_stage.files.images import write_chunks
 from anomalib_stage.files.locks import lock
 from anomalib_stage.pregeneration.output.manifest import MANIFEST_NAME, PairRecord
-from anomalib_stage.pregeneration.output.pair_files import damage_of
+from anomalib_stage.pregeneration.output.pair_files import find_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,9 @@ class Shard:
         self._drop_torn_line()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, defect: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self._stream.close()
 
     def append(self, records: Sequence[PairRecord]) -> None:
@@ -74,7 +76,7 @@ class Shard:
             DataError: If they cannot be written; then none of them is.
         """
         size = os.fstat(self._stream.fileno()).st_size
-        rest = memoryview("".join(record.model_dump_json() + "\n" for record in records).encode())
+        rest = memoryview("".join(record.model_dump_json(by_alias=True) + "\n" for record in records).encode())
         try:
             while rest:
                 rest = rest[self._stream.write(rest) :]
@@ -153,7 +155,7 @@ def merge(out: Path, count: int) -> None:
     places = np.full((count, 2), -1, dtype=np.int64)
     for entry in entries(out):
         index = entry.record.index
-        if index < count and (places[index, 0] < 0 or damage_of(entry.record, out) is None):
+        if index < count and (places[index, 0] < 0 or find_damage(entry.record, out) is None):
             places[index] = number[entry.path], entry.offset
     write_chunks(out / MANIFEST_NAME, _lines(sources, places), durable=True)
     for path in sources[:-1]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Item", "Plan", "Source", "check_masks", "check_outside", "images_root", "load_good", "usable_sources"]
+__all__ = ["Item", "Plan", "Source", "check_masks", "check_outside", "find_sources", "images_root", "load_good"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Item:
         index (int): Position in the plan.
         source (Source): Good image.
         mask (Path | None): Mask given by the user; None: drawn.
-        kind (str): Defect kind.
+        defect (str): Defect.
         seed (int): Seed of the pair.
         name (str): File name without suffix, unique in the plan, and sorted like the first million.
     """
@@ -77,7 +77,7 @@ class Item:
     index: int
     source: Source
     mask: Path | None
-    kind: str
+    defect: str
     seed: int
     name: str
 
@@ -117,7 +117,7 @@ def _check_size(path: Path, shape: tuple[int, ...]) -> None:
         raise DataError(msg)
 
 
-def usable_sources(root: Path, *, limit: int, skip: bool) -> tuple[list[Source], int]:
+def find_sources(root: Path, *, limit: int, skip: bool) -> tuple[list[Source], int]:
     """Read good images in sorted order until there are enough, so that nothing is painted before all can be read.
 
     Args:
@@ -185,7 +185,7 @@ class _Group:
 
 
 class Plan:
-    """The plan: images in turn, the kind and everything else drawn from (seed, image name, draw number).
+    """The plan: images in turn, the defect and everything else drawn from (seed, image name, draw number).
 
     Nothing is kept for a pair: pairs and batches are computed when they are asked for. A batch holds images of one
     size, and who shares one is decided by the plan alone, never by who paints it or what is finished already.
@@ -193,7 +193,7 @@ class Plan:
     Args:
         sources (Sequence[Source]): Good images, at least one.
         count (int): Number of pairs. A longer plan begins with the pairs of the shorter one.
-        kinds (Sequence[str]): Kinds to draw from.
+        defects (Sequence[str]): Defects to draw from.
         masks (Sequence[Path]): Masks given by the user, used in turn; empty: masks are drawn.
         seed (int): Base seed.
         batch_size (int): Most pairs in a batch; fewer of large images, see :data:`BATCH_PIXELS`.
@@ -204,12 +204,12 @@ class Plan:
         sources: Sequence[Source],
         *,
         count: int,
-        kinds: Sequence[str],
+        defects: Sequence[str],
         masks: Sequence[Path],
         seed: int,
         batch_size: int,
     ) -> None:
-        self.sources, self.count, self.kinds, self.masks, self.seed = sources, count, list(kinds), masks, seed
+        self.sources, self.count, self.defects, self.masks, self.seed = sources, count, list(defects), masks, seed
         self._groups: list[_Group] = []
         self._places = [(0, 0)] * len(sources)  # of each source: its group, and the position in it
         by_size: dict[tuple[int, int], list[int]] = {}
@@ -244,8 +244,8 @@ class Plan:
         """Return a pair by its position in the plan."""
         source = self.source_of(index)
         own = derive_seed(self.seed, source.name, index // len(self.sources))
-        kind = str(numpy_generator(own, "kind").choice(self.kinds))
-        return Item(index, source, self.mask_of(index), kind, own, f"{index:06d}_{source.path.stem}")
+        defect = str(numpy_generator(own, "kind").choice(self.defects))
+        return Item(index, source, self.mask_of(index), defect, own, f"{index:06d}_{source.path.stem}")
 
     def batch_of(self, index: int) -> int:
         """Return the number of the batch that a pair is painted in."""

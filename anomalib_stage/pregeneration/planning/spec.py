@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.files.images import PARTIAL, read_bytes, write_file
-from anomalib_stage.settings import Settings, SynthesisSettings
+from anomalib_stage.settings import FileSettings, SynthesisSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,7 +45,7 @@ MAY_DIFFER = ("versions.", "device")
 """Fields that may change the last bit of a pixel, and do not make a pair another one."""
 
 
-class FileList(Settings):
+class FileList(FileSettings):
     """Files that a job reads.
 
     Attributes:
@@ -63,14 +63,14 @@ class FileList(Settings):
         return cls(files=len(lines), sha256=hashlib.sha256("".join(lines).encode()).hexdigest())
 
 
-class Job(Settings):
+class Job(FileSettings):
     """Everything that decides what is written.
 
     Attributes:
         format: Version of this file.
         count: Pairs in the plan.
         seed: Base seed.
-        kinds: Kinds to draw from.
+        defects: Defects to draw from.
         batch_size: Most pairs painted together.
         layout: Where files go.
         bundle: Digest of the weights.
@@ -84,7 +84,7 @@ class Job(Settings):
     format: Annotated[int, Field(ge=1, le=1)] = 1
     count: Annotated[int, Field(ge=1)]
     seed: int
-    kinds: tuple[str, ...]
+    defects: tuple[str, ...] = Field(alias="kinds")
     batch_size: Annotated[int, Field(ge=1)]
     layout: Layout
     bundle: Digest
@@ -117,7 +117,7 @@ def start_or_continue(out: Path, job: Job) -> None:
     """
     check_same(out, job)
     if not (out / JOB_NAME).exists():
-        write_file(out / JOB_NAME, (job.model_dump_json(indent=2) + "\n").encode())
+        write_file(out / JOB_NAME, (job.model_dump_json(indent=2, by_alias=True) + "\n").encode())
 
 
 def check_same(out: Path, job: Job) -> None:

@@ -5,7 +5,7 @@
 A small network that starts from noise decides pixel by pixel whether a body becomes light or dark, and paints it
 marbled. So the decision is taken out of its hands: it is told the mean change of each colour and the contrast inside
 the mask, and paints the rest. While training, looks are measured on the true anomaly; to paint, they are drawn from
-those that were measured for the kind, on surfaces as bright and in masks as large.
+those that were measured for the defect, on surfaces as bright and in masks as large.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     Rows = NDArray[np.float32]
 
 __all__ = [
-    "FOREIGN",
-    "LOOK_COLUMNS",
-    "LookBank",
-    "allowed_contrast",
-    "foreign_tone",
-    "held_to_look",
+    "ANY_COLOUR",
+    "APPEARANCE_COLUMNS",
+    "AppearanceBank",
+    "compute_context",
+    "contrast_limits",
+    "draw_colour_shift",
+    "limit_contrast",
     "mean_inside",
-    "measure_looks",
-    "place_of",
+    "measure_appearance",
     "spread",
-    "unpack_looks",
+    "unpack_appearances",
 ]
 
-LOOK_COLUMNS = ("level_r", "level_g", "level_b", "size", "unrest", "tone_r", "tone_g", "tone_b", "contrast")
-"""Columns of the tensor ``look.<kind>``: where the anomaly was (the surface's level in [-1, 1], binary logarithms of
+APPEARANCE_COLUMNS = ("level_r", "level_g", "level_b", "size", "unrest", "tone_r", "tone_g", "tone_b", "contrast")
+"""Columns of the tensor ``look.<defect>``: where the anomaly was (the surface's level in [-1, 1], binary logarithms of
 the mask's pixels and of the surface's unrest), and how it looked (mean change of each colour, deviation around it; both
 in latent units, where the full range of a pixel is 2)."""
 
@@ -67,7 +67,7 @@ HIDDEN = 9.0
 """What it adds to the squared distance of places if a look would not show there: those that the gate would refuse are
 drawn only where there are no others."""
 
-FOREIGN = frozenset({"chip", "contamination", "discoloration", "scratch", "stain"})
+ANY_COLOUR = frozenset({"chip", "contamination", "discoloration", "scratch", "stain"})
 """Kinds of the default bundle whose anomalies may be of another material than the surface, and so of any colour."""
 
 BRIGHTNESS, MOST_SATURATED, GREY = (0.1, 0.95), 0.8, 1e-4
@@ -80,27 +80,27 @@ FAINTEST = 0.01
 """Unrest below this does not count."""
 
 
-def place_of(surround: Tensor, mask: Tensor) -> Tensor:
+def compute_context(surround: Tensor, mask: Tensor) -> Tensor:
     """Describe where an anomaly lies: the surface's level in each colour, the mask's size, and the surface's unrest.
 
     Args:
         surround (Tensor): Latents whose hole is filled
-            (:func:`~anomalib_stage.synthesis.appearance.hole_filling.surround_fill`), ``(B, 3 * cells, h, w)``, all
+            (:func:`~anomalib_stage.synthesis.appearance.hole_filling.fill_hole`), ``(B, 3 * cells, h, w)``, all
             cells of a colour side by side.
         mask (Tensor): Anomaly mask, float in {0, 1}, same shape, not empty.
 
     Returns:
-        Tensor: ``(B, 5)`` float32, the first five of :data:`LOOK_COLUMNS`.
+        Tensor: ``(B, 5)`` float32, the first five of :data:`APPEARANCE_COLUMNS`.
     """
     pixels = _pixels(mask)
     padded = F.pad(surround, (SMOOTH // 2,) * 4, mode="replicate")
     outside = 1.0 - mask
     fine = ((surround - F.avg_pool2d(padded, SMOOTH, stride=1)) * outside).square().flatten(1).sum(dim=1)
-    unrest = (fine / outside.flatten(1).sum(dim=1).clamp_min(1.0)).sqrt().clamp_min(FAINTEST)
-    return torch.cat([mean_inside(surround, mask), torch.stack([pixels, unrest], dim=1).log2()], dim=1)
+    roughness = (fine / outside.flatten(1).sum(dim=1).clamp_min(1.0)).sqrt().clamp_min(FAINTEST)
+    return torch.cat([mean_inside(surround, mask), torch.stack([pixels, roughness], dim=1).log2()], dim=1)
 
 
-def measure_looks(latent: Tensor, mask: Tensor, surround: Tensor) -> Tensor:
+def measure_appearance(latent: Tensor, mask: Tensor, surround: Tensor) -> Tensor:
     """Measure how anomalies differ from the surface that goes on around them.
 
     Args:
@@ -109,7 +109,7 @@ def measure_looks(latent: Tensor, mask: Tensor, surround: Tensor) -> Tensor:
         surround (Tensor): The latents with the hole filled, same shape.
 
     Returns:
-        Tensor: ``(B, 4)`` float32, the last four of :data:`LOOK_COLUMNS`.
+        Tensor: ``(B, 4)`` float32, the last four of :data:`APPEARANCE_COLUMNS`.
     """
     pixels = _pixels(mask)
     change = (latent - surround) * mask
@@ -119,7 +119,7 @@ def measure_looks(latent: Tensor, mask: Tensor, surround: Tensor) -> Tensor:
     return torch.cat([tone, contrast.view(-1, 1)], dim=1)
 
 
-def allowed_contrast(mask: Tensor, surround: Tensor, contrast: Tensor) -> Tensor:
+def contrast_limits(mask: Tensor, surround: Tensor, contrast: Tensor) -> Tensor:
     """Return the most contrast ``(B,)`` that an estimate may have: the wanted one, and the surround's own deviation.
 
     Where a mask lies on two materials, the surround runs from one to the other, and what is painted need not.
@@ -129,11 +129,11 @@ def allowed_contrast(mask: Tensor, surround: Tensor, contrast: Tensor) -> Tensor
         surround (Tensor): The surface around, in the mask changed by the wanted tone, same shape.
         contrast (Tensor): Wanted contrast, ``(B,)``.
     """
-    uneven = measure_looks(surround, mask, torch.zeros_like(surround))[:, COLOURS]
+    uneven = measure_appearance(surround, mask, torch.zeros_like(surround))[:, COLOURS]
     return (contrast.square() + uneven.square()).sqrt()
 
 
-def held_to_look(estimate: Tensor, mask: Tensor, surround: Tensor, allowed: Tensor) -> Tensor:
+def limit_contrast(estimate: Tensor, mask: Tensor, surround: Tensor, allowed: Tensor) -> Tensor:
     """Take out of an estimate of clean latents what the wanted look forbids: another tone, and more contrast.
 
     A small network follows the noise that it sees, and its errors stay in the picture as clouds. What it may not decide
@@ -144,12 +144,12 @@ def held_to_look(estimate: Tensor, mask: Tensor, surround: Tensor, allowed: Tens
         estimate (Tensor): Clean latents as the network estimates them, ``(B, 3 * cells, h, w)``.
         mask (Tensor): Anomaly mask, float in {0, 1}, same shape, not empty.
         surround (Tensor): The surface around, in the mask changed by the wanted tone, same shape.
-        allowed (Tensor): Most contrast, ``(B,)``, see :func:`allowed_contrast`.
+        allowed (Tensor): Most contrast, ``(B,)``, see :func:`contrast_limits`.
 
     Returns:
         Tensor: The estimate, changed inside the mask.
     """
-    found = measure_looks(estimate, mask, surround)
+    found = measure_appearance(estimate, mask, surround)
     around = estimate - surround - spread(found[:, :COLOURS], like=estimate)
     share = (allowed / found[:, COLOURS].clamp_min(1e-6)).clamp_max(1.0).view(-1, 1, 1, 1)
     return torch.where(mask > 0, surround + share * around, estimate)
@@ -170,32 +170,32 @@ def mean_inside(values: Tensor, mask: Tensor) -> Tensor:
     return inside / _pixels(mask).view(-1, 1)
 
 
-class LookBank:
+class AppearanceBank:
     """Looks measured in training, to draw from.
 
     Args:
-        rows (Mapping[str, NDArray[np.float32]]): For each kind ``(n, 9)`` rows of :data:`LOOK_COLUMNS`. A kind
-            without rows takes those of all kinds.
+        rows (Mapping[str, NDArray[np.float32]]): For each defect ``(n, 9)`` rows of :data:`APPEARANCE_COLUMNS`. A
+            defect without rows takes those of all defects.
 
     Raises:
         InputError: If there is no row at all.
     """
 
     def __init__(self, rows: Mapping[str, Rows]) -> None:
-        self.rows = {kind: table for kind, table in rows.items() if len(table)}
+        self.rows = {defect: table for defect, table in rows.items() if len(table)}
         if not self.rows:
-            msg = "there is no look.<kind> tensor; anomalies are painted with looks measured in training"
+            msg = "there is no look.<defect> tensor; anomalies are painted with looks measured in training"
             raise InputError(msg)
         self._all = np.concatenate(list(self.rows.values()))
 
     def draw(
-        self, kind: str, place: NDArray[Any], *, rng: np.random.Generator, attempt: int = 0, seen: bool = True
+        self, defect: str, place: NDArray[Any], *, rng: np.random.Generator, attempt: int = 0, seen: bool = True
     ) -> Rows:
         """Draw the look of an anomaly.
 
         Args:
-            kind (str): Defect kind.
-            place (NDArray[Any]): Where it will lie, ``(5,)``, see :func:`place_of`.
+            defect (str): Defect.
+            place (NDArray[Any]): Where it will lie, ``(5,)``, see :func:`compute_context`.
             rng (np.random.Generator): Stream that every draw comes from.
             attempt (int): How many looks could not be seen there before; each makes plainer ones more likely.
             seen (bool): Prefer looks that show there; False for intact surface, which is not to be seen.
@@ -203,7 +203,7 @@ class LookBank:
         Returns:
             NDArray[np.float32]: ``(4,)``, tone of each colour and contrast; the anomaly's level stays in [-1, 1].
         """
-        table = self.rows.get(kind, self._all)
+        table = self.rows.get(defect, self._all)
         distance = np.square((table[:, :PLACE] - place) / NEAR).sum(axis=1)
         if seen:
             distance += np.where(_shows(table, place, plainer=1.0 + PLAINER * attempt), 0.0, HIDDEN)
@@ -219,23 +219,23 @@ class LookBank:
 
 def _shows(table: Rows, place: NDArray[Any], *, plainer: float = 1.0) -> NDArray[np.bool_]:
     """Return which looks would be seen on a surface: those that change it by more than its own unrest."""
-    unrest = float(np.exp2(place[PLACE - 1]))
+    roughness = float(np.exp2(place[PLACE - 1]))
     level, contrast = place[:COLOURS], table[:, PLACE + COLOURS]
     tone = np.clip(level + table[:, PLACE : PLACE + COLOURS], -1.0, 1.0) - level  # what is left of it on black or white
     # light and dark of the smallest masks cancel out within what the eye takes in at once
     apart = max(1.0 - EYE / float(np.exp2(place[COLOURS])), 0.0)
-    change = np.square(tone).max(axis=1) + apart * np.maximum(np.square(contrast) - unrest**2, 0.0)
-    seen: NDArray[np.bool_] = change >= np.square(plainer * (SEEN[0] * unrest + SEEN[1]))
+    change = np.square(tone).max(axis=1) + apart * np.maximum(np.square(contrast) - roughness**2, 0.0)
+    seen: NDArray[np.bool_] = change >= np.square(plainer * (SEEN[0] * roughness + SEEN[1]))
     return seen
 
 
-def foreign_tone(place: NDArray[Any], *, rng: np.random.Generator) -> Rows | None:
+def draw_colour_shift(place: NDArray[Any], *, rng: np.random.Generator) -> Rows | None:
     """Draw the tone of an anomaly of another material: rust on blue paint, bare metal, something that fell on it.
 
     Looks are measured on surfaces of many colours and keep near them; what is of another material need not.
 
     Args:
-        place (NDArray[Any]): Where it will lie, ``(5,)``, see :func:`place_of`.
+        place (NDArray[Any]): Where it will lie, ``(5,)``, see :func:`compute_context`.
         rng (np.random.Generator): Stream that every draw comes from.
 
     Returns:
@@ -252,18 +252,19 @@ def foreign_tone(place: NDArray[Any], *, rng: np.random.Generator) -> Rows | Non
     return np.asarray(2.0 * colour - 1.0 - level, dtype=np.float32)
 
 
-def unpack_looks(arrays: Mapping[str, NDArray[Any]]) -> LookBank:
-    """Read the arrays ``look.<kind>``; arrays with other names are ignored.
+def unpack_appearances(arrays: Mapping[str, NDArray[Any]]) -> AppearanceBank:
+    """Read the arrays ``look.<defect>``; arrays with other names are ignored.
 
     Raises:
-        InputError: If there are none, or one is not a table of :data:`LOOK_COLUMNS`.
+        InputError: If there are none, or one is not a table of :data:`APPEARANCE_COLUMNS`.
     """
     rows: dict[str, Rows] = {}
     for name, table in arrays.items():
         if not name.startswith("look."):
             continue
-        if table.ndim != 2 or table.shape[1] != len(LOOK_COLUMNS) or not len(table):
-            msg = f"{name} has shape {table.shape}; it must be (n, {len(LOOK_COLUMNS)}), {', '.join(LOOK_COLUMNS)}"
+        if table.ndim != 2 or table.shape[1] != len(APPEARANCE_COLUMNS) or not len(table):
+            columns = ", ".join(APPEARANCE_COLUMNS)
+            msg = f"{name} has shape {table.shape}; it must be (n, {len(APPEARANCE_COLUMNS)}), {columns}"
             raise InputError(msg)
         rows[name.removeprefix("look.")] = table.astype(np.float32)
-    return LookBank(rows)
+    return AppearanceBank(rows)

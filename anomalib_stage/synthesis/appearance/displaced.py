@@ -21,7 +21,7 @@ from anomalib_stage.synthesis.appearance.exemplar import Exemplar
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BODIES", "DISPLACED", "elsewhere"]
+__all__ = ["BODIES", "DISPLACED", "cut_elsewhere"]
 
 DISPLACED = frozenset({"chip", "contamination", "discoloration", "stain"})
 """Kinds of the default bundle that may be displaced surface."""
@@ -33,7 +33,7 @@ TRIES, ENOUGH = 8, 0.95
 """Places looked at, and the share of the object in one that is taken at once."""
 
 
-def elsewhere(
+def cut_elsewhere(
     pixels: NDArray[np.uint8], mask: NDArray[np.bool_], *, allowed: NDArray[np.bool_] | None, rng: np.random.Generator
 ) -> Exemplar | None:
     """Take the picture of another place for a mask.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Exemplars: pictures of real defects, kept with their masks, that anomalies of fitted kinds take their detail from.
+"""Exemplars: pictures of real defects, kept with their masks, that anomalies of fitted defects take their detail from.
 
 A small network learns from a handful of defects where they are light and dark, but not the frayed fibres or the grain
 of a broken edge: it paints large bodies as noise. What it cannot make up is recorded. The anomaly-only branch of graded
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.synthesis.regions import Region
 
-__all__ = ["HANDED_BACK", "Exemplar", "completed", "detail_of", "lay_exemplars"]
+__all__ = ["HANDED_BACK", "Exemplar", "extract_detail", "fill_exemplar", "warp_exemplars"]
 
 HANDED_BACK = 0.8
 """Share of the exemplar in every clean estimate; the rest is the network's own."""
@@ -47,7 +47,7 @@ class Exemplar(NamedTuple):
     whole: bool = False
 
 
-def completed(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def fill_exemplar(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Take a defect out of its image: beside the mask every pixel is that of the nearest masked one.
 
     Args:
@@ -66,7 +66,7 @@ def completed(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.u
     return pixels
 
 
-def lay_exemplars(
+def warp_exemplars(
     exemplars: Sequence[Exemplar | None], regions: Sequence[Region], sizes: Sequence[tuple[int, int]]
 ) -> Tensor | None:
     """Lay pictures of defects in their regions; over the image's border they are mirrored, as images and masks are.
@@ -93,11 +93,12 @@ def lay_exemplars(
     return torch.from_numpy(laid).permute(0, 3, 1, 2).float().div_(255.0)
 
 
-def detail_of(latent: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def extract_detail(latent: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Split exemplars into their level and their detail.
 
     Args:
-        latent (Tensor): Latents of :func:`lay_exemplars`, ``(B, 3 * cells, h, w)``, all cells of a colour side by side.
+        latent (Tensor): Latents of :func:`warp_exemplars`, ``(B, 3 * cells, h, w)``, all cells of a colour side by
+            side.
         mask (Tensor): Where they are anomalous, float in {0, 1}, same shape, not empty.
 
     Returns:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["kept_share", "stained", "surround_fill"]
+__all__ = ["fill_hole", "texture_weight", "transfer_texture"]
 
 COLOURS = 3
 KEPT_FROM, KEPT_WHOLE = 400, 2400
@@ -22,7 +22,7 @@ GAIN = (0.25, 1.5)
 """Least and most change of the texture's contrast."""
 
 
-def surround_fill(clean: Tensor, mask: Tensor) -> Tensor:
+def fill_hole(clean: Tensor, mask: Tensor) -> Tensor:
     """Continue the surface around a hole smoothly into it: push-pull over a pyramid of means.
 
     Args:
@@ -47,7 +47,7 @@ def surround_fill(clean: Tensor, mask: Tensor) -> Tensor:
     return filled
 
 
-def kept_share(mask: Tensor) -> Tensor:
+def texture_weight(mask: Tensor) -> Tensor:
     """Say how far anomalies of this size go on with the texture of the surface under them.
 
     A spot has a texture of its own. What covers much of a surface (a stain, worn or uneven ground) is mostly the same
@@ -63,7 +63,7 @@ def kept_share(mask: Tensor) -> Tensor:
     return ((pixels / KEPT_FROM).log() / math.log(KEPT_WHOLE / KEPT_FROM)).clamp(0.0, 1.0)
 
 
-def stained(clean: Tensor, fill: Tensor, toned: Tensor) -> Tensor:
+def transfer_texture(clean: Tensor, fill: Tensor, toned: Tensor) -> Tensor:
     """Return the surface in another tone, with its texture: reflectance scales level and texture alike.
 
     Args:

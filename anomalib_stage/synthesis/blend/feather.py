@@ -16,13 +16,13 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["INTACT_FADE", "edge_share", "fade_width"]
+__all__ = ["INTACT_FADE", "feather_alpha", "feather_width"]
 
 INTACT_FADE = 2.0
 """Pixels over which repainted intact surface goes over into the surface around."""
 
 
-def fade_width(mask: NDArray[np.bool_], softness: float) -> float:
+def feather_width(mask: NDArray[np.bool_], softness: float) -> float:
     """Return the pixels over which an anomaly fades: a share of the mask's greatest depth, so thin masks never do.
 
     Args:
@@ -35,7 +35,7 @@ def fade_width(mask: NDArray[np.bool_], softness: float) -> float:
     return softness * max(float(_depth(mask).max(initial=0.0)) - 1.0, 0.0)
 
 
-def edge_share(mask: NDArray[np.bool_], width: float) -> NDArray[np.float32]:
+def feather_alpha(mask: NDArray[np.bool_], width: float) -> NDArray[np.float32]:
     """Return the share of the painted pixel in each pixel of a mask; the rest is the clean one.
 
     Args:

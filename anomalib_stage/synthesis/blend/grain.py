@@ -17,7 +17,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["with_own_grain"]
+__all__ = ["match_grain"]
 
 STANDS_OUT = 3.0
 """Painted detail is kept as far as its power exceeds this multiple of the grain's power."""
@@ -26,7 +26,7 @@ ROUNDING = (0.5 / 255.0) ** 2
 """Power below which detail is no detail: half a grey level of an 8-bit picture."""
 
 
-def with_own_grain(painted: Tensor, clean: Tensor, mask: Tensor, *, intact: Tensor) -> Tensor:
+def match_grain(painted: Tensor, clean: Tensor, mask: Tensor, *, intact: Tensor) -> Tensor:
     """Give painted places the grain of the surface under them.
 
     Grain is what differs from the mean over about 3 px, taken inside the mask alone, so that edges of the mask are not

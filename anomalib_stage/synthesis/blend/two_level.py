@@ -11,7 +11,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["snapped", "two_levels"]
+__all__ = ["find_two_levels", "quantize_two_level"]
 
 SAMPLES = 96
 """At most so many rows and columns of a picture are looked at."""
@@ -26,7 +26,7 @@ APART = 0.2
 """Least distance of the two levels; an even surface has one level only."""
 
 
-def two_levels(image: Tensor) -> Tensor:
+def find_two_levels(image: Tensor) -> Tensor:
     """Find the two levels of a picture that has no others.
 
     Args:
@@ -44,13 +44,13 @@ def two_levels(image: Tensor) -> Tensor:
     return torch.where(two, ends, torch.full_like(ends, torch.nan))
 
 
-def snapped(painted: Tensor, mask: Tensor, levels: Tensor) -> Tensor:
+def quantize_two_level(painted: Tensor, mask: Tensor, levels: Tensor) -> Tensor:
     """Give masked pixels of pictures with two levels the nearer one.
 
     Args:
         painted (Tensor): Regions ``(B, 3, h, w)``, float in [0, 1].
         mask (Tensor): ``(B, 1, h, w)`` bool.
-        levels (Tensor): ``(B, 2, 3)``, see :func:`two_levels`.
+        levels (Tensor): ``(B, 2, 3)``, see :func:`find_two_levels`.
 
     Returns:
         Tensor: ``(B, 3, h, w)``; regions whose levels are NaN are not changed.

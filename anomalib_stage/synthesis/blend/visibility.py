@@ -12,7 +12,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["AROUND", "JUST_VISIBLE", "Visibility", "changed_part", "measure_visibility", "texture_near"]
+__all__ = ["AROUND", "JUST_VISIBLE", "Visibility", "find_changed", "measure_nearby_texture", "measure_visibility"]
 
 JUST_VISIBLE = 4.0 / 255.0
 """Smallest contrast that a person sees on an even surface, as a fraction of the full range."""
@@ -40,7 +40,7 @@ class Visibility:
     seen: Tensor
 
 
-def texture_near(clean: Tensor, mask: Tensor) -> Tensor:
+def measure_nearby_texture(clean: Tensor, mask: Tensor) -> Tensor:
     """Measure the texture that can hide an anomaly: its deviation between 3 and 9 px, within 16 px of the mask's box.
 
     Args:
@@ -65,7 +65,8 @@ def measure_visibility(clean: Tensor, painted: Tensor, mask: Tensor, *, texture:
         clean (Tensor): Clean regions ``(B, 3, H, W)``, float in [0, 1].
         painted (Tensor): Painted regions, same shape.
         mask (Tensor): Anomaly masks ``(B, 1, H, W)`` bool.
-        texture (Tensor | None): ``(B,)``, :func:`texture_near` of a wider piece of the surface; None: of this one.
+        texture (Tensor | None): ``(B,)``, :func:`measure_nearby_texture` of a wider piece of the surface; None: of this
+            one.
 
     Returns:
         Visibility: One score, agreement and map for each sample; no sample depends on another.
@@ -75,7 +76,7 @@ def measure_visibility(clean: Tensor, painted: Tensor, mask: Tensor, *, texture:
     area = _mean(inside, FINE)
     change = _mean((painted - clean) * inside, FINE) / area.clamp_min(1e-6) * inside
     change = change.square().amax(dim=1, keepdim=True).sqrt()
-    texture = texture_near(clean, mask) if texture is None else texture
+    texture = measure_nearby_texture(clean, mask) if texture is None else texture
     unit = 2.0**0.5 * texture + JUST_VISIBLE
     pixels = inside.flatten(1).sum(dim=1)
     score = (change.flatten(1).square().sum(dim=1) / pixels.clamp_min(1.0)).sqrt() / unit
@@ -84,7 +85,7 @@ def measure_visibility(clean: Tensor, painted: Tensor, mask: Tensor, *, texture:
     return Visibility(score, agreement, _closed(seen) & mask)
 
 
-def changed_part(clean: Tensor, painted: Tensor, mask: Tensor) -> Tensor:
+def find_changed(clean: Tensor, painted: Tensor, mask: Tensor) -> Tensor:
     """Return the pixels of masks that differ from the clean picture at all, small gaps closed.
 
     Args:

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.appearance.hole_filling import surround_fill
+from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import EllipsisType
 
     from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
-    from anomalib_stage.synthesis.diffusion.sampling import Branch, Denoiser, Guidance
+    from anomalib_stage.synthesis.diffusion.sampling import Branch, Conditioning, Denoiser
 
 __all__ = ["COMPACT_CONFIG", "AdaptedDenoiser", "CompactDenoiser", "TiledDenoiser", "bf16_is_fast"]
 
@@ -39,18 +39,18 @@ class CompactDenoiser(nn.Module):
 
     It sees the noisy latent, the alignment mask, the anomaly mask, the background with the anomaly cut out, its place
     filled from around it and changed by the wanted tone, the wanted contrast, and the branch; a learned vector for each
-    defect kind is added to the time embedding. The anomaly-only branch sees its own place alone, and no background.
+    defect is added to the time embedding. The anomaly-only branch sees its own place alone, and no background.
     Without attention it is equivariant to shifts, so a large defect is painted at its own scale in a large region.
 
     Args:
-        kinds (Sequence[str]): Names of the defect kinds, each with a condition vector.
+        defects (Sequence[str]): Names of the defects, each with a condition vector.
         config (Mapping[str, Any] | None): See ``COMPACT_CONFIG``, the default.
 
     Raises:
         InputError: If the configuration has unknown, missing or unusable entries.
     """
 
-    def __init__(self, kinds: Sequence[str], *, config: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, defects: Sequence[str], *, config: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         settings = _checked_config(COMPACT_CONFIG if config is None else config)
         self.cells = int(settings["factor"]) ** 2
@@ -71,28 +71,32 @@ class CompactDenoiser(nn.Module):
             msg = f"denoiser configuration {settings} cannot be built: {error}"
             raise InputError(msg) from error
         _replace_group_norms(self.unet)
-        self.conditions = nn.ParameterDict({kind: nn.Parameter(0.3 * torch.randn(4 * widths[0])) for kind in kinds})
+        self.conditions = nn.ParameterDict(
+            {defect: nn.Parameter(0.3 * torch.randn(4 * widths[0])) for defect in defects}
+        )
         self.to(memory_format=torch.channels_last)
 
-    def condition(self, kinds: Sequence[str]) -> Tensor:
-        """Condition vectors of the named kinds, ``(len(kinds), D)``.
+    def condition(self, defects: Sequence[str]) -> Tensor:
+        """Condition vectors of the named defects, ``(len(defects), D)``.
 
         Raises:
-            InputError: If a kind is unknown.
+            InputError: If a defect is unknown.
         """
-        unknown = sorted(set(kinds) - set(self.conditions))
+        unknown = sorted(set(defects) - set(self.conditions))
         if unknown:
-            msg = f"unknown defect kind {unknown[0]!r}; this bundle knows {', '.join(sorted(self.conditions))}"
+            msg = f"unknown defect {unknown[0]!r}; this bundle knows {', '.join(sorted(self.conditions))}"
             raise InputError(msg)
-        return torch.stack([self.conditions[kind] for kind in kinds])
+        return torch.stack([self.conditions[defect] for defect in defects])
 
-    def forward(self, x: Tensor, t: Tensor, *, guidance: Guidance, aligned: Tensor, branch: Branch | Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, t: Tensor, *, conditioning: Conditioning, aligned: Tensor, branch: Branch | Tensor
+    ) -> Tensor:
         """Predict (v or epsilon, as trained).
 
         Args:
             x (Tensor): Noisy latent ``(B, 3*factor^2, h, w)``.
             t (Tensor): Time steps ``(B,)`` int64.
-            guidance (Guidance): Clean latents, masks, conditions.
+            conditioning (Guidance): Clean latents, masks, conditions.
             aligned (Tensor): Alignment mask, shape of ``x``.
             branch (Branch | Tensor): Branch of all samples, or ``(B,)`` float, 1 aware and 0 anomaly-only.
 
@@ -102,16 +106,16 @@ class CompactDenoiser(nn.Module):
         if isinstance(branch, str):
             branch = x.new_full((len(x),), float(branch == "aware"))
         flag = branch.view(-1, 1, 1, 1)
-        mask = guidance.mask
-        surround = surround_fill(guidance.clean, mask) if guidance.surround is None else guidance.surround
+        mask = conditioning.mask
+        surround = fill_hole(conditioning.clean, mask) if conditioning.surround is None else conditioning.surround
         surface = torch.maximum(mask, flag) * surround
         cells = mask[:, : self.cells]
-        contrast = x.new_zeros(len(x)) if guidance.contrast is None else guidance.contrast
+        contrast = x.new_zeros(len(x)) if conditioning.contrast is None else conditioning.contrast
         planes = contrast.view(-1, 1, 1, 1) * cells.amax(dim=1, keepdim=True), flag.expand(-1, 1, *x.shape[2:])
         inputs = torch.cat([x, aligned[:, : self.cells], cells, surface, *planes], dim=1)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16_is_fast(x.device)):
-            output: Tensor = self.unet(inputs, t, class_labels=guidance.condition).sample
+            output: Tensor = self.unet(inputs, t, class_labels=conditioning.condition).sample
         return output.float()
 
 
@@ -182,10 +186,10 @@ class AdaptedDenoiser:
     ) -> None:
         self.network, self.aware, self.only = network, aware, only
 
-    def __call__(self, x: Tensor, t: Tensor, *, guidance: Guidance, aligned: Tensor, branch: Branch) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, *, conditioning: Conditioning, aligned: Tensor, branch: Branch) -> Tensor:
         """Return the guided eps; see :class:`~anomalib_stage.synthesis.diffusion.sampling.Denoiser`."""
         adapter = self.aware if branch == "aware" else self.only
-        guided: Tensor = adapter(self.network(x, t, guidance.condition), aligned)
+        guided: Tensor = adapter(self.network(x, t, conditioning.condition), aligned)
         return guided
 
 
@@ -203,27 +207,29 @@ class TiledDenoiser:
     def __init__(self, denoiser: Denoiser, *, tile: int = 256, overlap: int = 32) -> None:
         self.denoiser, self.tile, self.overlap = denoiser, tile, overlap
 
-    def __call__(self, x: Tensor, t: Tensor, *, guidance: Guidance, aligned: Tensor, branch: Branch) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, *, conditioning: Conditioning, aligned: Tensor, branch: Branch) -> Tensor:
         """Return the prediction; see :class:`~anomalib_stage.synthesis.diffusion.sampling.Denoiser`."""
         height, width = x.shape[-2:]
         if max(height, width) <= self.tile:
-            return self.denoiser(x, t, guidance=guidance, aligned=aligned, branch=branch)
+            return self.denoiser(x, t, conditioning=conditioning, aligned=aligned, branch=branch)
         total, weight = torch.zeros_like(x), x.new_zeros(1, 1, height, width)
         for top in self._starts(height):
             for left in self._starts(width):
                 window = (..., slice(top, top + self.tile), slice(left, left + self.tile))
-                part = self._part(guidance, window)
-                out = self.denoiser(x[window], t, guidance=part, aligned=aligned[window], branch=branch)
+                part = self._part(conditioning, window)
+                out = self.denoiser(x[window], t, conditioning=part, aligned=aligned[window], branch=branch)
                 ramp = self._ramp(out)
                 total[window] += ramp * out
                 weight[window] += ramp
         return total / weight
 
     @staticmethod
-    def _part(guidance: Guidance, window: tuple[EllipsisType, slice, slice]) -> Guidance:
+    def _part(conditioning: Conditioning, window: tuple[EllipsisType, slice, slice]) -> Conditioning:
         """Return the guidance of a tile; the surface around the anomaly is that of the whole region."""
-        surround = None if guidance.surround is None else guidance.surround[window]
-        return replace(guidance, clean=guidance.clean[window], mask=guidance.mask[window], surround=surround)
+        surround = None if conditioning.surround is None else conditioning.surround[window]
+        return replace(
+            conditioning, clean=conditioning.clean[window], mask=conditioning.mask[window], surround=surround
+        )
 
     def _starts(self, size: int) -> list[int]:
         if size <= self.tile:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional as F
 
-from anomalib_stage.synthesis.appearance.hole_filling import surround_fill
+from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.synthesis.diffusion.denoiser import TiledDenoiser, bf16_is_fast
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
-    from anomalib_stage.synthesis.diffusion.sampling import Branch, Denoiser, Guidance
+    from anomalib_stage.synthesis.diffusion.sampling import Branch, Conditioning, Denoiser
 
-__all__ = ["FrozenDenoiser", "ready_denoiser"]
+__all__ = ["FastDenoiser", "build_fast_denoiser"]
 
 
-class FrozenDenoiser:
+class FastDenoiser:
     """Evaluates a compact denoiser whose weights no longer change, on the CPU, to the bit as the module does.
 
     A batch of 64 and more may differ in the last bits: there the module changes the memory layout on its way up.
@@ -55,10 +55,10 @@ class FrozenDenoiser:
         self._up = [_level(block, block.upsamplers, dtype) for block in unet.up_blocks]
 
     @torch.no_grad()
-    def __call__(self, x: Tensor, t: Tensor, *, guidance: Guidance, aligned: Tensor, branch: Branch) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, *, conditioning: Conditioning, aligned: Tensor, branch: Branch) -> Tensor:
         """Predict; see :class:`~anomalib_stage.synthesis.diffusion.sampling.Denoiser`."""
-        shares = iter(self._time_shares(t, guidance.condition))
-        hidden = self._first(self._inputs(x, guidance, aligned, branch))
+        shares = iter(self._time_shares(t, conditioning.condition))
+        hidden = self._first(self._inputs(x, conditioning, aligned, branch))
         kept = [hidden]
         for resnets, shrink in self._down:
             for resnet in resnets:
@@ -82,15 +82,15 @@ class FrozenDenoiser:
         embedded = F.silu(F.linear(hidden, *self._time[1]) + condition).to(self._dtype)
         return torch.split(F.linear(embedded, *self._shares)[..., None, None], self._widths, dim=1)
 
-    def _inputs(self, x: Tensor, guidance: Guidance, aligned: Tensor, branch: Branch) -> Tensor:
+    def _inputs(self, x: Tensor, conditioning: Conditioning, aligned: Tensor, branch: Branch) -> Tensor:
         """Lay out what the network sees, in the order of :class:`CompactDenoiser`."""
-        surround, cells = guidance.surround, guidance.mask[:, : self.cells]
+        surround, cells = conditioning.surround, conditioning.mask[:, : self.cells]
         if surround is None:
-            surround = surround_fill(guidance.clean, guidance.mask)
+            surround = fill_hole(conditioning.clean, conditioning.mask)
         aware = branch == "aware"
-        surface = surround if aware else guidance.mask * surround
+        surface = surround if aware else conditioning.mask * surround
         contrast = cells.amax(dim=1, keepdim=True)
-        contrast = contrast * (0.0 if guidance.contrast is None else guidance.contrast.view(-1, 1, 1, 1))
+        contrast = contrast * (0.0 if conditioning.contrast is None else conditioning.contrast.view(-1, 1, 1, 1))
         parts = (x, aligned[:, : self.cells], cells, surface, contrast)
         count = sum(part.shape[1] for part in parts) + 1
         inputs = torch.empty(
@@ -151,6 +151,6 @@ class _Resnet:
         return hidden.add_(x if self.shortcut is None else self.shortcut(x))
 
 
-def ready_denoiser(network: CompactDenoiser) -> Denoiser:
+def build_fast_denoiser(network: CompactDenoiser) -> Denoiser:
     """Return what evaluates a network whose weights no longer change: fastest on its device, in tiles where needed."""
-    return TiledDenoiser(FrozenDenoiser(network) if network.unet.conv_in.weight.device.type == "cpu" else network)
+    return TiledDenoiser(FastDenoiser(network) if network.unet.conv_in.weight.device.type == "cpu" else network)

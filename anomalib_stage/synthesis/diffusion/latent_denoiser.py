@@ -14,7 +14,7 @@ from anomalib_stage.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from anomalib_stage.synthesis.diffusion.sampling import Branch, Guidance
+    from anomalib_stage.synthesis.diffusion.sampling import Branch, Conditioning
 
 __all__ = ["LatentDenoiser"]
 
@@ -27,7 +27,7 @@ class LatentDenoiser(nn.Module):
 
     Args:
         unet (nn.Module): ``UNet2DConditionModel`` of diffusers, or a module that is called like it.
-        conditions (Mapping[str, Tensor]): For each defect kind its condition vectors, ``(N, D)``; all of one shape.
+        conditions (Mapping[str, Tensor]): For each defect its condition vectors, ``(N, D)``; all of one shape.
         aware (nn.Module | None): Adapter of the anomaly-aware branch, ``(eps, mask) -> eps``; None: there is none.
         only (nn.Module | None): Adapter of the anomaly-only branch.
         inpainting (bool): The U-Net takes mask and surface beside the noisy latent.
@@ -44,29 +44,31 @@ class LatentDenoiser(nn.Module):
     ) -> None:
         super().__init__()
         self.unet = unet
-        self.conditions = nn.ParameterDict({kind: nn.Parameter(vectors) for kind, vectors in conditions.items()})
+        self.conditions = nn.ParameterDict({defect: nn.Parameter(vectors) for defect, vectors in conditions.items()})
         self.aware, self.only = aware, only
         self.inpainting = inpainting
 
-    def condition(self, kinds: Sequence[str]) -> Tensor:
-        """Condition vectors of the named kinds, ``(len(kinds), N, D)``.
+    def condition(self, defects: Sequence[str]) -> Tensor:
+        """Condition vectors of the named defects, ``(len(defects), N, D)``.
 
         Raises:
-            InputError: If a kind is unknown.
+            InputError: If a defect is unknown.
         """
-        unknown = sorted(set(kinds) - set(self.conditions))
+        unknown = sorted(set(defects) - set(self.conditions))
         if unknown:
-            msg = f"unknown defect kind {unknown[0]!r}; this bundle knows {', '.join(sorted(self.conditions))}"
+            msg = f"unknown defect {unknown[0]!r}; this bundle knows {', '.join(sorted(self.conditions))}"
             raise InputError(msg)
-        return torch.stack([self.conditions[kind] for kind in kinds])
+        return torch.stack([self.conditions[defect] for defect in defects])
 
-    def forward(self, x: Tensor, t: Tensor, *, guidance: Guidance, aligned: Tensor, branch: Branch | Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, t: Tensor, *, conditioning: Conditioning, aligned: Tensor, branch: Branch | Tensor
+    ) -> Tensor:
         """Predict (epsilon or v, as the U-Net was trained).
 
         Args:
             x (Tensor): Noisy latent ``(B, C, h, w)``.
             t (Tensor): Time steps ``(B,)`` int64.
-            guidance (Guidance): Masks ``(B, 1, h, w)`` and conditions ``(B, N, D)``; with an inpainting U-Net also
+            conditioning (Guidance): Masks ``(B, 1, h, w)`` and conditions ``(B, N, D)``; with an inpainting U-Net also
                 ``surround``, the latent of the picture without the anomaly.
             aligned (Tensor): Alignment mask ``(B, 1, h, w)``, what the adapter is told.
             branch (Branch | Tensor): Branch of all samples, or ``(B,)`` float, 1 aware and 0 anomaly-only.
@@ -75,10 +77,10 @@ class LatentDenoiser(nn.Module):
             Tensor: float32, shape of ``x``.
         """
         flag = x.new_full((len(x),), float(branch == "aware")) if isinstance(branch, str) else branch
-        inputs = torch.cat([x, *self._surface(guidance, flag.view(-1, 1, 1, 1))], dim=1) if self.inpainting else x
+        inputs = torch.cat([x, *self._surface(conditioning, flag.view(-1, 1, 1, 1))], dim=1) if self.inpainting else x
         dtype = next(self.unet.parameters()).dtype
         output: Tensor = self.unet(
-            inputs.to(dtype), t, encoder_hidden_states=guidance.condition.to(dtype)
+            inputs.to(dtype), t, encoder_hidden_states=conditioning.condition.to(dtype)
         ).sample.float()
         if isinstance(branch, str):
             return self._adapted(output, aligned, branch)
@@ -90,8 +92,8 @@ class LatentDenoiser(nn.Module):
         return output if adapter is None else adapter(output, aligned)
 
     @staticmethod
-    def _surface(guidance: Guidance, flag: Tensor) -> tuple[Tensor, Tensor]:
-        if guidance.surround is None:
+    def _surface(conditioning: Conditioning, flag: Tensor) -> tuple[Tensor, Tensor]:
+        if conditioning.surround is None:
             msg = "an inpainting U-Net needs guidance.surround, the latent of the picture without the anomaly"
             raise InputError(msg)
-        return torch.maximum(guidance.mask, 1.0 - flag), guidance.surround * flag
+        return torch.maximum(conditioning.mask, 1.0 - flag), conditioning.surround * flag

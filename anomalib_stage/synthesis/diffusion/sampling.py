@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 
-from anomalib_stage.synthesis.appearance.appearance import allowed_contrast, held_to_look
+from anomalib_stage.synthesis.appearance.appearance import contrast_limits, limit_contrast
 from anomalib_stage.synthesis.diffusion.schedule import (
     CLEAN,
     Schedule,
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["Branch", "Denoiser", "Guidance", "blend", "reverse_step", "sample_graded", "sample_reference"]
+__all__ = ["Branch", "Conditioning", "Denoiser", "blend", "reverse_step", "sample_graded", "sample_reference"]
 
 Branch = Literal["aware", "only"]
 """``aware``: sees the surface around the anomaly. ``only``: the anomaly alone, the background carries no signal."""
 
 
 @dataclass(frozen=True, eq=False)
-class Guidance:
+class Conditioning:
     """What a denoiser is told besides the noisy latent.
 
     Args:
@@ -45,7 +45,7 @@ class Guidance:
         mask (Tensor): Anomaly mask B, float in {0, 1}, ``(B, C, h, w)`` or ``(B, 1, h, w)``.
         condition (Tensor): One condition vector for each sample, ``(B, D)``.
         surround (Tensor | None): The clean latent with the anomaly's place filled from around it
-            (:func:`~anomalib_stage.synthesis.appearance.hole_filling.surround_fill`) and changed by the anomaly's tone,
+            (:func:`~anomalib_stage.synthesis.appearance.hole_filling.fill_hole`) and changed by the anomaly's tone,
             for denoisers that look at it.
         contrast (Tensor | None): Wanted contrast inside each anomaly, ``(B,)``
             (:mod:`~anomalib_stage.synthesis.appearance.appearance`), for denoisers that look at it.
@@ -69,7 +69,7 @@ class Guidance:
 class Denoiser(Protocol):
     """A network with its conditioning: any backbone looks like this to the samplers."""
 
-    def __call__(self, x: Tensor, t: Tensor, *, guidance: Guidance, aligned: Tensor, branch: Branch) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, *, conditioning: Conditioning, aligned: Tensor, branch: Branch) -> Tensor:
         """Return the prediction (epsilon or v, as the schedule says) at ``x = x_t``, ``t`` int64 ``(B,)``."""
         ...
 
@@ -81,7 +81,7 @@ def blend(mask: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
 
 def sample_graded(
     denoiser: Denoiser,
-    guidance: Guidance,
+    conditioning: Conditioning,
     *,
     schedule: Schedule,
     noise: Tensor,
@@ -97,7 +97,7 @@ def sample_graded(
 
     Args:
         denoiser (Denoiser): The network.
-        guidance (Guidance): Clean latents, masks and conditions.
+        conditioning (Guidance): Clean latents, masks and conditions.
         schedule (Schedule): Noise schedule of the network.
         noise (Tensor): Standard normal, ``(B, C, h, w)``; the only randomness.
         steps (int): Number of denoising steps, 4 to T.
@@ -109,10 +109,12 @@ def sample_graded(
     Returns:
         Tensor: Painted latents ``(B, C, h, w)``; outside the mask exactly ``guidance.clean``.
     """
-    clean, mask = guidance.clean, guidance.mask
+    clean, mask = conditioning.clean, conditioning.mask
     weight = None if strength is None else strength.view(-1, 1, 1, 1)
-    if guidance.settled and guidance.stained is not None:  # every estimate is the goal, and the last one is the result
-        goal = guidance.stained.clamp(-clip, clip) if clip else guidance.stained
+    if (
+        conditioning.settled and conditioning.stained is not None
+    ):  # every estimate is the goal, and the last one is the result
+        goal = conditioning.stained.clamp(-clip, clip) if clip else conditioning.stained
         return blend(mask, goal if weight is None else torch.lerp(clean, goal, weight), clean)
     times = schedule.timesteps(steps)
     only = window_steps(times, windows, steps=schedule.steps)
@@ -120,8 +122,8 @@ def sample_graded(
     x = schedule.noised(clean, times[0], noise)
     outside, nothing = 1.0 - mask, torch.zeros_like(clean)
     allowed = None
-    if guidance.surround is not None and guidance.contrast is not None:
-        allowed = allowed_contrast(mask, guidance.surround, guidance.contrast)
+    if conditioning.surround is not None and conditioning.contrast is not None:
+        allowed = contrast_limits(mask, conditioning.surround, conditioning.contrast)
     for i, (now, after) in enumerate(pairwise([*times, CLEAN])):
         # the branch of this step: its state, its mask c (and 1 - c) and its background
         branch: Branch = "only" if only[i] else "aware"
@@ -130,12 +132,12 @@ def sample_graded(
         background = nothing if only[i] else clean
         state = mask * x + outside * schedule.noised(nothing, now, noise) if only[i] else x
         # AIF in x0 space, then the deterministic step
-        output = denoiser(state, _times(now, clean), guidance=guidance, aligned=aligned, branch=branch)
+        output = denoiser(state, _times(now, clean), conditioning=conditioning, aligned=aligned, branch=branch)
         x0 = schedule.clean_estimate(output, state, now)
-        if guidance.surround is not None and allowed is not None:
-            x0 = held_to_look(x0, mask, guidance.surround, allowed)
-        if guidance.stained is not None and guidance.kept is not None:
-            x0 = torch.lerp(x0, guidance.stained, guidance.kept.view(-1, 1, 1, 1) * mask)
+        if conditioning.surround is not None and allowed is not None:
+            x0 = limit_contrast(x0, mask, conditioning.surround, allowed)
+        if conditioning.stained is not None and conditioning.kept is not None:
+            x0 = torch.lerp(x0, conditioning.stained, conditioning.kept.view(-1, 1, 1, 1) * mask)
         x0 = x0.clamp(-clip, clip) if clip else x0
         x0 = aligned * (x0 if weight is None else torch.lerp(clean, x0, weight)) + rest * background
         eps = (state - schedule.signal(now, state) * x0) / schedule.noise(now, state)
@@ -151,7 +153,7 @@ def _times(t: int, like: Tensor) -> Tensor:
 
 def sample_reference(
     denoiser: Denoiser,
-    guidance: Guidance,
+    conditioning: Conditioning,
     *,
     schedule: Schedule,
     start: Tensor,
@@ -163,7 +165,7 @@ def sample_reference(
 
     Args:
         denoiser (Denoiser): The network with its adapters.
-        guidance (Guidance): Clean latents z, masks B ``(B, 1, h, w)`` and conditions.
+        conditioning (Guidance): Clean latents z, masks B ``(B, 1, h, w)`` and conditions.
         schedule (Schedule): Noise schedule.
         start (Tensor): x_T, standard normal ``(B, C, h, w)``.
         normal (Callable[[tuple[int, ...]], Tensor]): Source of standard normal noise for a shape. Each step draws the
@@ -176,7 +178,7 @@ def sample_reference(
         Tensor: Image state after step 0. Not composited: the background keeps noise of standard deviation
         ``sqrt(1 - ab_0)``, as published.
     """
-    clean, mask = guidance.clean, guidance.mask
+    clean, mask = conditioning.clean, conditioning.mask
     single = (len(clean), 1, *clean.shape[2:])
     image_state = only_state = start
     aligned = torch.ones_like(mask)
@@ -187,7 +189,7 @@ def sample_reference(
         state, used, prior = (only_state, mask, mask) if only else (image_state, aligned, clean)
         noised_clean = schedule.noised(clean, before, normal(tuple(clean.shape)))
         noised_mask = schedule.noised(mask.expand_as(clean), before, normal(single))
-        output = denoiser(state, t, guidance=guidance, aligned=used, branch=branch)
+        output = denoiser(state, t, conditioning=conditioning, aligned=used, branch=branch)
         _, mean, deviation = reverse_step(output, state, t, aligned=used, background=prior, schedule=schedule)
         y = mean + deviation * normal(tuple(clean.shape))
         image_state = blend(used, y, noised_clean)

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.appearance.exemplar import completed
-from anomalib_stage.synthesis.masks.template_match import SIDE, picture_around
+from anomalib_stage.synthesis.appearance.exemplar import fill_exemplar
+from anomalib_stage.synthesis.masks.template_match import SIDE, crop_around
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ class BankMask:
         direction (float): Direction of its long axis, radians in [0, pi).
         elongation (float): Share by which the long axis exceeds the short one, 0 round to 1 a line.
         around (NDArray[np.uint8] | None): What surrounded it, ``(48, 48)``, see
-            :func:`~anomalib_stage.synthesis.masks.template_match.picture_around`; None: not kept.
+            :func:`~anomalib_stage.synthesis.masks.template_match.crop_around`; None: not kept.
         exemplar (NDArray[np.uint8] | None): The defect itself, RGB in the cells' size ``(h, w, 3)``, see
             :func:`~anomalib_stage.synthesis.appearance.exemplar.completed`; None: not kept.
     """
@@ -79,8 +79,8 @@ class BankMask:
 
 NOT_COLUMNS = {"cells", "around", "exemplar"}
 COLUMNS = ("height", "width", *(field.name for field in fields(BankMask) if field.name not in NOT_COLUMNS))
-"""Columns of the tensor ``prior.<kind>``, one row for each mask; ``mask_bank.<kind>`` holds the masks' packed bits,
-``around.<kind>`` pictures of what surrounded them, ``exemplar.<kind>`` pictures of the defects."""
+"""Columns of the tensor ``prior.<defect>``, one row for each mask; ``mask_bank.<defect>`` holds the masks' packed bits,
+``around.<defect>`` pictures of what surrounded them, ``exemplar.<defect>`` pictures of the defects."""
 
 BANK_PREFIXES = ("mask_bank.", "prior.", "around.", "exemplar.")
 """Names of a bank's tensors begin with these."""
@@ -120,7 +120,7 @@ def measure_mask(mask: Bools, foreground: Bools, image: NDArray[np.uint8] | None
     if image is not None:
         part = image[mask_top : mask_top + mask_height, mask_left : mask_left + mask_width]
         size = (stored.shape[1], stored.shape[0])
-        exemplar = np.asarray(cv2.resize(completed(part, cells), size, interpolation=cv2.INTER_AREA), np.uint8)
+        exemplar = np.asarray(cv2.resize(fill_exemplar(part, cells), size, interpolation=cv2.INTER_AREA), np.uint8)
     return BankMask(
         stored,
         row=(centre[0] - top) / max(height - 1, 1),
@@ -131,30 +131,30 @@ def measure_mask(mask: Bools, foreground: Bools, image: NDArray[np.uint8] | None
         outward=math.atan2(towards[0], towards[1]),
         direction=direction,
         elongation=elongation,
-        around=None if image is None else picture_around(image, mask),
+        around=None if image is None else crop_around(image, mask),
         exemplar=exemplar,
     )
 
 
 def pack_bank(bank: Mapping[str, Sequence[BankMask]]) -> dict[str, NDArray[np.uint8] | NDArray[np.float32]]:
-    """Return arrays ``mask_bank.<kind>`` (uint8, packed bits), ``prior.<kind>`` (float32 rows of ``COLUMNS``).
+    """Return arrays ``mask_bank.<defect>`` (uint8, packed bits), ``prior.<defect>`` (float32 rows of ``COLUMNS``).
 
-    And, if they are kept for all masks of the kind, ``around.<kind>`` (uint8 ``(n, 48, 48)``) and ``exemplar.<kind>``
-    (uint8, the pixels of all pictures one after the other).
+    And, if they are kept for all masks of the defect, ``around.<defect>`` (uint8 ``(n, 48, 48)``) and
+    ``exemplar.<defect>`` (uint8, the pixels of all pictures one after the other).
     """
     packed: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {}
-    for kind, masks in bank.items():
+    for defect, masks in bank.items():
         if not masks:
             continue
         rows = [[*mask.cells.shape, *(float(getattr(mask, name)) for name in COLUMNS[2:])] for mask in masks]
-        packed[f"mask_bank.{kind}"] = np.concatenate([np.packbits(mask.cells) for mask in masks])
-        packed[f"prior.{kind}"] = np.asarray(rows, dtype=np.float32)
+        packed[f"mask_bank.{defect}"] = np.concatenate([np.packbits(mask.cells) for mask in masks])
+        packed[f"prior.{defect}"] = np.asarray(rows, dtype=np.float32)
         around = [mask.around for mask in masks if mask.around is not None]
         if len(around) == len(masks):
-            packed[f"around.{kind}"] = np.stack(around)
+            packed[f"around.{defect}"] = np.stack(around)
         exemplars = [mask.exemplar.ravel() for mask in masks if mask.exemplar is not None]
         if len(exemplars) == len(masks):
-            packed[f"exemplar.{kind}"] = np.concatenate(exemplars)
+            packed[f"exemplar.{defect}"] = np.concatenate(exemplars)
     return packed
 
 
@@ -162,21 +162,21 @@ def unpack_bank(arrays: Mapping[str, NDArray[Any]]) -> dict[str, list[BankMask]]
     """Read what :func:`pack_bank` wrote; arrays with other names are ignored.
 
     Raises:
-        InputError: If a kind has only one of its two first arrays, or they do not fit each other.
+        InputError: If a defect has only one of its two first arrays, or they do not fit each other.
     """
     names = sorted({name.partition(".")[2] for name in arrays if name.startswith(BANK_PREFIXES)})
-    return {kind: _unpack(kind, *(arrays.get(prefix + kind) for prefix in BANK_PREFIXES)) for kind in names}
+    return {defect: _unpack(defect, *(arrays.get(prefix + defect) for prefix in BANK_PREFIXES)) for defect in names}
 
 
 def _unpack(
-    kind: str,
+    defect: str,
     bits: NDArray[Any] | None,
     prior: NDArray[Any] | None,
     around: NDArray[Any] | None,
     exemplar: NDArray[Any] | None,
 ) -> list[BankMask]:
     if bits is None or prior is None:
-        msg = f"the bank of {kind!r} has only one of mask_bank.{kind} and prior.{kind}; both are needed"
+        msg = f"the bank of {defect!r} has only one of mask_bank.{defect} and prior.{defect}; both are needed"
         raise InputError(msg)
     sizes_fit = (
         bits.dtype == np.uint8
@@ -191,7 +191,7 @@ def _unpack(
     starts = np.concatenate([[0], np.cumsum(-(-counts // 8))])
     if not sizes_fit or int(starts[-1]) != len(bits):
         msg = (
-            f"the bank of {kind!r} is malformed: mask_bank has shape {bits.shape}, prior {prior.shape}; prior needs "
+            f"the bank of {defect!r} is malformed: mask_bank has shape {bits.shape}, prior {prior.shape}; prior needs "
             f"the columns {', '.join(COLUMNS)}, and mask_bank the bits of every mask"
         )
         raise InputError(msg)
@@ -199,7 +199,7 @@ def _unpack(
     for name, (found, shape) in wanted.items():
         if found is not None and (found.dtype != np.uint8 or found.shape != shape):
             msg = (
-                f"the bank of {kind!r} is malformed: {name} is {found.dtype} of shape {found.shape}; it must be uint8 "
+                f"the bank of {defect!r} is malformed: {name} is {found.dtype} of shape {found.shape}; must be uint8 "
                 f"of shape {shape}, a picture for each mask"
             )
             raise InputError(msg)
@@ -212,7 +212,7 @@ def _unpack(
         own = None if exemplar is None else exemplar[pixels[i] : pixels[i + 1]].reshape(*shape, 3)
         masks.append(BankMask(cells, **{**named, "on_edge": named["on_edge"] > 0.5}, around=picture, exemplar=own))
     if not all(mask.cells.any() for mask in masks):
-        msg = f"the bank of {kind!r} holds an empty mask"
+        msg = f"the bank of {defect!r} holds an empty mask"
         raise InputError(msg)
     return masks
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Bools = NDArray[np.bool_]
 
-__all__ = ["enlarged", "estimate_foreground", "find_object", "reduced"]
+__all__ = ["enlarge", "estimate_foreground", "find_object", "shrink"]
 
 WORKING_SIDE = 160
 """Longest side in pixels of the copy that is looked at."""
@@ -74,10 +74,10 @@ def estimate_foreground(image: NDArray[np.uint8] | Floats) -> Bools:
         InputError: If the image has another shape or dtype, or holds NaN.
     """
     pixels = _checked(image)
-    return enlarged(find_object(reduced(pixels)), (pixels.shape[0], pixels.shape[1]))
+    return enlarge(find_object(shrink(pixels)), (pixels.shape[0], pixels.shape[1]))
 
 
-def reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the small copy ``(h, w, 3)`` that an estimate looks at, of an image ``(H, W, 3)``, both RGB."""
     height, width = pixels.shape[:2]
     scale = min(WORKING_SIDE / max(height, width), 1.0)
@@ -91,7 +91,7 @@ def find_object(small: NDArray[np.uint8]) -> Bools | None:
     return _object(np.asarray(cv2.GaussianBlur(lab, (3, 3), 0.0), dtype=np.float32))
 
 
-def enlarged(found: Bools | None, size: tuple[int, int]) -> Bools:
+def enlarge(found: Bools | None, size: tuple[int, int]) -> Bools:
     """Bring what was found in a small copy to the size ``(H, W)`` of its image."""
     if found is not None:
         soft = cv2.resize(found.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)

@@ -14,8 +14,8 @@ import numpy as np
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.appearance.exemplar import Exemplar
 from anomalib_stage.synthesis.masks.bank import STORED_SIDE, bounding_box, edge_points
-from anomalib_stage.synthesis.masks.template_match import Pose, find_fits, mended
-from anomalib_stage.synthesis.masks.warp import count_parts, of_few_parts, put, varied, warped
+from anomalib_stage.synthesis.masks.template_match import Pose, find_matches, refine_match
+from anomalib_stage.synthesis.masks.warp import count_parts, jitter, keep_few_parts, paste, warp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from anomalib_stage.synthesis.masks.bank import BankMask
-    from anomalib_stage.synthesis.masks.warp import Put, Stamp
+    from anomalib_stage.synthesis.masks.warp import Paste, Stamp
 
     Bools = NDArray[np.bool_]
     Point = tuple[float, float]
 
-__all__ = ["Drawn", "draw_with_exemplar"]
+__all__ = ["PlacedMask", "draw_with_exemplar"]
 
 FIXED_SPREAD, FREE_JITTER, FIXED_JITTER = 0.12, 0.12, 0.02
 """Kinds whose places deviate by less stay where they were; jitter of the other kinds' places; jitter of theirs."""
 
 MIN_CONCENTRATION = 0.75
-"""Mean resultant length of the directions above which a kind has a direction of its own."""
+"""Mean resultant length of the directions above which a defect has a direction of its own."""
 
 TRIES = 24
 MIN_KEPT = 0.97
@@ -55,7 +55,7 @@ AS_GOOD, NOISE = 1.2, 2.0
 """Places count as equally good up to this factor of the best one's difference, and this many grey levels."""
 
 
-class Drawn(NamedTuple):
+class PlacedMask(NamedTuple):
     """A drawn mask, ``(H, W)`` bool, and the picture of the defect that it was, laid as the mask is; None: not kept."""
 
     mask: Bools
@@ -69,22 +69,22 @@ def draw_with_exemplar(
     foreground: Bools | None,
     rng: np.random.Generator,
     picture: NDArray[np.uint8] | None = None,
-) -> Drawn:
+) -> PlacedMask:
     """Draw a mask like those of a bank, in a place like theirs, and lay the picture of its defect in the same way.
 
-    The mask is scaled with the object (and by 0.8 to 1.25), turned freely unless the kind has a direction of its own,
-    flipped and bent a little, and never falls into more parts than it had. Kinds on the object's edge are put on its
-    edge and turned to it; kinds that were always in one place stay there. Where the image and what surrounded the mask
-    are known, it is laid where and as its surroundings fit
-    (:func:`~anomalib_stage.synthesis.masks.template_match.find_fits`), else near where it was.
+    The mask is scaled with the object (and by 0.8 to 1.25), turned freely unless the defect has a direction of its own,
+    flipped and bent a little, and never falls into more parts than it had. Defects on the object's edge are put on its
+    edge and turned to it; defects that were always in one place stay there. Where the image and what surrounded the
+    mask are known, it is laid where and as its surroundings fit
+    (:func:`~anomalib_stage.synthesis.masks.template_match.find_matches`), else near where it was.
 
     Args:
-        masks (Sequence[BankMask]): Masks of one kind.
+        masks (Sequence[BankMask]): Masks of one defect.
         size (tuple[int, int]): Height and width of the image in pixels.
         foreground (NDArray[np.bool_] | None): ``(H, W)``, the object; None: everywhere.
         rng (np.random.Generator): Source of all choices.
         picture (NDArray[np.uint8] | None): The image in grey, ``(H, W)``, see
-            :func:`~anomalib_stage.synthesis.masks.template_match.grey_picture`; None: not looked at.
+            :func:`~anomalib_stage.synthesis.masks.template_match.to_grey`; None: not looked at.
 
     Returns:
         Drawn: A mask ``(H, W)``, not empty, on the object, with its exemplar.
@@ -102,8 +102,8 @@ def draw_with_exemplar(
         laid = chain(_fitting(entry, masks, entry.around, picture, foreground=foreground, rng=rng), laid)
     best, most = None, -1.0
     for place, pose in islice(laid, TRIES):
-        stamp = varied(entry.cells, pose, rng=rng)
-        found = put(stamp, place, allowed)
+        stamp = jitter(entry.cells, pose, rng=rng)
+        found = paste(stamp, place, allowed)
         kept = float(found.cells.sum()) / stamp.cells.sum()
         if kept > most:
             best, most = (stamp, found), kept
@@ -113,15 +113,15 @@ def draw_with_exemplar(
     if best is None or not best[1].cells.any():
         inside = np.flatnonzero(allowed)
         whole.flat[int(inside[rng.integers(len(inside))])] = True
-        return Drawn(whole, None)
+        return PlacedMask(whole, None)
     stamp, (cells, _, top, left) = best
-    whole[top : top + cells.shape[0], left : left + cells.shape[1]] = of_few_parts(cells, count_parts(entry.cells))
-    return Drawn(whole, _exemplar(entry, *best))
+    whole[top : top + cells.shape[0], left : left + cells.shape[1]] = keep_few_parts(cells, count_parts(entry.cells))
+    return PlacedMask(whole, _exemplar(entry, *best))
 
 
-def _exemplar(entry: BankMask, stamp: Stamp, found: Put) -> Exemplar | None:
+def _exemplar(entry: BankMask, stamp: Stamp, found: Paste) -> Exemplar | None:
     """Lay the picture of a mask's defect, if there is one, as the mask was laid."""
-    pixels = None if entry.exemplar is None else warped(entry.exemplar, stamp)
+    pixels = None if entry.exemplar is None else warp(entry.exemplar, stamp)
     if pixels is None:
         return None
     sharp = max(entry.cells.shape) < STORED_SIDE and SHARP[0] <= stamp.scale <= SHARP[1]
@@ -130,7 +130,7 @@ def _exemplar(entry: BankMask, stamp: Stamp, found: Put) -> Exemplar | None:
 
 def _check(masks: Sequence[BankMask], size: tuple[int, int], foreground: Bools | None) -> None:
     if not masks:
-        msg = "the bank has no mask of this kind; give at least one, or draw a shape"
+        msg = "the bank has no mask of this defect; give at least one, or draw a shape"
         raise InputError(msg)
     if foreground is not None and (foreground.shape != tuple(size) or not foreground.any()):
         msg = f"the foreground has shape {foreground.shape} and {int(foreground.sum())} pixels; it must be of shape "
@@ -168,7 +168,7 @@ def _fitting(
 ) -> Iterator[tuple[Point, Pose]]:
     """Lay a mask where its surroundings fit, in random order of the places that are about as good as the best.
 
-    Half of the poses have the mask upright, turned by right angles unless the kind has a direction: what is made by
+    Half of the poses have the mask upright, turned by right angles unless the defect has a direction: what is made by
     machines is mostly aligned with the image.
     """
     box = (0, 0, *picture.shape) if foreground is None else bounding_box(foreground)
@@ -186,10 +186,10 @@ def _fitting(
         if i % 2 == 0 and not directed:
             turn = math.pi / 2 * int(rng.integers(4))
         poses.append(Pose(_length(entry, box, rng=rng), turn, bool(rng.integers(2))))
-    fits = find_fits(picture, around, poses, rng=rng, window=window)
+    fits = find_matches(picture, around, poses, rng=rng, window=window)
     good = [fit for fit in fits if fit.difference <= AS_GOOD * fits[0].difference + NOISE]
     for i in rng.permutation(len(good)):
-        fit = mended(good[i], picture, around)
+        fit = refine_match(good[i], picture, around)
         yield (fit.row, fit.column), fit.pose
 
 
@@ -256,7 +256,7 @@ def _place_on_edge(
 
 
 def _own_turn(masks: Sequence[BankMask], *, rng: np.random.Generator) -> float:
-    """Draw by how much the mask is turned, in radians: hardly, where the kind has a direction of its own."""
+    """Draw by how much the mask is turned, in radians: hardly, where the defect has a direction of its own."""
     if _has_direction(masks):
         return 0.08 * float(rng.standard_normal()) + math.pi * int(rng.integers(2))
     return float(rng.uniform(0.0, 2.0 * math.pi))

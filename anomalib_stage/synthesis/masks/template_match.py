@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Grey = NDArray[np.uint8]
 
-__all__ = ["SIDE", "Fit", "Pose", "find_fits", "grey_picture", "mended", "picture_around"]
+__all__ = ["SIDE", "Fit", "Pose", "crop_around", "find_matches", "refine_match", "to_grey"]
 
 SIDE = 48
 """Cells a side of a kept picture."""
@@ -62,12 +62,12 @@ class Fit(NamedTuple):
     pose: Pose
 
 
-def grey_picture(image: NDArray[np.uint8]) -> Grey:
+def to_grey(image: NDArray[np.uint8]) -> Grey:
     """Return an RGB image ``(H, W, 3)`` in grey, ``(H, W)`` uint8 in 1 to 255: 0 stands for unknown."""
     return np.maximum(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), 1).astype(np.uint8)
 
 
-def picture_around(image: NDArray[np.uint8], mask: Bools) -> Grey:
+def crop_around(image: NDArray[np.uint8], mask: Bools) -> Grey:
     """Picture what surrounds a mask.
 
     Args:
@@ -87,11 +87,11 @@ def picture_around(image: NDArray[np.uint8], mask: Bools) -> Grey:
     cell = SPAN * length / SIDE
     # row and column of the image for each cell
     matrix = np.array([[cell, 0, middle[1] - cell * (SIDE - 1) / 2], [0, cell, middle[0] - cell * (SIDE - 1) / 2]])
-    values, weights = _resampled(grey_picture(image), known, matrix, SIDE, cell=cell)
+    values, weights = _resampled(to_grey(image), known, matrix, SIDE, cell=cell)
     return np.where(weights, values.round().clip(1, 255), 0).astype(np.uint8)
 
 
-def find_fits(
+def find_matches(
     picture: Grey,
     around: Grey,
     poses: Sequence[Pose],
@@ -102,7 +102,7 @@ def find_fits(
     """Find the places of an image where a mask's surroundings fit best.
 
     Args:
-        picture (NDArray[np.uint8]): The image in grey, ``(H, W)``, see :func:`grey_picture`.
+        picture (NDArray[np.uint8]): The image in grey, ``(H, W)``, see :func:`to_grey`.
         around (NDArray[np.uint8]): What surrounded the mask, ``(48, 48)``.
         poses (Sequence[Pose]): How the mask may be laid.
         rng (np.random.Generator): Decides between places that are alike.
@@ -128,11 +128,12 @@ def find_fits(
     return sorted(found)
 
 
-def mended(fit: Fit, picture: Grey, around: Grey) -> Fit:
+def refine_match(fit: Fit, picture: Grey, around: Grey) -> Fit:
     """Look again for the best place near one, with every pixel of the image.
 
     Args:
-        fit (Fit): A place that :func:`find_fits` found; it may be a few pixels off, where it searched a reduced image.
+        fit (Fit): A place that :func:`find_matches` found; it may be a few pixels off, where it searched a reduced
+            image.
         picture (NDArray[np.uint8]): As there.
         around (NDArray[np.uint8]): As there.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Pixels = NDArray[np.uint8]
 
-__all__ = ["Put", "Stamp", "count_parts", "of_few_parts", "put", "varied", "warped"]
+__all__ = ["Paste", "Stamp", "count_parts", "jitter", "keep_few_parts", "paste", "warp"]
 
 BEND = 0.04
 """How far a mask is bent, relative to its longer side."""
@@ -37,7 +37,7 @@ class Stamp(NamedTuple):
     flip: bool
 
 
-class Put(NamedTuple):
+class Paste(NamedTuple):
     """The part of a stamp that lies in an image and on the object, ``(h, w)`` bool.
 
     And which of the stamp's rows and columns that is, and the row and column of its corner in the image.
@@ -49,7 +49,7 @@ class Put(NamedTuple):
     left: int
 
 
-def varied(cells: Bools, pose: Pose, *, rng: np.random.Generator) -> Stamp:
+def jitter(cells: Bools, pose: Pose, *, rng: np.random.Generator) -> Stamp:
     """Scale, turn, flip and bend a mask.
 
     Args:
@@ -77,15 +77,15 @@ def varied(cells: Bools, pose: Pose, *, rng: np.random.Generator) -> Stamp:
             return Stamp(shape, np.stack([back_x, back_y]), scale, flip)
     if not shape.any():
         return Stamp(np.ones((1, 1), dtype=np.bool_), None, scale, flip)
-    return Stamp(of_few_parts(shape, count_parts(cells)), np.stack([back_x, back_y]), scale, flip)
+    return Stamp(keep_few_parts(shape, count_parts(cells)), np.stack([back_x, back_y]), scale, flip)
 
 
-def warped(pixels: Pixels, stamp: Stamp) -> Pixels | None:
+def warp(pixels: Pixels, stamp: Stamp) -> Pixels | None:
     """Lay a defect's picture as its mask was laid.
 
     Args:
         pixels (NDArray[np.uint8]): ``(h, w, 3)``, the picture in the mask's cells; beyond its border it goes on.
-        stamp (Stamp): The mask as :func:`varied` laid it.
+        stamp (Stamp): The mask as :func:`jitter` laid it.
 
     Returns:
         NDArray[np.uint8] | None: In the size of the stamp's cells, with three channels; None if the mask shrank to a
@@ -109,7 +109,7 @@ def warped(pixels: Pixels, stamp: Stamp) -> Pixels | None:
     return np.asarray(cv2.remap(whole, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def put(stamp: Stamp, place: tuple[float, float], allowed: Bools) -> Put:
+def paste(stamp: Stamp, place: tuple[float, float], allowed: Bools) -> Paste:
     """Put a stamp's centre somewhere in an image; what is not on the object is left out.
 
     Args:
@@ -130,7 +130,7 @@ def put(stamp: Stamp, place: tuple[float, float], allowed: Bools) -> Put:
         slice(max(-top, 0), max(-top, 0) + rows.stop - rows.start),
         slice(max(-left, 0), max(-left, 0) + columns.stop - columns.start),
     )
-    return Put(stamp.cells[part] & allowed[rows, columns], part, rows.start, columns.start)
+    return Paste(stamp.cells[part] & allowed[rows, columns], part, rows.start, columns.start)
 
 
 def count_parts(mask: Bools) -> int:
@@ -138,7 +138,7 @@ def count_parts(mask: Bools) -> int:
     return int(cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0]) - 1
 
 
-def of_few_parts(mask: Bools, most: int) -> Bools:
+def keep_few_parts(mask: Bools, most: int) -> Bools:
     """Keep the largest parts of a mask ``(h, w)`` bool, at most so many; the result may be the mask itself."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count - 1 <= most:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Bools = NDArray[np.bool_]
 
-__all__ = ["draw_zoom", "rescaled", "toned", "turned"]
+__all__ = ["draw_zoom", "rescale", "shift_colour", "turn"]
 
 LARGEST_ZOOM = 1.25
 """A region is enlarged or reduced by at most this; the surface around the defect is scaled with it."""
@@ -38,7 +38,7 @@ def draw_zoom(rng: np.random.Generator) -> float:
     return math.exp(rng.uniform(-math.log(LARGEST_ZOOM), math.log(LARGEST_ZOOM)))
 
 
-def rescaled(image: Pixels, mask: Bools, side: int) -> tuple[Pixels, Bools]:
+def rescale(image: Pixels, mask: Bools, side: int) -> tuple[Pixels, Bools]:
     """Scale a square region and its mask to a side in pixels.
 
     Args:
@@ -59,7 +59,7 @@ def rescaled(image: Pixels, mask: Bools, side: int) -> tuple[Pixels, Bools]:
     return np.asarray(cv2.resize(image, (side, side), interpolation=way), dtype=np.uint8), small
 
 
-def turned(image: Pixels, mask: Bools, *, quarter: bool, rng: np.random.Generator) -> tuple[Pixels, Bools]:
+def turn(image: Pixels, mask: Bools, *, quarter: bool, rng: np.random.Generator) -> tuple[Pixels, Bools]:
     """Flip a region either way, and turn it by quarters where that is allowed.
 
     Args:
@@ -75,7 +75,7 @@ def turned(image: Pixels, mask: Bools, *, quarter: bool, rng: np.random.Generato
     return np.ascontiguousarray(image), np.ascontiguousarray(mask)
 
 
-def toned(image: Pixels, *, rng: np.random.Generator) -> Pixels:
+def shift_colour(image: Pixels, *, rng: np.random.Generator) -> Pixels:
     """Change brightness and contrast of every other region, as another exposure would."""
     if rng.random() >= TONED_SHARE:
         return image

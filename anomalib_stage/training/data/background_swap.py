@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 
-from anomalib_stage.synthesis.appearance.hole_filling import surround_fill
+from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.training.data.example import at_least
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Backgrounds:
     def __init__(self, images: Sequence[Pixels]) -> None:
         self.images = list(images)
 
-    def swapped(self, image: Pixels, mask: Bools, *, rng: np.random.Generator) -> Pixels | None:
+    def swap_background(self, image: Pixels, mask: Bools, *, rng: np.random.Generator) -> Pixels | None:
         """Put the defect of a region into a good image.
 
         Args:
@@ -170,4 +170,4 @@ def _filled(pixels: Floats, mask: Bools) -> Floats:
     """The surface with the hole of the mask filled from around it."""
     clean = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
     hole = torch.from_numpy(mask)[None, None].float().expand_as(clean)
-    return np.asarray(surround_fill(clean, hole)[0].numpy().transpose(1, 2, 0), dtype=np.float32)
+    return np.asarray(fill_hole(clean, hole)[0].numpy().transpose(1, 2, 0), dtype=np.float32)

@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 
 from anomalib_stage.errors import DataError
 from anomalib_stage.seeds import derive_seed, numpy_generator
-from anomalib_stage.training.data.augment import draw_zoom, rescaled, toned, turned
+from anomalib_stage.training.data.augment import draw_zoom, rescale, shift_colour, turn
 from anomalib_stage.training.data.example import Example, Source, at_least, draw_window
-from anomalib_stage.training.data.rendered import ProceduralDefects, drawn_mask
+from anomalib_stage.training.data.rendered import ProceduralDefects, draw_rendered_mask
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -40,7 +40,7 @@ fifty, nor do fifty drown it."""
 
 
 class GoodSurfaces:
-    """Regions of the user's good images, with drawn masks: teaches the kind ``good``.
+    """Regions of the user's good images, with drawn masks: teaches the defect ``good``.
 
     Args:
         images (Sequence[NDArray[np.uint8]]): Good images, ``(H, W, 3)`` RGB.
@@ -55,18 +55,18 @@ class GoodSurfaces:
         image = at_least(self.images[int(rng.integers(len(self.images)))], side)
         top = int(rng.integers(image.shape[0] - side + 1))
         left = int(rng.integers(image.shape[1] - side + 1))
-        region, mask = image[top : top + side, left : left + side], drawn_mask("good", side, rng=rng)
-        region, mask = turned(region, mask, quarter=self.quarter, rng=rng)
-        return Example(toned(region, rng=rng), mask, "good")
+        region, mask = image[top : top + side, left : left + side], draw_rendered_mask("good", side, rng=rng)
+        region, mask = turn(region, mask, quarter=self.quarter, rng=rng)
+        return Example(shift_colour(region, rng=rng), mask, "good")
 
 
 class RealDefects:
     """Regions around real defects, changed in ways that a defect survives.
 
     Args:
-        examples (Sequence[Example]): Whole images with masks, kinds and groups.
+        examples (Sequence[Example]): Whole images with masks, defects and groups.
         backgrounds (Backgrounds | None): Good images that a share of the defects is put into.
-        straight (Collection[str]): Kinds that are not turned by quarters.
+        straight (Collection[str]): Defects that are not turned by quarters.
         plain (bool): Draw regions as they are, for measuring and not for training.
     """
 
@@ -79,43 +79,47 @@ class RealDefects:
         plain: bool = False,
     ) -> None:
         self.backgrounds, self.straight, self.plain = backgrounds, frozenset(straight), plain
-        self.by_kind: dict[str, list[Example]] = {}
+        self.group_by_defect: dict[str, list[Example]] = {}
         for example in examples:
-            self.by_kind.setdefault(example.kind, []).extend(_components(example))
-        self._kinds = sorted(self.by_kind)
-        self._shares = {kind: _shares(pool) for kind, pool in self.by_kind.items()}
-        sizes = np.array([_pieces(self.by_kind[kind]) for kind in self._kinds], dtype=np.float64) ** DAMPING
-        self._kind_shares = sizes / max(sizes.sum(), 1e-9)
+            self.group_by_defect.setdefault(example.defect, []).extend(_components(example))
+        self._defects = sorted(self.group_by_defect)
+        self._shares = {defect: _shares(pool) for defect, pool in self.group_by_defect.items()}
+        sizes = (
+            np.array([_pieces(self.group_by_defect[defect]) for defect in self._defects], dtype=np.float64) ** DAMPING
+        )
+        self._defect_shares = sizes / max(sizes.sum(), 1e-9)
 
     @property
-    def kinds(self) -> tuple[str, ...]:
+    def defects(self) -> tuple[str, ...]:
         """Kinds that have an example, sorted."""
-        return tuple(self._kinds)
+        return tuple(self._defects)
 
     def draw(self, side: int, *, rng: np.random.Generator) -> Example:
         """Draw one example with the given region side in pixels."""
-        return self.draw_kind(self._kinds[int(rng.choice(len(self._kinds), p=self._kind_shares))], side, rng=rng)
+        return self.draw_defect(
+            self._defects[int(rng.choice(len(self._defects), p=self._defect_shares))], side, rng=rng
+        )
 
-    def draw_kind(self, kind: str, side: int, *, rng: np.random.Generator) -> Example:
-        """Draw one example of a kind."""
-        pool = self.by_kind[kind]
-        example = pool[int(rng.choice(len(pool), p=self._shares[kind]))]
+    def draw_defect(self, defect: str, side: int, *, rng: np.random.Generator) -> Example:
+        """Draw one example of a defect."""
+        pool = self.group_by_defect[defect]
+        example = pool[int(rng.choice(len(pool), p=self._shares[defect]))]
         cut = side if self.plain else max(round(side / draw_zoom(rng)), 8)
         image, mask = at_least(example.image, cut), at_least(example.mask.view(np.uint8), cut)
         window = draw_window(mask.view(np.bool_), cut, rng=rng)
         region, part = image[window], np.ascontiguousarray(mask[window]).astype(np.bool_)
         if not part.any():  # between the arms of a long defect
-            return self.draw_kind(kind, side, rng=rng)
+            return self.draw_defect(defect, side, rng=rng)
         if self.plain:
-            return Example(region, part, kind)
+            return Example(region, part, defect)
         if self.backgrounds is not None and rng.random() < SWAPPED_SHARE:
-            swapped = self.backgrounds.swapped(region, part, rng=rng)
-            region = region if swapped is None else swapped
-        region, part = rescaled(region, part, side)
+            swap_background = self.backgrounds.swap_background(region, part, rng=rng)
+            region = region if swap_background is None else swap_background
+        region, part = rescale(region, part, side)
         if not part.any():
-            return self.draw_kind(kind, side, rng=rng)
-        region, part = turned(region, part, quarter=kind not in self.straight, rng=rng)
-        return Example(toned(region, rng=rng), part, kind)
+            return self.draw_defect(defect, side, rng=rng)
+        region, part = turn(region, part, quarter=defect not in self.straight, rng=rng)
+        return Example(shift_colour(region, rng=rng), part, defect)
 
 
 def _components(example: Example, *, reach: int = 24) -> list[Example]:
@@ -166,22 +170,22 @@ class RegionDataset(Dataset[dict[str, torch.Tensor]]):
 
     Args:
         source (Source): Where examples come from.
-        kinds (Sequence[str]): Kinds in the order of the denoiser's conditions.
+        defects (Sequence[str]): Defects in the order of the denoiser's conditions.
         seed (int): Base seed.
     """
 
-    def __init__(self, source: Source, *, kinds: Sequence[str], seed: int) -> None:
+    def __init__(self, source: Source, *, defects: Sequence[str], seed: int) -> None:
         self.source, self.seed = source, seed
-        self.position = {kind: i for i, kind in enumerate(kinds)}
+        self.position = {defect: i for i, defect in enumerate(defects)}
 
     def __getitem__(self, key: Key) -> dict[str, torch.Tensor]:
-        """Return ``image`` (3,S,S) uint8, ``mask`` (1,S,S) bool, ``kind`` int64, ``seed`` int64."""
+        """Return ``image`` (3,S,S) uint8, ``mask`` (1,S,S) bool, ``defect`` int64, ``seed`` int64."""
         index, side = key
         example = self.source.draw(side, rng=numpy_generator(self.seed, "example", index, side))
         return {
             "image": torch.from_numpy(np.ascontiguousarray(example.image)).permute(2, 0, 1),
             "mask": torch.from_numpy(example.mask)[None],
-            "kind": torch.tensor(self.position[example.kind]),
+            "kind": torch.tensor(self.position[example.defect]),
             "seed": torch.tensor(derive_seed(self.seed, "noise", index, side)),
         }
 

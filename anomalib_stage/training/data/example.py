@@ -26,14 +26,14 @@ class Example:
     Args:
         image (NDArray[np.uint8]): Whole image or region, ``(H, W, 3)`` RGB.
         mask (NDArray[np.bool_]): Anomaly mask, ``(H, W)``, not empty.
-        kind (str): Defect kind, or ``good``.
+        defect (str): Defect, or ``good``.
         name (str): Name of the file without its ending; empty for regions.
         group (str): What it shares with other captures of the same piece; empty for regions.
     """
 
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_]
-    kind: str
+    defect: str
     name: str = ""
     group: str = ""
 

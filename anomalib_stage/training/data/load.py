@@ -40,8 +40,8 @@ def load_images(folder: Path) -> list[NDArray[np.uint8]]:
 
 
 def load_examples(
-    defects: Path,
-    masks: Path | None,
+    defect_dir: Path,
+    defect_mask_dir: Path | None,
     *,
     include: Mapping[str, Collection[str]] | None,
     rename: Mapping[str, str],
@@ -50,10 +50,10 @@ def load_examples(
     """Read real defects with their masks.
 
     Args:
-        defects (Path): Folder with one sub-folder of images for each kind.
-        masks (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
+        defect_dir (Path): Folder with one sub-folder of images for each defect.
+        defect_mask_dir (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
         include (Mapping[str, Collection[str]] | None): ``{folder: stems}``: use only these; None: all.
-        rename (Mapping[str, str]): ``{folder: kind}``.
+        rename (Mapping[str, str]): ``{folder: defect}``.
         groups (Mapping[str, str] | None): ``{stem: group}`` or ``{folder/stem: group}``, see :func:`read_groups`.
 
     Returns:
@@ -63,39 +63,41 @@ def load_examples(
         DataError: If a folder, mask or image of ``include`` is missing, a file cannot be read, a mask is empty or has
             another size than its image, or nothing is left.
     """
-    if masks is None or not masks.is_dir():
-        msg = f"--defects needs --masks, a folder with a mask for each defect image; got {masks}"
+    if defect_mask_dir is None or not defect_mask_dir.is_dir():
+        msg = f"--defects needs --masks, a folder with a mask for each defect image; got {defect_mask_dir}"
         raise DataError(msg)
     examples, known = [], groups or {}
-    paths = [path for path in find_images(defects) if path.parent.name != "good"]
+    paths = [path for path in find_images(defect_dir) if path.parent.name != "good"]
     if include is not None:
-        _check_included(include, paths, defects=defects)
+        _check_included(include, paths, defect_dir=defect_dir)
     for path in paths:
-        kind = path.parent.name
-        if include is not None and path.stem not in include.get(kind, ()):
+        defect = path.parent.name
+        if include is not None and path.stem not in include.get(defect, ()):
             continue
         image = read_image(path)
-        mask = read_mask(_mask_path(path, masks / kind), size=(image.shape[0], image.shape[1]), image=path)
-        group = known.get(f"{kind}/{path.stem}", known.get(path.stem, ""))
-        examples.append(Example(image, mask, rename.get(kind, kind), path.stem, group))
+        mask = read_mask(_mask_path(path, defect_mask_dir / defect), size=(image.shape[0], image.shape[1]), image=path)
+        group = known.get(f"{defect}/{path.stem}", known.get(path.stem, ""))
+        examples.append(Example(image, mask, rename.get(defect, defect), path.stem, group))
     if not examples:
-        msg = f"{defects}: no defect image left; give one sub-folder for each kind, and stems in it to --include"
+        msg = f"{defect_dir}: no defect image left; give one sub-folder for each defect, and stems in it to --include"
         raise DataError(msg)
     return examples
 
 
-def _check_included(include: Mapping[str, Collection[str]], paths: Sequence[Path], *, defects: Path) -> None:
+def _check_included(include: Mapping[str, Collection[str]], paths: Sequence[Path], *, defect_dir: Path) -> None:
     """Refuse a choice of pictures that are not there: fewer would be learnt from than the user thinks."""
     there = {f"{path.parent.name}/{path.stem}" for path in paths}
-    wanted = [f"{kind}/{stem}" for kind, stems in include.items() for stem in sorted(stems)]
+    wanted = [f"{defect}/{stem}" for defect, stems in include.items() for stem in sorted(stems)]
     if missing := [name for name in wanted if name not in there]:
         shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
-        msg = f"--include names {len(missing)} of {len(wanted)} defects that are not in {defects}: {shown}; correct it"
+        msg = (
+            f"--include names {len(missing)} of {len(wanted)} defects that are not in {defect_dir}: {shown}; correct it"
+        )
         raise DataError(msg)
 
 
 def read_include(path: Path, *, side: str = "fit") -> dict[str, set[str]]:
-    """Read which defects to use from a JSON file ``{kind: [stems]}`` or ``{kind: {"fit": [stems], "eval": [stems]}}``.
+    """Read which to use from a JSON file ``{defect: [stems]}`` or ``{defect: {"fit": [stems], "eval": [stems]}}``.
 
     Args:
         path (Path): The file.
@@ -106,9 +108,9 @@ def read_include(path: Path, *, side: str = "fit") -> dict[str, set[str]]:
     """
     try:
         content = json.loads(path.read_text())
-        return {kind: set(_side(stems, side)) for kind, stems in content.items()}
+        return {defect: set(_side(stems, side)) for defect, stems in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"--include {path} is not a JSON file of the form {{kind: [stems]}}: {error!r}"
+        msg = f"--include {path} is not a JSON file of the form {{defect: [stems]}}: {error!r}"
         raise DataError(msg) from error
 
 
@@ -118,14 +120,14 @@ def _side(stems: dict[str, list[str]] | list[str], side: str) -> list[str]:
     return stems if side == "fit" else []
 
 
-def read_groups(path: Path | None, *, defects: Path) -> dict[str, str]:
+def read_groups(path: Path | None, *, defect_dir: Path) -> dict[str, str]:
     """Read which images show the same piece, from a JSON file ``{stem: group}`` or ``{"group_of": {stem: group}}``.
 
     Where folders use the same stems, ``folder/stem`` says which is meant.
 
     Args:
         path (Path | None): The file; None: ``groups.json`` in the folder of defects or beside it, if there is one.
-        defects (Path): Folder of defects.
+        defect_dir (Path): Folder of defects.
 
     Returns:
         dict[str, str]: Group of each stem; empty if there is no file.
@@ -133,7 +135,7 @@ def read_groups(path: Path | None, *, defects: Path) -> dict[str, str]:
     Raises:
         DataError: If the file cannot be read or is not of that form.
     """
-    beside = [folder / "groups.json" for folder in (defects, defects.parent)]
+    beside = [folder / "groups.json" for folder in (defect_dir, defect_dir.parent)]
     found = path or next((file for file in beside if file.is_file()), None)
     if found is None:
         return {}

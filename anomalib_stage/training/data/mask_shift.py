@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.data.example import Example
 
-__all__ = ["common_shift"]
+__all__ = ["find_common_shift"]
 
 REACH = 10
 """Largest shift in pixels that is looked for, on either axis."""
@@ -34,7 +34,7 @@ BETTER, SURE = 0.7, 6.0
 """By how much the agreement must be better there, in deviations over all shifts, and in standard errors of the mean."""
 
 
-def common_shift(examples: Sequence[Example]) -> tuple[int, int] | None:
+def find_common_shift(examples: Sequence[Example]) -> tuple[int, int] | None:
     """Find the shift by which all masks would fit their pictures clearly better.
 
     The outline of each mask is correlated with the gradient of its picture over all shifts of up to ten pixels. One

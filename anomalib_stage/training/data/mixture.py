@@ -25,7 +25,7 @@ class Shares(NamedTuple):
     Args:
         real (float): Regions around real defects.
         good (float): Regions of good images, without a defect.
-        painted (float): Regions of good images with rendered defects: default kinds on the user's own surface.
+        painted (float): Regions of good images with rendered defects: default defects on the user's own surface.
         rendered (float): Rendered surfaces with rendered defects; a fifth of them shows none.
     """
 
@@ -63,7 +63,7 @@ def mixture(
     freeze: bool = False,
     quarter: bool,
 ) -> Mixture:
-    """Make the source of training regions. Kinds with real defects are not rendered: they look like the real ones.
+    """Make the source of training regions. Defects with real defects are not rendered: they look like the real ones.
 
     Args:
         real (RealDefects | None): Real defects.
@@ -77,7 +77,7 @@ def mixture(
     """
     good = [] if freeze else good
     weights = shares(real=real is not None, good=bool(good), procedural=procedural)
-    own = frozenset(real.kinds) if real is not None else frozenset[str]()
+    own = frozenset(real.defects) if real is not None else frozenset[str]()
     sources: list[tuple[Source, float]] = [(ProceduralDefects(without=own), weights.rendered)]
     if good:
         sources += [

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Copy = NDArray[np.float32]
 
-__all__ = ["near_duplicates", "small_copy"]
+__all__ = ["find_near_duplicates", "shrink_copy"]
 
 SIDE = 32
 """Side of a small copy in pixels."""
@@ -30,7 +30,7 @@ FEWEST = 3
 """With fewer pictures nobody knows what they share."""
 
 
-def small_copy(image: NDArray[np.uint8]) -> Copy:
+def shrink_copy(image: NDArray[np.uint8]) -> Copy:
     """Reduce a picture to 32 x 32 grey pixels, whatever its exposure: mean 0 and length 1, ``(1024,)``.
 
     Args:
@@ -41,7 +41,7 @@ def small_copy(image: NDArray[np.uint8]) -> Copy:
     return _unit(small - small.mean())
 
 
-def near_duplicates(
+def find_near_duplicates(
     first: Mapping[str, Copy], second: Mapping[str, Copy], *, others: Sequence[Copy] = ()
 ) -> list[tuple[str, str]]:
     """Find pictures of one side that are nearly those of the other.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.data.example import Example
 
-__all__ = ["directed_kinds", "directed_surface"]
+__all__ = ["find_directed_defects", "has_direction"]
 
 LOOKED_AT = 15
 """Good images that say whether the surface has a direction."""
@@ -31,10 +31,10 @@ ELONGATED = 0.6
 """Masks from this elongation on have a direction."""
 
 COUNT, AGREEMENT = 8, 0.85
-"""A kind has a direction if at least so many of its masks have one, and their doubled angles agree by so much."""
+"""A defect has a direction if at least so many of its masks have one, and their doubled angles agree by so much."""
 
 
-def directed_surface(images: Sequence[NDArray[np.uint8]]) -> bool:
+def has_direction(images: Sequence[NDArray[np.uint8]]) -> bool:
     """Tell whether good images are grained, brushed or striped in one direction, the same in all.
 
     Args:
@@ -55,13 +55,13 @@ def directed_surface(images: Sequence[NDArray[np.uint8]]) -> bool:
     return math.hypot(*along) > SURFACE * total
 
 
-def directed_kinds(by_kind: Mapping[str, Iterable[Example]]) -> set[str]:
-    """Return the kinds whose long masks lie in one direction, at least eight of them.
+def find_directed_defects(group_by_defect: Mapping[str, Iterable[Example]]) -> set[str]:
+    """Return the defects whose long masks lie in one direction, at least eight of them.
 
     Args:
-        by_kind (Mapping[str, Iterable[Example]]): Examples with one defect each.
+        group_by_defect (Mapping[str, Iterable[Example]]): Examples with one defect each.
     """
-    return {kind for kind, examples in by_kind.items() if _agree([example.mask for example in examples])}
+    return {defect for defect, examples in group_by_defect.items() if _agree([example.mask for example in examples])}
 
 
 def _agree(masks: Sequence[NDArray[np.bool_]]) -> bool:

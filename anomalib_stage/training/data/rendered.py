@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anomalib_stage.rendering.defects import KIND_SHAPES, KINDS, paint_defect
+from anomalib_stage.rendering.defects import DEFECT_NAMES, DEFECT_SHAPES, paint_defect
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.synthesis.masks.draw import draw_mask
 from anomalib_stage.training.data.example import Example, at_least
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ProceduralDefects", "drawn_mask"]
+__all__ = ["ProceduralDefects", "draw_rendered_mask"]
 
 GOOD_SHARE = 0.2
 """Share of rendered examples that teach ``good``, intact surface: negatives must carry the same trace as defects."""
@@ -28,26 +28,26 @@ MARGIN = 16
 
 
 class ProceduralDefects:
-    """Rendered defects, every kind equally often, and intact surface.
+    """Rendered defects, every defect equally often, and intact surface.
 
     Args:
         images (Sequence[NDArray[np.uint8]]): Good images to paint into, ``(H, W, 3)`` RGB; rendered surfaces if empty.
-        without (Collection[str]): Kinds that are not rendered, because there are real ones of that name.
+        without (Collection[str]): Defects that are not rendered, because there are real ones of that name.
     """
 
     def __init__(self, images: Sequence[NDArray[np.uint8]] = (), *, without: Collection[str] = ()) -> None:
-        self.kinds = tuple(kind for kind in KINDS if kind != "good" and kind not in without)
+        self.defects = tuple(defect for defect in DEFECT_NAMES if defect != "good" and defect not in without)
         self.images = list(images)
 
     def draw(self, side: int, *, rng: np.random.Generator) -> Example:
         """Draw one example with the given region side in pixels."""
-        kind = "good" if rng.random() < GOOD_SHARE or not self.kinds else str(rng.choice(self.kinds))
+        defect = "good" if rng.random() < GOOD_SHARE or not self.defects else str(rng.choice(self.defects))
         canvas, inner = side + 2 * MARGIN, slice(MARGIN, MARGIN + side)
         surface = self._surface(canvas, rng=rng)
         mask = np.zeros((canvas, canvas), dtype=np.bool_)
-        mask[inner, inner] = drawn_mask(kind, side, rng=rng)
-        image = paint_defect(surface, mask, kind=kind, rng=rng)[inner, inner]
-        return Example((image * 255.0 + 0.5).astype(np.uint8), mask[inner, inner], kind)
+        mask[inner, inner] = draw_rendered_mask(defect, side, rng=rng)
+        image = paint_defect(surface, mask, defect=defect, rng=rng)[inner, inner]
+        return Example((image * 255.0 + 0.5).astype(np.uint8), mask[inner, inner], defect)
 
     def _surface(self, side: int, *, rng: np.random.Generator) -> NDArray[np.float32]:
         if not self.images:
@@ -57,9 +57,9 @@ class ProceduralDefects:
         return image[top : top + side, left : left + side].astype(np.float32) / np.float32(255.0)
 
 
-def drawn_mask(kind: str, side: int, *, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Draw a mask ``(side, side)`` of a rendered kind; sizes are spread evenly on a logarithmic scale."""
-    shape = str(rng.choice(KIND_SHAPES[kind]))
+def draw_rendered_mask(defect: str, side: int, *, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw a mask ``(side, side)`` of a rendered defect; sizes are spread evenly on a logarithmic scale."""
+    shape = str(rng.choice(DEFECT_SHAPES[defect]))
     smallest = 3.0 if rng.random() < 0.6 else 12.0
     extent = float(np.exp(rng.uniform(np.log(smallest), np.log(0.85 * side))))
     # keep the defect off the region's border: at sampling time a region always has a margin
@@ -78,5 +78,5 @@ def _edge_mask(side: int, extent: float, *, rng: np.random.Generator) -> NDArray
     allowed = np.zeros((side, side), dtype=np.bool_)
     cut = int(rng.integers(side // 4, side))
     allowed[:cut] = True
-    turned = np.rot90(allowed, int(rng.integers(4)))
-    return draw_mask("edge_chip", (side, side), extent=min(extent, cut), rng=rng, allowed=np.ascontiguousarray(turned))
+    turn = np.rot90(allowed, int(rng.integers(4)))
+    return draw_mask("edge_chip", (side, side), extent=min(extent, cut), rng=rng, allowed=np.ascontiguousarray(turn))

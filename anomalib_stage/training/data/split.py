@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["split_held_out"]
 
 FEWEST = 3
-"""A kind with fewer pieces keeps none from training."""
+"""A defect with fewer pieces keeps none from training."""
 
 
 def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Keep a share of the real defects from training, at least one piece of each kind that has three.
+    """Keep a share of the real defects from training, at least one piece of each defect that has three.
 
-    Captures of one piece (the same ``group``) stay on one side. A group that shows several kinds is kept for all,
+    Captures of one piece (the same ``group``) stay on one side. A group that shows several defects is kept for all,
     unless one of them could then be learnt from nothing.
 
     Args:
-        examples (Sequence[Example]): Whole images with kinds and groups.
+        examples (Sequence[Example]): Whole images with defects and groups.
         share (float): Share of a kind's pieces to keep, [0, 0.5]; never more than a third.
         seed (int): Base seed.
 
@@ -37,12 +37,12 @@ def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> t
         return list(examples), []
     pieces_of: dict[str, set[str]] = {}
     for example in examples:
-        pieces_of.setdefault(example.kind, set()).add(_piece(example))
+        pieces_of.setdefault(example.defect, set()).add(_piece(example))
     kept: set[str] = set()
-    for kind, pieces in sorted(pieces_of.items()):
+    for defect, pieces in sorted(pieces_of.items()):
         count = min(max(round(share * len(pieces)), 1), len(pieces) // FEWEST)
         ordered = sorted(pieces)
-        for i in numpy_generator(seed, "held-out", kind).permutation(len(ordered)):
+        for i in numpy_generator(seed, "held-out", defect).permutation(len(ordered)):
             spared = all(others - kept - {ordered[i]} for others in pieces_of.values() if ordered[i] in others)
             if len(kept & pieces) < count and spared:
                 kept.add(ordered[i])
@@ -51,4 +51,4 @@ def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> t
 
 
 def _piece(example: Example) -> str:
-    return f"group {example.group}" if example.group else f"{example.kind}/{example.name}"
+    return f"group {example.group}" if example.group else f"{example.defect}/{example.name}"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from anomalib_stage.files.images import digest_of_pictures, find_images, read_image
+from anomalib_stage.files.images import digest_pictures, find_images, read_image
 from anomalib_stage.training.data.background_swap import Backgrounds
 from anomalib_stage.training.data.dataset import RealDefects
 from anomalib_stage.training.data.load import load_examples, load_images, read_groups, read_include
-from anomalib_stage.training.data.near_duplicates import small_copy
-from anomalib_stage.training.data.orientation import directed_kinds, directed_surface
+from anomalib_stage.training.data.near_duplicates import shrink_copy
+from anomalib_stage.training.data.orientation import find_directed_defects, has_direction
 from anomalib_stage.training.data.split import split_held_out
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.data.example import Example
 
-__all__ = ["Material", "Rotate", "load_material"]
+__all__ = ["Rotate", "TrainingData", "load_training_data"]
 
 Rotate = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """What there is to learn from.
 
     Args:
@@ -52,35 +52,35 @@ class Material:
 
     @property
     def shown(self) -> list[Example]:
-        """Defects for sheets: those held out, and of kinds without them those that are learnt."""
-        kept = {example.kind for example in self.held_out}
-        return [*self.held_out, *(example for example in self.learnt if example.kind not in kept)]
+        """Defects for sheets: those held out, and of defects without them those that are learnt."""
+        kept = {example.defect for example in self.held_out}
+        return [*self.held_out, *(example for example in self.learnt if example.defect not in kept)]
 
     @property
     def digest(self) -> str:
-        """Digest of all pictures, masks, kinds and groups, and of which are held out."""
+        """Digest of all pictures, masks, defects and groups, and of which are held out."""
         sides = (self.learnt, self.held_out)
-        named = repr([[(example.kind, example.name, example.group) for example in side] for side in sides])
-        defects = [array for side in sides for example in side for array in (example.image, example.mask)]
-        return digest_of_pictures(np.frombuffer(named.encode(), dtype=np.uint8), *defects, *self.good)
+        named = repr([[(example.defect, example.name, example.group) for example in side] for side in sides])
+        pictures = [array for side in sides for example in side for array in (example.image, example.mask)]
+        return digest_pictures(np.frombuffer(named.encode(), dtype=np.uint8), *pictures, *self.good)
 
     def parts(self) -> dict[str, list[Example]]:
         """All real defects, those held out too, each with its own mask."""
-        return RealDefects([*self.learnt, *self.held_out]).by_kind
+        return RealDefects([*self.learnt, *self.held_out]).group_by_defect
 
 
-def load_material(
+def load_training_data(
     *,
     normal: Path | None,
-    defects: Path | None,
-    masks: Path | None,
+    defect_dir: Path | None,
+    defect_mask_dir: Path | None,
     include: Path | None,
     rename: Mapping[str, str] | None,
     groups: Path | None,
     share: float,
     rotate: Rotate,
     seed: int,
-) -> Material:
+) -> TrainingData:
     """Read everything that :func:`~anomalib_stage.training.fit.fit` is given; see there for the arguments.
 
     Raises:
@@ -88,22 +88,28 @@ def load_material(
     """
     chosen = read_include(include) if include else None
     examples: list[Example] = []
-    if defects:
+    if defect_dir:
         examples = load_examples(
-            defects, masks, include=chosen, rename=rename or {}, groups=read_groups(groups, defects=defects)
+            defect_dir,
+            defect_mask_dir,
+            include=chosen,
+            rename=rename or {},
+            groups=read_groups(groups, defect_dir=defect_dir),
         )
     good = load_images(normal) if normal else []
     learnt, held_out = split_held_out(examples, share=share, seed=seed)
     whole = RealDefects(examples)
-    directed = rotate == "never" or (rotate == "auto" and directed_surface(good))
-    straight = set(whole.kinds) if directed else directed_kinds(whole.by_kind) if rotate == "auto" else set()
+    directed = rotate == "never" or (rotate == "auto" and has_direction(good))
+    straight = (
+        set(whole.defects) if directed else find_directed_defects(whole.group_by_defect) if rotate == "auto" else set()
+    )
     backgrounds = Backgrounds(good) if good else None
     real = RealDefects(learnt, backgrounds=backgrounds, straight=straight) if learnt else None
-    evaluated = _copies(defects, read_include(include, side="eval")) if defects and include else {}
-    return Material(learnt, held_out, good, real, directed, evaluated)
+    evaluated = _copies(defect_dir, read_include(include, side="eval")) if defect_dir and include else {}
+    return TrainingData(learnt, held_out, good, real, directed, evaluated)
 
 
-def _copies(defects: Path, stems: Mapping[str, Collection[str]]) -> dict[str, NDArray[np.float32]]:
+def _copies(defect_dir: Path, stems: Mapping[str, Collection[str]]) -> dict[str, NDArray[np.float32]]:
     """Small copies of the named defect images."""
-    chosen = [path for path in find_images(defects) if path.stem in stems.get(path.parent.name, ())]
-    return {f"{path.parent.name}/{path.stem}": small_copy(read_image(path)) for path in chosen}
+    chosen = [path for path in find_images(defect_dir) if path.stem in stems.get(path.parent.name, ())]
+    return {f"{path.parent.name}/{path.stem}": shrink_copy(read_image(path)) for path in chosen}

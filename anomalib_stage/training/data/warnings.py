@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anomalib_stage.training.data.mask_shift import common_shift
-from anomalib_stage.training.data.near_duplicates import near_duplicates, small_copy
+from anomalib_stage.training.data.mask_shift import find_common_shift
+from anomalib_stage.training.data.near_duplicates import find_near_duplicates, shrink_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from anomalib_stage.training.data.example import Example
-    from anomalib_stage.training.data.training_data import Material
+    from anomalib_stage.training.data.training_data import TrainingData
 
 __all__ = ["doubts"]
 
@@ -33,8 +33,8 @@ COMMON = 50
 """Good images that say what all pictures have in common."""
 
 
-def doubts(material: Material) -> list[str]:
-    """Look for kinds with one example, masks of odd sizes or places, and captures on both sides of a split.
+def doubts(material: TrainingData) -> list[str]:
+    """Look for defects with one example, masks of odd sizes or places, and captures on both sides of a split.
 
     Args:
         material (Material): The user's pictures.
@@ -44,23 +44,23 @@ def doubts(material: Material) -> list[str]:
     """
     parts = material.parts()
     whole = [*material.learnt, *material.held_out]
-    found = [f"{kind}: there is one example only; more will do better" for kind in parts if _alone(whole, kind)]
-    for kind, pool in parts.items():
-        images = [example for example in whole if example.kind == kind]
+    found = [f"{defect}: there is one example only; more will do better" for defect in parts if _alone(whole, defect)]
+    for defect, pool in parts.items():
+        images = [example for example in whole if example.defect == defect]
         small = [example for example in pool if example.mask.sum() < SMALLEST]
         large = [example for example in images if example.mask.mean() > LARGEST]
-        found += _sized(kind, small, f"defects of fewer than {SMALLEST} px", "specks of the brush?")
-        found += _sized(kind, large, "masks over more than half of the picture", "is the defect what is masked?")
+        found += _sized(defect, small, f"defects of fewer than {SMALLEST} px", "specks of the brush?")
+        found += _sized(defect, large, "masks over more than half of the picture", "is the defect what is masked?")
     return [*found, *_shifts(parts), *_duplicates(material)]
 
 
-def _alone(whole: Sequence[Example], kind: str) -> bool:
-    return sum(example.kind == kind for example in whole) == 1
+def _alone(whole: Sequence[Example], defect: str) -> bool:
+    return sum(example.defect == defect for example in whole) == 1
 
 
-def _sized(kind: str, examples: Sequence[Example], what: str, question: str) -> Iterator[str]:
+def _sized(defect: str, examples: Sequence[Example], what: str, question: str) -> Iterator[str]:
     if examples:
-        yield f"{kind}: {len(examples)} {what} ({_some(dict.fromkeys(e.name for e in examples))}); {question}"
+        yield f"{defect}: {len(examples)} {what} ({_some(dict.fromkeys(e.name for e in examples))}); {question}"
 
 
 def _some(names: Iterable[str]) -> str:
@@ -70,32 +70,35 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _shifts(parts: Mapping[str, Sequence[Example]]) -> Iterator[str]:
-    """Judge each kind, and if none has enough to say, all together: an export shifts them all."""
-    shifts = {kind: shift for kind, pool in parts.items() if (shift := common_shift(pool)) is not None}
-    if not shifts and (shift := common_shift([example for pool in parts.values() for example in pool])) is not None:
+    """Judge each defect, and if none has enough to say, all together: an export shifts them all."""
+    shifts = {defect: shift for defect, pool in parts.items() if (shift := find_common_shift(pool)) is not None}
+    if (
+        not shifts
+        and (shift := find_common_shift([example for pool in parts.values() for example in pool])) is not None
+    ):
         shifts = {"all kinds": shift}
-    for kind, (down, right) in shifts.items():
+    for defect, (down, right) in shifts.items():
         yield (
-            f"{kind}: masks look shifted; they fit better {abs(down)} px {'lower' if down >= 0 else 'higher'} and "
+            f"{defect}: masks look shifted; they fit better {abs(down)} px {'lower' if down >= 0 else 'higher'} and "
             f"{abs(right)} px further {'right' if right >= 0 else 'left'}"
         )
 
 
-def _duplicates(material: Material) -> Iterator[str]:
+def _duplicates(material: TrainingData) -> Iterator[str]:
     learnt, held_out = _copies(material.learnt), _copies(material.held_out)
     step = max(len(material.good) // COMMON, 1)
-    common = [small_copy(image) for image in material.good[::step][:COMMON]]
+    common = [shrink_copy(image) for image in material.good[::step][:COMMON]]
     evaluated = material.evaluated
     sides = [
         (learnt, held_out, [*common, *evaluated.values()], "held out", "--groups keeps captures of one piece together"),
         (learnt | held_out, evaluated, common, "for the test", "the test will look better than it is"),
     ]
     for first, second, others, side, advice in sides:
-        pairs = near_duplicates(first, second, others=others)
+        pairs = find_near_duplicates(first, second, others=others)
         if pairs:
             named = _some(f"{a} and {b}" for a, b in pairs)
             yield f"nearly the same picture is learnt from and {side}: {named}; {advice}"
 
 
 def _copies(examples: Sequence[Example]) -> dict[str, NDArray[np.float32]]:
-    return {f"{example.kind}/{example.name}": small_copy(example.image) for example in examples}
+    return {f"{example.defect}/{example.name}": shrink_copy(example.image) for example in examples}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
     from anomalib_stage.training.data.example import Example, Source
 
-__all__ = ["LatentRegions", "RegionPlan", "cached_regions", "fingerprint"]
+__all__ = ["LatentRegions", "RegionPlan", "compute_fingerprint", "load_cached_regions"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +43,13 @@ class LatentRegions:
     Args:
         clean (Tensor): Latents ``(N, C, h, w)`` float32 of the regions, anomaly and all.
         mask (Tensor): Anomaly masks ``(N, 1, h, w)`` uint8 in {0, 1}.
-        kind (Tensor): Position of each region's kind, ``(N,)`` int64.
+        defect (Tensor): Position of each region's defect, ``(N,)`` int64.
         surround (Tensor): Latents of the regions with the anomaly cut out, for inpainting; else ``(N, 0, h, w)``.
     """
 
     clean: Tensor
     mask: Tensor
-    kind: Tensor
+    defect: Tensor
     surround: Tensor
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class LatentRegions:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all of it by name."""
-        return {"clean": self.clean, "mask": self.mask, "kind": self.kind, "surround": self.surround}
+        return {"clean": self.clean, "mask": self.mask, "kind": self.defect, "surround": self.surround}
 
 
 @dataclass(frozen=True)
@@ -66,21 +66,21 @@ class RegionPlan:
     """Which regions to encode.
 
     Args:
-        kinds (tuple[str, ...]): Kinds in the order of the positions.
+        defects (tuple[str, ...]): Defects in the order of the positions.
         count (int): Number of regions.
         side (int): Side of a region in pixels.
         seed (int): Base seed; region ``i`` is a function of it and ``i``.
         inpainting (bool): Encode the regions without their anomalies too.
     """
 
-    kinds: tuple[str, ...]
+    defects: tuple[str, ...]
     count: int
     side: int
     seed: int
     inpainting: bool
 
 
-def fingerprint(
+def compute_fingerprint(
     vae_state: Mapping[str, Tensor],
     examples: Sequence[Example],
     good: Sequence[NDArray[np.uint8]],
@@ -93,7 +93,7 @@ def fingerprint(
         digest.update(name.encode())
         digest.update(vae_state[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     for example in examples:
-        digest.update(f"{example.kind} {example.image.shape}".encode())
+        digest.update(f"{example.defect} {example.image.shape}".encode())
         digest.update(np.ascontiguousarray(example.image).data)
         digest.update(np.packbits(example.mask).data)
     for image in good:
@@ -103,7 +103,7 @@ def fingerprint(
 
 
 @torch.no_grad()
-def cached_regions(path: Path, source: Source, codec: LatentCodec, *, plan: RegionPlan, key: str) -> LatentRegions:
+def load_cached_regions(path: Path, source: Source, codec: LatentCodec, *, plan: RegionPlan, key: str) -> LatentRegions:
     """Encode regions, or read those that an earlier run has encoded.
 
     Args:
@@ -111,7 +111,7 @@ def cached_regions(path: Path, source: Source, codec: LatentCodec, *, plan: Regi
         source (Source): Where regions come from.
         codec (LatentCodec): Encodes to the mode of the posterior.
         plan (RegionPlan): Which regions.
-        key (str): What the regions follow from, see :func:`fingerprint`.
+        key (str): What the regions follow from, see :func:`compute_fingerprint`.
 
     Returns:
         LatentRegions: On the CPU.
@@ -156,5 +156,5 @@ def _encoded(source: Source, codec: LatentCodec, plan: RegionPlan) -> Iterator[t
         surround = clean[:, :0]
         if plan.inpainting:
             surround = codec.encode(torch.where(inside, torch.full_like(pixels, GREY), pixels).to(device)).cpu()
-        kind = torch.tensor([plan.kinds.index(example.kind) for example in drawn])
-        yield clean, codec.encode_mask(inside).to(torch.uint8), kind, surround
+        defect = torch.tensor([plan.defects.index(example.defect) for example in drawn])
+        yield clean, codec.encode_mask(inside).to(torch.uint8), defect, surround

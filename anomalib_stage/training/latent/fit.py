@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``anomalib-stage fit-latent``: teach a pretrained text-to-image model defects, and write its bundle.
 
-U-Net and autoencoder stay as they are. Learnt are condition vectors for each kind and two mask guidance adapters.
+U-Net and autoencoder stay as they are. Learnt are condition vectors for each defect and two mask guidance adapters.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import torch
 from torch.utils.data import DataLoader
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.files.images import digest_of_pictures
+from anomalib_stage.files.images import digest_pictures
 from anomalib_stage.pipeline.mask_drawer import GOOD
 from anomalib_stage.pipeline.synthesizer import resolve_device
-from anomalib_stage.rendering.defects import KIND_SHAPES
+from anomalib_stage.rendering.defects import DEFECT_SHAPES
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.synthesis.diffusion.denoiser import bf16_is_fast
 from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.synthesis.masks.bank import pack_bank
-from anomalib_stage.training.checkpoint import checkpoint_of, claim_folder
+from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
 from anomalib_stage.training.data.dataset import GoodSurfaces, Mixture, RealDefects
 from anomalib_stage.training.data.load import load_examples, load_images, read_include
-from anomalib_stage.training.latent.data import RegionPlan, cached_regions, fingerprint
+from anomalib_stage.training.latent.data import RegionPlan, compute_fingerprint, load_cached_regions
 from anomalib_stage.training.latent.lora import add_lora, take_lora
 from anomalib_stage.training.latent.module import LatentFit
 from anomalib_stage.training.latent.settings import LatentFitSettings
-from anomalib_stage.training.measure.mask_bank import bank_of
-from anomalib_stage.training.trainer import run, trainer_of
+from anomalib_stage.training.measure.mask_bank import build_mask_bank
+from anomalib_stage.training.trainer import build_trainer, run
 from anomalib_stage.weights.latent.bundle import build_adapter, latent_bundle
 from anomalib_stage.weights.latent.frozen_base import PRECISIONS
 from anomalib_stage.weights.latent.pretrained import load_pretrained
-from anomalib_stage.weights.manifest import KindSpec
+from anomalib_stage.weights.manifest import DefectSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,8 +62,8 @@ def fit_latent(
     *,
     out: Path,
     pretrained: str,
-    defects: Path,
-    masks: Path,
+    defect_dir: Path,
+    defect_mask_dir: Path,
     normal: Path | None = None,
     include: Path | None = None,
     rename: Mapping[str, str] | None = None,
@@ -82,12 +82,13 @@ def fit_latent(
         out (Path): Bundle to write (``.safetensors``).
         pretrained (str): Folder of diffusers, single-file checkpoint, or ``owner/name@commit``
             (:func:`~anomalib_stage.weights.latent.pretrained.load_pretrained`).
-        defects (Path): Folder with one sub-folder of defect images for each kind.
-        masks (Path): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
-        normal (Path | None): Folder of good images, searched recursively; teaches the kind ``good``.
-        include (Path | None): JSON file ``{kind: [stems]}`` of the defects to use.
-        rename (Mapping[str, str] | None): Names to learn folders under, ``{folder: kind}``.
-        words (Mapping[str, str] | None): Words whose meaning kinds start from, ``{kind: word}``; needs a text encoder.
+        defect_dir (Path): Folder with one sub-folder of defect images for each defect.
+        defect_mask_dir (Path): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
+        normal (Path | None): Folder of good images, searched recursively; teaches the defect ``good``.
+        include (Path | None): JSON file ``{defect: [stems]}`` of the defects to use.
+        rename (Mapping[str, str] | None): Names to learn folders under, ``{folder: defect}``.
+        words (Mapping[str, str] | None): Words whose meaning defects start from, ``{defect: word}``; needs a text
+            encoder.
         settings (LatentFitSettings | None): What to train and for how long; None for the defaults.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         workdir (Path | None): Encoded regions, checkpoints and logs; ``<out without suffix>-fit`` by default.
@@ -102,38 +103,38 @@ def fit_latent(
     Raises:
         InputError: If an argument cannot be used, or the checkpoint is of another training.
         DataError: If a folder, image or mask is missing or unreadable.
-        BundleError: If the pretrained model is missing, damaged, or of another kind.
+        BundleError: If the pretrained model is missing, damaged, or of another defect.
         MissingPackageError: If ``words`` or ``lora_rank`` need a package that is not installed.
     """
     chosen = settings or LatentFitSettings()
     target = resolve_device(device)
     folder = workdir or out.with_suffix("").with_name(out.stem + "-fit")
-    checkpoint = checkpoint_of(folder) if resume else None
+    checkpoint = find_checkpoint(folder) if resume else None
 
     # what to learn, and from what
     stems = read_include(include) if include else None
-    real = RealDefects(load_examples(defects, masks, include=stems, rename=rename or {}))
+    real = RealDefects(load_examples(defect_dir, defect_mask_dir, include=stems, rename=rename or {}))
     good = load_images(normal) if normal else []
-    kinds = [*real.kinds, *([GOOD] if good and GOOD not in real.kinds else [])]
+    defects = [*real.defects, *([GOOD] if good and GOOD not in real.defects else [])]
     model = load_pretrained(pretrained, config=ldm_config, download=download)
-    denoiser = _denoiser(model, kinds, words=words or {}, settings=chosen)
-    data = _regions(folder, model, real, good, kinds=kinds, settings=chosen, device=target)
+    denoiser = _denoiser(model, defects, words=words or {}, settings=chosen)
+    data = _regions(folder, model, real, good, defects=defects, settings=chosen, device=target)
 
     # train
     module = LatentFit(denoiser, data, schedule=Schedule(model.schedule), settings=chosen)
     decides = chosen.model_dump(mode="json", exclude={"max_steps", "max_time", "gradient_checkpointing", "precision"})
-    parts = [array for found in real.by_kind.values() for part in found for array in (part.image, part.mask)]
-    decides |= {"pretrained": model.origin, "kinds": kinds, "pictures": digest_of_pictures(*parts, *good)}
+    parts = [array for found in real.group_by_defect.values() for part in found for array in (part.image, part.mask)]
+    decides |= {"pretrained": model.origin, "kinds": defects, "pictures": digest_pictures(*parts, *good)}
     claim_folder(folder, decides, resume=resume)
     steps, additions = _train(module, model, folder, target, checkpoint=checkpoint)
 
     # write
-    bank = pack_bank(bank_of(real.by_kind, good, exemplars=False))
+    bank = pack_bank(build_mask_bank(real.group_by_defect, good, exemplars=False))
     bundle = latent_bundle(
         denoiser.eval().cpu(),
         model.vae,
         adapter=chosen.adapter,
-        kinds=[KindSpec(name=kind, shapes=KIND_SHAPES.get(kind, KIND_SHAPES[GOOD])) for kind in kinds],
+        defects=[DefectSpec(name=defect, shapes=DEFECT_SHAPES.get(defect, DEFECT_SHAPES[GOOD])) for defect in defects],
         schedule=model.schedule,
         region_size=chosen.region_size or model.region_size,
         dtype=PRECISIONS[chosen.precision],
@@ -146,7 +147,7 @@ def fit_latent(
             "steps": steps,
             "learning_rate": chosen.rate,
             "regions": len(data),
-            "defects": {kind: len(found) for kind, found in real.by_kind.items()},
+            "defects": {defect: len(found) for defect, found in real.group_by_defect.items()},
             "good_images": len(good),
             "command": " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit-latent"] else "fit_latent",
         },
@@ -163,7 +164,7 @@ def _train(
         model.unet.enable_gradient_checkpointing()
     if settings.lora_rank:
         add_lora(model.unet, settings.lora_rank, seed=derive_seed(settings.seed, "lora"))
-    trainer = trainer_of(
+    trainer = build_trainer(
         folder,
         device,
         (),
@@ -179,45 +180,45 @@ def _train(
 
 
 def start_vectors(
-    model: Pretrained, kinds: Sequence[str], *, words: Mapping[str, str], tokens: int, seed: int
+    model: Pretrained, defects: Sequence[str], *, words: Mapping[str, str], tokens: int, seed: int
 ) -> dict[str, Tensor]:
     """Choose what each kind's condition vectors start from.
 
-    A kind with a word starts from what the model's text encoder says of it; the others from the mean of those, or
+    A defect with a word starts from what the model's text encoder says of it; the others from the mean of those, or
     from the caption "Anomaly" where the model knows it; without either, from standard normal numbers.
 
     Args:
         model (Pretrained): The model.
-        kinds (Sequence[str]): Kinds.
-        words (Mapping[str, str]): Words of some kinds.
-        tokens (int): Vectors of a kind, where nothing else gives their number.
+        defects (Sequence[str]): Defects.
+        words (Mapping[str, str]): Words of some defects.
+        tokens (int): Vectors of a defect, where nothing else gives their number.
         seed (int): Base seed of the numbers.
 
     Returns:
-        dict[str, Tensor]: ``(N, D)`` float32 for each kind.
+        dict[str, Tensor]: ``(N, D)`` float32 for each defect.
 
     Raises:
-        InputError: If a word is for an unknown kind.
+        InputError: If a word is for an unknown defect.
         BundleError: If there is no text encoder for the words.
         MissingPackageError: If the text encoder cannot run here.
     """
-    unknown = sorted(set(words) - set(kinds))
+    unknown = sorted(set(words) - set(defects))
     if unknown:
-        msg = f"--words names {unknown[0]!r}; the kinds are {', '.join(kinds)}"
+        msg = f"--words names {unknown[0]!r}; the defects are {', '.join(defects)}"
         raise InputError(msg)
-    known = {kind: model.encoded(word) for kind, word in words.items()}
+    known = {defect: model.encoded(word) for defect, word in words.items()}
     usual = torch.stack(list(known.values())).mean(dim=0) if known else model.context
     width = int(model.unet.config.cross_attention_dim)
     vectors = {}
-    for kind in kinds:
-        stream = torch.Generator().manual_seed(derive_seed(seed, "vectors", kind))
+    for defect in defects:
+        stream = torch.Generator().manual_seed(derive_seed(seed, "vectors", defect))
         drawn = torch.randn(tokens, width, generator=stream) if usual is None else usual
-        vectors[kind] = known.get(kind, drawn).clone()
+        vectors[defect] = known.get(defect, drawn).clone()
     return vectors
 
 
 def _denoiser(
-    model: Pretrained, kinds: Sequence[str], *, words: Mapping[str, str], settings: LatentFitSettings
+    model: Pretrained, defects: Sequence[str], *, words: Mapping[str, str], settings: LatentFitSettings
 ) -> LatentDenoiser:
     channels = int(model.vae.config.latent_channels)
     with torch.random.fork_rng(devices=[]):
@@ -225,7 +226,7 @@ def _denoiser(
         aware, only = (build_adapter(settings.adapter, channels=channels) for _ in range(2))
     return LatentDenoiser(
         model.unet,
-        conditions=start_vectors(model, kinds, words=words, tokens=settings.tokens, seed=settings.seed),
+        conditions=start_vectors(model, defects, words=words, tokens=settings.tokens, seed=settings.seed),
         aware=aware,
         only=only,
         inpainting=model.inpainting,
@@ -238,22 +239,22 @@ def _regions(
     real: RealDefects,
     good: Sequence[NDArray[np.uint8]],
     *,
-    kinds: Sequence[str],
+    defects: Sequence[str],
     settings: LatentFitSettings,
     device: torch.device,
 ) -> LatentRegions:
     """Encode regions: real defects four parts, good surface one."""
     source = Mixture([(real, 0.8), *([(GoodSurfaces(good), 0.2)] if good else [])])
-    examples = [example for kind in real.kinds for example in real.by_kind[kind]]
+    examples = [example for defect in real.defects for example in real.group_by_defect[defect]]
     plan = RegionPlan(
-        kinds=tuple(kinds),
+        defects=tuple(defects),
         count=settings.regions or min(EACH * len(examples), MOST),
         side=settings.region_size or model.region_size,
         seed=settings.seed,
         inpainting=model.inpainting,
     )
-    key = fingerprint(model.vae.state_dict(), examples, good, plan=plan)
+    key = compute_fingerprint(model.vae.state_dict(), examples, good, plan=plan)
     codec = LatentCodec(model.vae.to(device))
-    data = cached_regions(folder / "latents.safetensors", source, codec, plan=plan, key=key)
+    data = load_cached_regions(folder / "latents.safetensors", source, codec, plan=plan, key=key)
     model.vae.cpu()  # not needed while training
     return data

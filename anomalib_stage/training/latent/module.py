@@ -11,7 +11,7 @@ from diffusers.optimization import get_scheduler
 from lightning.pytorch import LightningModule
 
 from anomalib_stage.seeds import derive_seed, generators, numpy_generator, standard_normal
-from anomalib_stage.synthesis.diffusion.sampling import Guidance
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from anomalib_stage.training.loss import graded_loss, reference_loss
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class LatentFit(LightningModule):
         super().__init__()
         self.strict_loading = False
         self.denoiser, self.regions, self.schedule, self.settings = denoiser, regions, schedule, settings
-        self.kinds = list(denoiser.conditions)
+        self.defects = list(denoiser.conditions)
 
     def loss(self, step: int) -> Tensor:
         """Loss of a step's batch; a function of the step and the weights."""
@@ -69,22 +69,22 @@ class LatentFit(LightningModule):
         noise, noise_only = (standard_normal(self.regions.clean.shape[1:], streams).to(self.device) for _ in range(2))
         strata = (torch.arange(size) + float(rng.random())) / size
         t = (strata * self.schedule.steps).long().clamp_max(self.schedule.steps - 1).to(self.device)
-        guidance = self._guidance(rows)
+        conditioning = self._guidance(rows)
         if self.settings.loss == "reference":
             return reference_loss(
-                self.denoiser, guidance, schedule=self.schedule, t=t, noise=noise, noise_only=noise_only
+                self.denoiser, conditioning, schedule=self.schedule, t=t, noise=noise, noise_only=noise_only
             )
         aware = torch.from_numpy(rng.random(size) >= ONLY_SHARE).float().to(self.device)
-        return graded_loss(self.denoiser, guidance, schedule=self.schedule, t=t, noise=noise, aware=aware).mean()
+        return graded_loss(self.denoiser, conditioning, schedule=self.schedule, t=t, noise=noise, aware=aware).mean()
 
-    def _guidance(self, rows: Tensor) -> Guidance:
+    def _guidance(self, rows: Tensor) -> Conditioning:
         regions = self.regions
-        conditions = torch.stack([self.denoiser.conditions[kind] for kind in self.kinds])
+        conditions = torch.stack([self.denoiser.conditions[defect] for defect in self.defects])
         surround = regions.surround[rows].to(self.device) if regions.surround.shape[1] else None
-        return Guidance(
+        return Conditioning(
             regions.clean[rows].to(self.device),
             regions.mask[rows].float().to(self.device),
-            conditions[regions.kind[rows].to(self.device)],
+            conditions[regions.defect[rows].to(self.device)],
             surround=surround,
         )
 

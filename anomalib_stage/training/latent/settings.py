@@ -23,7 +23,7 @@ class LatentFitSettings(Settings):
     Attributes:
         loss: ``graded``, or ``reference``: the published one (L1, anomaly-aware branch weighted 4, constant rate).
         adapter: Adapters to train.
-        tokens: Condition vectors of each kind, where no text encoder gives their number.
+        tokens: Condition vectors of each defect, where no text encoder gives their number.
         lora_rank: Rank of additions to the U-Net's attention, merged into it at the end; 0: none.
         regions: Regions to encode and learn from; None: 32 for each defect, at most 2,048.
         region_size: Their side in pixels; None: that of the model.

@@ -11,14 +11,14 @@ import torch
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.images import encode_png, write_file
 from anomalib_stage.metrics.copies import copy_distance
-from anomalib_stage.metrics.crops import Cut, by_kind, cuts_of
+from anomalib_stage.metrics.crops import Crop, cut_crops, group_by_defect
 from anomalib_stage.metrics.distances import ranking_score
-from anomalib_stage.metrics.figures import copies_sheet
+from anomalib_stage.metrics.figures import draw_copy_sheet
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
-from anomalib_stage.training.measure.softness import Painted, softened, softness_of
-from anomalib_stage.training.measure.texture import goes_on
+from anomalib_stage.training.measure.softness import Painted, measure_softness, soften
+from anomalib_stage.training.measure.texture import texture_continuity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from anomalib_stage.training.data.training_data import Material
+    from anomalib_stage.training.data.training_data import TrainingData
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = ["Comparison", "compare_with_real"]
 
 EACH = 12
-"""Anomalies painted of each kind."""
+"""Anomalies painted of each defect."""
 
 SHEET = "copies.png"
 
@@ -42,12 +42,13 @@ class Comparison(NamedTuple):
     """What a fitted bundle paints, against the real defects.
 
     Args:
-        measured (dict[str, dict[str, float]]): For each kind ``softness``, how soft its edges are
-            (:func:`~anomalib_stage.training.measure.softness.softness_of`), and ``goes_on``, how far the surface's
-            texture goes on in it (:func:`~anomalib_stage.training.measure.texture.goes_on`), if there are large ones.
+        measured (dict[str, dict[str, float]]): For each defect ``softness``, how soft its edges are
+            (:func:`~anomalib_stage.training.measure.softness.measure_softness`), and ``texture_continuity``, how far
+            the surface's texture goes on in it (:func:`~anomalib_stage.training.measure.texture.texture_continuity`),
+            if there are large ones.
         summary (dict[str, Any]): ``painted``, the number of anomalies; ``copy_ratio`` and ``copies``
             (:class:`~anomalib_stage.metrics.copies.CopyDistance`); ``gap``
-            (:func:`~anomalib_stage.metrics.distances.ranking_score`), None where there are too few of each kind.
+            (:func:`~anomalib_stage.metrics.distances.ranking_score`), None where there are too few of each defect.
     """
 
     measured: dict[str, dict[str, float]]
@@ -56,17 +57,17 @@ class Comparison(NamedTuple):
 
 def compare_with_real(
     export: Callable[..., StageBundle],
-    material: Material,
+    material: TrainingData,
     *,
     device: torch.device,
     seed: int,
     folder: Path,
 ) -> Comparison:
-    """Paint each kind that was learnt into good images, and compare with the real defects that it was learnt from.
+    """Paint each defect that was learnt into good images, and compare with the real defects that it was learnt from.
 
     Args:
         export (Callable[..., StageBundle]): Makes the fitted bundle; called with ``measured``, what is known of its
-            kinds.
+            defects.
         material (Material): What it was fitted on.
         device (torch.device): Where to paint.
         seed (int): Seed of images and anomalies.
@@ -81,17 +82,17 @@ def compare_with_real(
         return Comparison({}, {})
     if not material.good or len({cut.source for cut in real}) < 2:
         return Comparison({}, {"not_compared": "it takes good images, and defects on two pieces"})
-    named = by_kind(real)
-    textures = {kind: goes_on(cuts) for kind, cuts in named.items()}
-    measured = {kind: {} if value is None else {"goes_on": value} for kind, value in textures.items()}
-    painted = _painted(export(measured=measured), material.good, kinds=sorted(named), device=device, seed=seed)
-    for kind, cuts in named.items():
-        measured[kind]["softness"] = softness_of([one for one in painted if one.kind == kind], cuts)
-    cuts = [cut for one in painted for cut in softened(one, measured[one.kind]["softness"])]
+    named = group_by_defect(real)
+    textures = {defect: texture_continuity(cuts) for defect, cuts in named.items()}
+    measured = {defect: {} if value is None else {"texture_continuity": value} for defect, value in textures.items()}
+    painted = _painted(export(measured=measured), material.good, defects=sorted(named), device=device, seed=seed)
+    for defect, cuts in named.items():
+        measured[defect]["softness"] = measure_softness([one for one in painted if one.defect == defect], cuts)
+    cuts = [cut for one in painted for cut in soften(one, measured[one.defect]["softness"])]
     if not cuts:
         return Comparison(measured, {"not_compared": "nothing visible was painted into the good images"})
     copies = copy_distance(cuts, real)
-    write_file(folder / SHEET, encode_png(copies_sheet(cuts, real, copies.synthetic)))
+    write_file(folder / SHEET, encode_png(draw_copy_sheet(cuts, real, copies.synthetic)))
     return Comparison(
         measured,
         {
@@ -103,36 +104,36 @@ def compare_with_real(
     )
 
 
-def _real_cuts(material: Material) -> list[Cut]:
+def _real_cuts(material: TrainingData) -> list[Crop]:
     """Return the defects that were learnt; captures of one piece have one source."""
-    pieces = [example.group or f"{example.kind}/{example.name}" for example in material.learnt]
+    pieces = [example.group or f"{example.defect}/{example.name}" for example in material.learnt]
     numbers = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     return [
         cut
         for example, piece in zip(material.learnt, pieces, strict=True)
-        for cut in cuts_of(example.image, example.mask, kind=example.kind, source=numbers[piece])
+        for cut in cut_crops(example.image, example.mask, defect=example.defect, source=numbers[piece])
     ]
 
 
 def _painted(
-    bundle: StageBundle, good: Sequence[NDArray[np.uint8]], *, kinds: Sequence[str], device: torch.device, seed: int
+    bundle: StageBundle, good: Sequence[NDArray[np.uint8]], *, defects: Sequence[str], device: torch.device, seed: int
 ) -> list[Painted]:
     """Paint anomalies that end at the edges of their masks, which lie like the real ones; their detail is made up."""
     settings = SynthesisSettings(softness=(0.0, 0.0), masks=MaskSettings(bank_share=1.0), exemplars=0.0)
     synthesizer = StageSynthesizer(bundle, device=device, settings=settings)
     order = numpy_generator(seed, "likeness").permutation(len(good)).tolist()
     found: list[Painted] = []
-    for i, kind in enumerate(kind for kind in kinds for _ in range(EACH)):
+    for i, defect in enumerate(defect for defect in defects for _ in range(EACH)):
         chosen = order[i % len(order)]
         image = torch.from_numpy(good[chosen]).permute(2, 0, 1)[None].float() / 255.0
-        pair = synthesizer(image, defects=kind, seeds=[derive_seed(seed, "likeness", i)])
+        pair = synthesizer(image, defects=defect, seeds=[derive_seed(seed, "likeness", i)])
         if bool(pair.label[0]):
             pixels = (pair.image[0] * 255.0).round().byte().permute(1, 2, 0).cpu().numpy()
-            found.append(Painted(good[chosen], pixels, pair.mask[0, 0].cpu().numpy(), kind, chosen))
+            found.append(Painted(good[chosen], pixels, pair.mask[0, 0].cpu().numpy(), defect, chosen))
     return found
 
 
-def _gap(painted: Sequence[Cut], real: Sequence[Cut]) -> float | None:
+def _gap(painted: Sequence[Crop], real: Sequence[Crop]) -> float | None:
     try:
         return round(ranking_score(painted, real), 3)
     except InputError:  # too few of every kind

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.data.example import Example
 
-__all__ = ["bank_of"]
+__all__ = ["build_mask_bank"]
 
 LOOKED_AT = 15
 """Good images that say whether there is an object."""
 
 MOST = 256
-"""Most masks kept for a kind, spread over its examples."""
+"""Most masks kept for a defect, spread over its examples."""
 
 
-def bank_of(
-    by_kind: Mapping[str, Sequence[Example]], good: Sequence[NDArray[np.uint8]] = (), *, exemplars: bool = True
+def build_mask_bank(
+    group_by_defect: Mapping[str, Sequence[Example]], good: Sequence[NDArray[np.uint8]] = (), *, exemplars: bool = True
 ) -> dict[str, list[BankMask]]:
     """Measure the masks of real defects on their objects.
 
@@ -37,25 +37,25 @@ def bank_of(
     object at all; without them, a foreground that is hardly more than the defect counts as none.
 
     Args:
-        by_kind (Mapping[str, Sequence[Example]]): Whole images with one defect each, for each kind.
+        group_by_defect (Mapping[str, Sequence[Example]]): Whole images with one defect each, for each defect.
         good (Sequence[NDArray[np.uint8]]): Good images of the same objects, ``(H, W, 3)`` RGB.
         exemplars (bool): Keep the pictures of the defects.
 
     Returns:
-        dict[str, list[BankMask]]: At most 256 masks for each kind.
+        dict[str, list[BankMask]]: At most 256 masks for each defect.
     """
     looked_at = [good[i * len(good) // LOOKED_AT] for i in range(LOOKED_AT)] if good else []
     texture = bool(looked_at) and float(np.median([estimate_foreground(image).mean() for image in looked_at])) == 1.0
     bank = {
-        kind: [
+        defect: [
             measure_mask(example.mask, _object(example, texture=texture, known=bool(looked_at)), example.image)
             for example in _spread(examples)
         ]
-        for kind, examples in by_kind.items()
+        for defect, examples in group_by_defect.items()
     }
     if exemplars:
         return bank
-    return {kind: [replace(mask, exemplar=None) for mask in masks] for kind, masks in bank.items()}
+    return {defect: [replace(mask, exemplar=None) for mask in masks] for defect, masks in bank.items()}
 
 
 def _object(example: Example, *, texture: bool, known: bool) -> NDArray[np.bool_]:

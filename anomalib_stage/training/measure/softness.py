@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""How soft the edges of each kind are: what makes painted anomalies end like real ones do in masks drawn by people."""
+"""How soft the edges of each defect are: painted anomalies end as real ones do in masks drawn by people."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from anomalib_stage.metrics.crops import cuts_of
-from anomalib_stage.metrics.statistics import table_of
-from anomalib_stage.synthesis.blend.feather import edge_share, fade_width
-from anomalib_stage.synthesis.blend.two_level import two_levels
+from anomalib_stage.metrics.crops import cut_crops
+from anomalib_stage.metrics.statistics import build_feature_table
+from anomalib_stage.synthesis.blend.feather import feather_alpha, feather_width
+from anomalib_stage.synthesis.blend.two_level import find_two_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.metrics.crops import Crop
 
-__all__ = ["Painted", "softened", "softness_of"]
+__all__ = ["Painted", "measure_softness", "soften"]
 
 SOFTNESS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 """Values tried."""
@@ -43,54 +43,54 @@ class Painted(NamedTuple):
         before (NDArray[np.uint8]): Good image, ``(H, W, 3)`` RGB.
         after (NDArray[np.uint8]): The same with the anomaly.
         mask (NDArray[np.bool_]): ``(H, W)``.
-        kind (str): Defect kind.
+        defect (str): Defect.
         source (int): Number of the image.
     """
 
     before: NDArray[np.uint8]
     after: NDArray[np.uint8]
     mask: NDArray[np.bool_]
-    kind: str
+    defect: str
     source: int
 
 
-def softened(painted: Painted, softness: float) -> list[Cut]:
+def soften(painted: Painted, softness: float) -> list[Crop]:
     """Cut the anomaly out, with its edge as soft as that."""
-    share = edge_share(painted.mask, fade_width(painted.mask, softness))[..., None]
+    share = feather_alpha(painted.mask, feather_width(painted.mask, softness))[..., None]
     mixed = painted.before + share * (painted.after.astype(np.float32) - painted.before)
-    return cuts_of(mixed.round().astype(np.uint8), painted.mask, kind=painted.kind, source=painted.source)
+    return cut_crops(mixed.round().astype(np.uint8), painted.mask, defect=painted.defect, source=painted.source)
 
 
-def softness_of(painted: Sequence[Painted], real: Sequence[Cut]) -> float:
-    """Choose the softness with which painted anomalies of a kind have edges like the real ones.
+def measure_softness(painted: Sequence[Painted], real: Sequence[Crop]) -> float:
+    """Choose the softness with which painted anomalies of a defect have edges like the real ones.
 
     Compared are the medians of the gradient across the mask's edge, against its neighbourhood and against the surface,
     and of the step there, in the real ones' deviations.
 
     Args:
-        painted (Sequence[Painted]): Painted anomalies of a kind.
+        painted (Sequence[Painted]): Painted anomalies of a defect.
         real (Sequence[Cut]): Real ones.
 
     Returns:
         float: In [0, 1]; 0 where fewer than three of a side are large enough to tell, or the pictures have two levels.
     """
     wanted, painted = _large(real), [one for one in painted if not _of_two_levels(one)]
-    if len(wanted) < FEWEST or len(_large([cut for one in painted for cut in softened(one, 0.0)])) < FEWEST:
+    if len(wanted) < FEWEST or len(_large([cut for one in painted for cut in soften(one, 0.0)])) < FEWEST:
         return 0.0
-    truth = table_of(wanted)
+    truth = build_feature_table(wanted)
     gaps = []
     for softness in SOFTNESS:
-        tried = table_of(_large([cut for one in painted for cut in softened(one, softness)]))
+        tried = build_feature_table(_large([cut for one in painted for cut in soften(one, softness)]))
         gaps.append(float(np.nanmean([_gap(tried[name], truth[name]) for name in JUDGED])))
     return SOFTNESS[int(np.nanargmin(gaps))] if np.isfinite(gaps).any() else 0.0
 
 
 def _of_two_levels(painted: Painted) -> bool:
     image = torch.from_numpy(painted.before).permute(2, 0, 1).float() / 255.0
-    return not bool(two_levels(image).isnan().any())
+    return not bool(find_two_levels(image).isnan().any())
 
 
-def _large(cuts: Sequence[Cut]) -> list[Cut]:
+def _large(cuts: Sequence[Crop]) -> list[Crop]:
     return [cut for cut in cuts if cut.mask.sum() >= SMALLEST]
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether large defects of a kind are the surface in another tone, like a stain, or another material, like rust."""
+"""Whether large defects of a defect are the surface in another tone, like a stain, or another material, like rust."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anomalib_stage.metrics.statistics import table_of
+from anomalib_stage.metrics.statistics import build_feature_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from anomalib_stage.metrics.crops import Cut
+    from anomalib_stage.metrics.crops import Crop
 
-__all__ = ["goes_on"]
+__all__ = ["texture_continuity"]
 
 DETAILS = ("detail_2", "detail_4", "detail_8")
 """Texture inside against that around, at three scales, binary logarithms: 0 is the same."""
@@ -26,11 +26,11 @@ SAME, OTHER = 0.35, 0.7
 SMALLEST, FEWEST = 400, 3
 
 
-def goes_on(real: Sequence[Cut]) -> float | None:
-    """Say how far the surface's texture goes on in large defects of a kind.
+def texture_continuity(real: Sequence[Crop]) -> float | None:
+    """Say how far the surface's texture goes on in large defects of a defect.
 
     Args:
-        real (Sequence[Cut]): Real defects of the kind.
+        real (Sequence[Cut]): Real defects of the defect.
 
     Returns:
         float | None: 1: the texture inside is as strong as around, at all scales; 0: it differs by a factor of 1.6 and
@@ -39,7 +39,7 @@ def goes_on(real: Sequence[Cut]) -> float | None:
     large = [cut for cut in real if cut.mask.sum() >= SMALLEST]
     if len(large) < FEWEST:
         return None
-    table = table_of(large)
+    table = build_feature_table(large)
     known = [table[name][np.isfinite(table[name])] for name in DETAILS]
     apart = [abs(float(np.median(values))) for values in known if len(values)]
     if not apart:

@@ -15,7 +15,7 @@ from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter, Resi
 from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.weights.bundle import StageBundle
-from anomalib_stage.weights.latent.frozen_base import frozen_tensors, stored, whole_tensors, with_additions, write_base
+from anomalib_stage.weights.latent.frozen_base import add_additions, frozen_tensors, join_tensors, to_stored, write_base
 from anomalib_stage.weights.latent_manifest import AdapterSpec, LatentCodecSpec, LatentDenoiserSpec
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from anomalib_stage.weights.manifest import KindSpec
+    from anomalib_stage.weights.manifest import DefectSpec
 
 __all__ = ["build_adapter", "latent_bundle", "load_latent", "plain_config"]
 
@@ -66,7 +66,7 @@ def latent_bundle(
     vae: AutoencoderKL,
     *,
     adapter: AdapterSpec,
-    kinds: Iterable[KindSpec],
+    defects: Iterable[DefectSpec],
     schedule: Mapping[str, Any],
     region_size: int,
     dtype: torch.dtype = torch.float16,
@@ -82,14 +82,14 @@ def latent_bundle(
         denoiser (LatentDenoiser): U-Net, condition vectors and adapters.
         vae (AutoencoderKL): Autoencoder.
         adapter (AdapterSpec): What the adapters are.
-        kinds (Iterable[KindSpec]): Defect kinds, those of the condition vectors.
+        defects (Iterable[DefectSpec]): Defects, those of the condition vectors.
         schedule (Mapping[str, Any]): Configuration of the noise schedule.
         region_size (int): Native side of a region in pixels.
         dtype (torch.dtype): How U-Net and autoencoder are stored; vectors and adapters are float32.
         sample (bool): Encode to samples of the posterior.
         extra (Mapping[str, Tensor] | None): Further tensors, such as ``mask_bank.*``.
         additions (Mapping[str, Tensor] | None): Low-rank additions to the U-Net, see
-            :func:`~anomalib_stage.weights.latent.frozen_base.with_additions`; merged, unless the bundle is slim.
+            :func:`~anomalib_stage.weights.latent.frozen_base.add_additions`; merged, unless the bundle is slim.
         base (Path | None): Folder that gets U-Net and autoencoder in a file of their own, and in which the bundle, then
             a slim one, must be saved; None: they are in the bundle.
         **fields (Any): Further fields of the manifest.
@@ -103,14 +103,14 @@ def latent_bundle(
     frozen, added = frozen_tensors(denoiser.unet, vae, dtype=dtype), dict(additions or {})
     if base is not None:
         fields["base_digest"] = write_base(frozen, base)
-    tensors = with_additions(frozen, added) if base is None else added
-    tensors |= {f"condition.{kind}": vectors.float() for kind, vectors in denoiser.conditions.items()}
+    tensors = add_additions(frozen, added) if base is None else added
+    tensors |= {f"condition.{defect}": vectors.float() for defect, vectors in denoiser.conditions.items()}
     for branch, module in (("aware", denoiser.aware), ("only", denoiser.only)):
         state = {} if module is None else module.state_dict()
         tensors |= {f"adapter.{branch}.{name}": tensor for name, tensor in state.items()}
     return StageBundle.build(
         tensors | dict(extra or {}),
-        kinds=kinds,
+        defects=defects,
         backbone="latent",
         denoiser=LatentDenoiserSpec(unet=plain_config(denoiser.unet), adapter=adapter).model_dump(mode="json"),
         codec=LatentCodecSpec(name="autoencoder_kl", vae=plain_config(vae), sample=sample).model_dump(mode="json"),
@@ -142,7 +142,7 @@ def load_latent(bundle: StageBundle, *, dtype: torch.dtype = torch.float32) -> t
         LatentDenoiserSpec.model_validate(manifest.denoiser),
         LatentCodecSpec.model_validate(manifest.codec),
     )
-    tensors = whole_tensors(bundle)
+    tensors = join_tensors(bundle)
     try:
         unet = _filled(UNet2DConditionModel, network.unet, _part(tensors, "denoiser."), dtype)
         vae = _filled(AutoencoderKL, codec.vae, _part(tensors, "codec."), torch.float32)
@@ -156,7 +156,7 @@ def load_latent(bundle: StageBundle, *, dtype: torch.dtype = torch.float32) -> t
     except (InputError, RuntimeError, TypeError, ValueError, KeyError, NotImplementedError) as error:
         msg = f"{bundle.path}: the weights do not fit the networks that the manifest describes: {error}"
         raise BundleError(msg) from error
-    conditions = {kind: vectors.float().clone() for kind, vectors in _part(tensors, "condition.").items()}
+    conditions = {defect: vectors.float().clone() for defect, vectors in _part(tensors, "condition.").items()}
     denoiser = LatentDenoiser(unet, conditions=conditions, inpainting=inpainting, **adapters)
     return denoiser.eval().requires_grad_(requires_grad=False), built
 
@@ -169,7 +169,7 @@ def _filled(cls: type[Any], config: Mapping[str, Any], state: Mapping[str, Tenso
     """Build a network of diffusers around given weights; no initial weights are drawn."""
     with torch.device("meta"):
         model = cls(**config)
-    model.load_state_dict({name: stored(tensor, dtype) for name, tensor in state.items()}, assign=True)
+    model.load_state_dict({name: to_stored(tensor, dtype) for name, tensor in state.items()}, assign=True)
     return model.eval().requires_grad_(requires_grad=False)
 
 
@@ -177,7 +177,7 @@ def _filled_adapter(spec: AdapterSpec, channels: int, state: Mapping[str, Tensor
     with torch.device("meta"):
         adapter = build_adapter(spec, channels=channels)
     if adapter is not None:
-        copies = {name: stored(tensor, torch.float32).clone() for name, tensor in state.items()}
+        copies = {name: to_stored(tensor, torch.float32).clone() for name, tensor in state.items()}
         adapter.load_state_dict(copies, assign=True)
     return adapter
 

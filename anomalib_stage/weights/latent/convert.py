@@ -13,13 +13,13 @@ import torch
 from anomalib_stage.errors import BundleError
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
-from anomalib_stage.weights.header import few
+from anomalib_stage.weights.header import shorten
 from anomalib_stage.weights.latent.bundle import latent_bundle
 from anomalib_stage.weights.latent.ldm import ldm_parts
 from anomalib_stage.weights.latent.ldm_text import load_text_encoder
 from anomalib_stage.weights.latent.pickles import read_checkpoint, read_pickle
 from anomalib_stage.weights.latent_manifest import AdapterSpec
-from anomalib_stage.weights.manifest import KindSpec
+from anomalib_stage.weights.manifest import DefectSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["ADAPTERS", "adapter_state", "convert", "learned_vectors", "published_step"]
+__all__ = ["ADAPTERS", "convert", "find_published_step", "read_adapter_state", "read_learned_vectors"]
 
 EMBEDDINGS = "embeddings_gs"
 ADAPTERS = {"aware": "fine_image", "only": "fine_mask"}
@@ -69,27 +69,29 @@ def convert(
     Raises:
         BundleError: If a file is missing, damaged or a pickled module, or holds an unknown name or lacks one.
     """
-    number = published_step(published, step)
-    vectors = learned_vectors(published / f"{EMBEDDINGS}-{number}.pt", defects=defects)
+    number = find_published_step(published, step)
+    vectors = read_learned_vectors(published / f"{EMBEDDINGS}-{number}.pt", defects=defects)
     adapters = {}
     for branch, name in ADAPTERS.items():
         path = published / f"{name}-{number}.pt"
         adapters[branch] = MaskGuidanceAdapter()
-        adapters[branch].load_state_dict(adapter_state(read_checkpoint(path), path=path))
+        adapters[branch].load_state_dict(read_adapter_state(read_checkpoint(path), path=path))
     weights = read_checkpoint(ldm)
     unet, vae, schedule, side = ldm_parts(weights, path=ldm, config=config)
     encoder = load_text_encoder(weights, path=ldm)
     width = encoder.token_emb.embedding_dim
     narrow = [f"{name} {list(vector.shape)}" for name, vector in vectors.items() if vector.shape[1] != width]
     if narrow:
-        msg = f"{published}: vectors {few(narrow)}, but the text encoder of {ldm} has width {width}; give their base"
+        msg = (
+            f"{published}: vectors {shorten(narrow)}, but the text encoder of {ldm} has width {width}; give their base"
+        )
         raise BundleError(msg)
     conditions = {name: encoder.caption(vector) for name, vector in vectors.items()}
     return latent_bundle(
         LatentDenoiser(unet, conditions=conditions, aware=adapters["aware"], only=adapters["only"]),
         vae,
         adapter=AdapterSpec(name="published"),
-        kinds=[KindSpec(name=name, shapes=SHAPES) for name in conditions],
+        defects=[DefectSpec(name=name, shapes=SHAPES) for name in conditions],
         schedule=schedule,
         region_size=side,
         dtype=dtype,
@@ -99,7 +101,7 @@ def convert(
     )
 
 
-def published_step(folder: Path, step: int | None) -> int:
+def find_published_step(folder: Path, step: int | None) -> int:
     """Return the step N of which all three files are there.
 
     Raises:
@@ -113,16 +115,16 @@ def published_step(folder: Path, step: int | None) -> int:
     found = [{int(match[1]) for name in names if (match := pattern.fullmatch(name))} for pattern in patterns]
     whole = sorted(set.intersection(*found))
     if step is not None and step not in whole:
-        msg = f"{folder}: step {step} is not there with all three files; there are {few([*map(str, whole)]) or 'none'}"
+        msg = f"{folder}: step {step} is not there with all three files, but {shorten([*map(str, whole)]) or 'none'}"
         raise BundleError(msg)
     if step is None and len(whole) != 1:
-        seen = f"steps {few([*map(str, whole)])}: choose one with --step" if whole else "no step with all of them"
+        seen = f"steps {shorten([*map(str, whole)])}: choose one with --step" if whole else "no step with all of them"
         msg = f"{folder}: {EMBEDDINGS}-N.pt, {' and '.join(f'{name}-N.pt' for name in ADAPTERS.values())}: {seen}"
         raise BundleError(msg)
     return whole[0] if step is None else step
 
 
-def adapter_state(weights: Mapping[str, Tensor], *, path: Path) -> dict[str, Tensor]:
+def read_adapter_state(weights: Mapping[str, Tensor], *, path: Path) -> dict[str, Tensor]:
     """Translate a published adapter's weights by the key table: every name must be in it, and none may be missing.
 
     Args:
@@ -141,7 +143,7 @@ def adapter_state(weights: Mapping[str, Tensor], *, path: Path) -> dict[str, Ten
     missing = sorted(name for name in set(table) - set(weights) if not name.endswith(COUNTER))
     for names, what in ((unknown, "unknown"), (missing, "missing")):
         if names:
-            msg = f"{path}: {len(names)} {what} weights: {few(names)}; a published adapter has conv.0 to conv.15"
+            msg = f"{path}: {len(names)} {what} weights: {shorten(names)}; a published adapter has conv.0 to conv.15"
             raise BundleError(msg)
     state = {table[name]: tensor for name, tensor in weights.items()}
     wrong = [
@@ -150,12 +152,12 @@ def adapter_state(weights: Mapping[str, Tensor], *, path: Path) -> dict[str, Ten
         if tensor.shape != expected[name].shape
     ]
     if wrong:
-        msg = f"{path}: weights of another shape: {few(wrong)}"
+        msg = f"{path}: weights of another shape: {shorten(wrong)}"
         raise BundleError(msg)
     return {name: expected[name] for name in expected if name.endswith(COUNTER)} | state
 
 
-def learned_vectors(path: Path, *, defects: Sequence[str] | None = None) -> dict[str, Tensor]:
+def read_learned_vectors(path: Path, *, defects: Sequence[str] | None = None) -> dict[str, Tensor]:
     """Read the learned vectors of an embeddings file.
 
     The published code makes a row for every name of its list, all alike, and trains one of them.
@@ -180,8 +182,8 @@ def learned_vectors(path: Path, *, defects: Sequence[str] | None = None) -> dict
         chosen = list(defects)
     strange = [name for name in chosen if name not in rows]
     if strange or not chosen:
-        what = f"no vectors of {few(strange)}" if strange else "all names have the same vectors, none was trained"
-        msg = f"{path}: {what}; its names are {few(sorted(rows))}: choose with --defects"
+        what = f"no vectors of {shorten(strange)}" if strange else "all names have the same vectors, none was trained"
+        msg = f"{path}: {what}; its names are {shorten(sorted(rows))}: choose with --defects"
         raise BundleError(msg)
     return {name: rows[name] for name in chosen}
 
@@ -189,11 +191,13 @@ def learned_vectors(path: Path, *, defects: Sequence[str] | None = None) -> dict
 def _rows(content: Any, path: Path) -> dict[str, Tensor]:  # noqa: ANN401 - what a pickle held
     entries = sorted(content) if isinstance(content, dict) else [type(content).__name__]
     if entries != ["string_to_param", "string_to_token"]:
-        msg = f"{path}: holds {few([*map(str, entries)])}; an embeddings file has string_to_param and string_to_token"
+        msg = (
+            f"{path}: holds {shorten([*map(str, entries)])}; an embeddings file has string_to_param and string_to_token"
+        )
         raise BundleError(msg)
     rows = {str(name): row.detach().float().contiguous() for name, row in content["string_to_param"].items()}
     flat = [f"{name} {list(row.shape)}" for name, row in rows.items() if row.dim() != 2]
     if flat or not rows:
-        msg = f"{path}: vectors {few(flat) or 'none'}; each name has a matrix of vectors (n, D)"
+        msg = f"{path}: vectors {shorten(flat) or 'none'}; each name has a matrix of vectors (n, D)"
         raise BundleError(msg)
     return rows

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from anomalib_stage.errors import BundleError
-from anomalib_stage.weights.bundle import digest_of, write_tensors
-from anomalib_stage.weights.header import few
+from anomalib_stage.weights.bundle import compute_digest, write_tensors
+from anomalib_stage.weights.header import shorten
 from anomalib_stage.weights.latent_manifest import LORA, NETWORKS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["PRECISIONS", "base_name", "frozen_tensors", "stored", "whole_tensors", "with_additions", "write_base"]
+__all__ = ["PRECISIONS", "add_additions", "base_name", "frozen_tensors", "join_tensors", "to_stored", "write_base"]
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """How a base can be stored."""
@@ -40,7 +40,7 @@ def base_name(digest: str) -> str:
     return f"base-{digest[:NAMED]}.safetensors"
 
 
-def stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def to_stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a tensor as a bundle stores it: floats in ``dtype``, others as they are."""
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
@@ -48,7 +48,7 @@ def stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 def frozen_tensors(unet: nn.Module, vae: nn.Module, *, dtype: torch.dtype) -> dict[str, Tensor]:
     """Return the weights of U-Net and autoencoder under the names that they have in a bundle, in ``dtype``."""
     parts = zip(NETWORKS, (unet, vae), strict=True)
-    return {f"{prefix}{k}": stored(v, dtype) for prefix, network in parts for k, v in network.state_dict().items()}
+    return {f"{prefix}{k}": to_stored(v, dtype) for prefix, network in parts for k, v in network.state_dict().items()}
 
 
 def write_base(tensors: Mapping[str, Tensor], folder: Path) -> str:
@@ -65,7 +65,7 @@ def write_base(tensors: Mapping[str, Tensor], folder: Path) -> str:
         BundleError: If it cannot be written.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
-    digest = digest_of(contiguous)
+    digest = compute_digest(contiguous)
     path = folder / base_name(digest)
     if path.is_file():
         try:
@@ -82,7 +82,7 @@ def write_base(tensors: Mapping[str, Tensor], folder: Path) -> str:
     return digest
 
 
-def whole_tensors(bundle: StageBundle) -> dict[str, Tensor]:
+def join_tensors(bundle: StageBundle) -> dict[str, Tensor]:
     """Return all tensors of a latent bundle; those of a slim one with its base's, low-rank additions merged.
 
     Raises:
@@ -97,7 +97,7 @@ def whole_tensors(bundle: StageBundle) -> dict[str, Tensor]:
     path = bundle.path.parent / base_name(digest)
     if not path.is_file():
         others = sorted(found.name for found in path.parent.glob("base-*.safetensors"))
-        there = f" ({few(others)} is another base)" if others else ""
+        there = f" ({shorten(others)} is another base)" if others else ""
         origin = bundle.manifest.training.get("pretrained", "MODEL")
         msg = (
             f"{bundle.path}: its base model is not beside it{there}; put {path.name} there, or write it: "
@@ -107,10 +107,10 @@ def whole_tensors(bundle: StageBundle) -> dict[str, Tensor]:
     own = bundle.tensors
     additions = {name: tensor for name, tensor in own.items() if name.startswith(LORA)}
     rest = {name: tensor for name, tensor in own.items() if name not in additions}
-    return rest | with_additions(_read(path, digest=digest, reader=str(bundle.path)), additions, where=bundle.path)
+    return rest | add_additions(_read(path, digest=digest, reader=str(bundle.path)), additions, where=bundle.path)
 
 
-def with_additions(
+def add_additions(
     tensors: Mapping[str, Tensor], additions: Mapping[str, Tensor], *, where: Path | None = None
 ) -> dict[str, Tensor]:
     """Merge low-rank additions into weights: ``W + up @ down``, computed in float32.
@@ -146,7 +146,7 @@ def _read(path: Path, *, digest: str, reader: str) -> dict[str, Tensor]:
     except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
         msg = f"{path}: cannot be read ({error}); get the base again"
         raise BundleError(msg) from error
-    seen = digest_of(tensors)
+    seen = compute_digest(tensors)
     if seen != digest:
         msg = (
             f"{path}: is another base, with digest {seen[:12]}...; {reader} was fitted on {digest[:12]}...: "

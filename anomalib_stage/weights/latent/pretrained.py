@@ -19,7 +19,7 @@ from anomalib_stage.errors import BundleError
 from anomalib_stage.weights.latent.ldm import ldm_parts
 from anomalib_stage.weights.latent.ldm_text import PREFIX, load_text_encoder
 from anomalib_stage.weights.latent.pickles import read_checkpoint
-from anomalib_stage.weights.latent.text_encoder import encoded_word, has_text_encoder
+from anomalib_stage.weights.latent.text_encoder import encode_word, has_text_encoder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,7 +85,7 @@ class Pretrained:
             what = "text encoder here" if self.context is None else "folder tokenizer of bert-base-uncased beside it"
             msg = f"{self.origin}: no {what}, so it cannot start from the word {word!r}; leave words out"
             raise BundleError(msg)
-        return encoded_word(self.place, word)
+        return encode_word(self.place, word)
 
 
 def load_pretrained(source: str | Path, *, config: Path | None = None, download: bool = False) -> Pretrained:
@@ -102,7 +102,7 @@ def load_pretrained(source: str | Path, *, config: Path | None = None, download:
         Pretrained: The model, on the CPU.
 
     Raises:
-        BundleError: If it is missing, damaged, or not a model of this kind.
+        BundleError: If it is missing, damaged, or not a model of this defect.
     """
     path = Path(source)
     if path.is_dir():

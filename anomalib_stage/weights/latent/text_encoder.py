@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Words that kinds can start from, through a base's own text encoder. It runs once, before the fit."""
+"""Words that defects can start from, through a base's own text encoder. It runs once, before the fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anomalib_stage.weights.latent.pickles import read_checkpoint
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["encoded_word", "has_text_encoder"]
+__all__ = ["encode_word", "has_text_encoder"]
 
 CLIP, BERT = "text_encoder", "bert"
 """Folders of text encoders, as diffusers writes Stable Diffusion and text2img-large."""
@@ -29,7 +29,7 @@ def has_text_encoder(place: Path) -> bool:
     return any((place / name).is_dir() for name in (CLIP, BERT))
 
 
-def encoded_word(place: Path, word: str) -> Tensor:
+def encode_word(place: Path, word: str) -> Tensor:
     """Encode a word as the base was trained to see it.
 
     Args:

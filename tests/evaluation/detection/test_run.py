@@ -20,14 +20,14 @@ import pytest
 import torch
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.evaluation.dataset import BenchmarkData, Pictures, load_data, resized
+from anomalib_stage.evaluation.dataset import BenchmarkData, Pictures, load_data, resize
 from anomalib_stage.evaluation.detection.report import markdown_table, paired_differences
 from anomalib_stage.evaluation.detection.run import benchmark
 from anomalib_stage.evaluation.detection.scores import SCORES, score_defects
-from anomalib_stage.evaluation.detection.sources import BUILT_IN, paint_pool
-from anomalib_stage.evaluation.detection.synthetic_sets import parts_of
-from anomalib_stage.evaluation.detection.train import Lesson, map_anomalies, train
-from anomalib_stage.files.images import digest_of_pictures, read_image
+from anomalib_stage.evaluation.detection.sources import BUILT_IN, paint_set
+from anomalib_stage.evaluation.detection.synthetic_sets import split_source
+from anomalib_stage.evaluation.detection.train import TrainingMix, map_anomalies, train
+from anomalib_stage.files.images import digest_pictures, read_image
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.weights.bundle import StageBundle
@@ -37,22 +37,22 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six good images to train on, three for the test, and four of each of two kinds of defects, half to fit."""
+    """Six good images to train on, three for the test, and four of each of two defects, half to fit."""
     folder = tmp_path_factory.mktemp("tiles")
     rng = np.random.default_rng(0)
     for split, count in (("train/good", 6), ("test/good", 3), ("test/dark", 4), ("test/bright", 4)):
         (folder / split).mkdir(parents=True)
-        kind = split.split("/")[1]
+        defect = split.split("/")[1]
         for i in range(count):
             image = rng.integers(90, 130, (80, 96, 3), dtype=np.uint8)
-            if kind != "good":
+            if defect != "good":
                 mask = np.zeros((80, 96), dtype=np.uint8)
                 mask[30 + 4 * i : 46 + 4 * i, 40:60] = 255
-                image[mask > 0] = 20 if kind == "dark" else 235
-                (folder / "ground_truth" / kind).mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(folder / "ground_truth" / kind / f"{i}_mask.png"), mask)
+                image[mask > 0] = 20 if defect == "dark" else 235
+                (folder / "ground_truth" / defect).mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(folder / "ground_truth" / defect / f"{i}_mask.png"), mask)
             cv2.imwrite(str(folder / split / f"{i}.png"), image)
-    split = {kind: {"fit": ["0", "1"], "eval": ["2", "3"]} for kind in ("dark", "bright")}
+    split = {defect: {"fit": ["0", "1"], "eval": ["2", "3"]} for defect in ("dark", "bright")}
     (folder / "few_shot.json").write_text(json.dumps(split))
     return folder
 
@@ -63,7 +63,7 @@ def data(root: Path) -> BenchmarkData:
 
 
 def test_the_split_is_kept(data: BenchmarkData) -> None:
-    assert {kind: len(examples) for kind, examples in data.fit.items()} == {"dark": 2, "bright": 2}
+    assert {defect: len(examples) for defect, examples in data.fit.items()} == {"dark": 2, "bright": 2}
     assert data.test["dark"].images.shape == (2, SIZE, SIZE, 3)
     assert not data.test_good.masks.any()
     assert data.test["bright"].images[data.test["bright"].masks].mean() > 200
@@ -74,8 +74,8 @@ def test_the_split_is_kept(data: BenchmarkData) -> None:
     [
         ({"dark": {"fit": ["0"], "eval": ["0"]}}, "'0' is in fit and in eval"),
         ({"dark": {"fit": ["0"], "eval": []}}, "eval is empty"),
-        ({"dark": {"fit": ["0"], "eval": ["77"]}}, "split.json: 1 stems of kind 'dark' are not in .*test/dark: 77"),
-        ({"grey": {"fit": ["0"], "eval": ["1"]}}, "split.json: kind 'grey' has no folder .*test/grey"),
+        ({"dark": {"fit": ["0"], "eval": ["77"]}}, "split.json: 1 stems of defect 'dark' are not in .*test/dark: 77"),
+        ({"grey": {"fit": ["0"], "eval": ["1"]}}, "split.json: defect 'grey' has no folder .*test/grey"),
         ({"dark": ["0"]}, "not a split"),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_set_without_masks_is_refused_in_the_words_of_a_benchmark(root: Path, 
 def test_a_small_mask_does_not_vanish_when_the_picture_is_resized() -> None:
     mask = np.zeros((256, 256), dtype=np.bool_)
     mask[100, 100] = True
-    assert resized(np.zeros((256, 256, 3), np.uint8), mask, size=64)[1].sum() == 1
+    assert resize(np.zeros((256, 256, 3), np.uint8), mask, size=64)[1].sum() == 1
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
@@ -110,7 +110,7 @@ def test_a_source_changes_pixels_inside_its_masks_alone(data: BenchmarkData, nam
     assert state[1:] == (np.random.get_state()[1].tolist(), random.getstate())  # noqa: NPY002
     if name != "real":
         assert len(made.images) == 12
-        surfaces = np.stack([resized(image, np.zeros(image.shape[:2], np.bool_), size=SIZE)[0] for image in data.good])
+        surfaces = np.stack([resize(image, np.zeros(image.shape[:2], np.bool_), size=SIZE)[0] for image in data.good])
         for image, mask in zip(made.images, made.masks, strict=True):
             different = (surfaces.astype(int) != image).any(axis=3) & ~mask
             assert different.sum(axis=(1, 2)).min() == 0
@@ -159,13 +159,13 @@ def test_a_network_learns_what_its_pool_shows(data: BenchmarkData) -> None:
     from anomalib_stage.plugin.model.networks import SegmentationLoss, build_network
 
     pool = BUILT_IN["real"](data, count=4, size=SIZE, seed=0)
-    good = np.stack([resized(image, np.zeros(image.shape[:2], np.bool_), size=SIZE)[0] for image in data.good])
+    good = np.stack([resize(image, np.zeros(image.shape[:2], np.bool_), size=SIZE)[0] for image in data.good])
     options = {"steps": 40, "batch_size": 8, "learning_rate": 3e-3, "device": torch.device("cpu")}
     networks = [
         train(
             lambda: build_network("small_unet", encoder_name=None, encoder_weights=None),
             SegmentationLoss(),
-            Lesson([pool], good),
+            TrainingMix([pool], good),
             seed=seed,
             **options,
         )
@@ -185,15 +185,15 @@ def test_real_defects_keep_their_half_of_a_batch_and_synthetic_ones_take_good_pl
 
     real, one, other, good = flat(200, 4), flat(100, 2), flat(150, 1), flat(50, 0).images
 
-    def marked(lesson: Lesson) -> Counter[int]:
+    def marked(lesson: TrainingMix) -> Counter[int]:
         masks = torch.cat([lesson.batch(step, count=16, seed=0)[1] for step in range(4)])
         return Counter((masks.flatten(1).sum(dim=1) // 8).tolist())
 
-    assert marked(Lesson([], good)) == {0: 64}
-    assert marked(Lesson([one], good)) == {2: 32, 0: 32}
-    assert marked(Lesson([one, other], good)) == {2: 16, 1: 16, 0: 32}
-    assert marked(Lesson([], good, real=real)) == {4: 32, 0: 32}
-    assert marked(Lesson([one, other], good, real=real)) == {4: 32, 2: 12, 1: 12, 0: 8}
+    assert marked(TrainingMix([], good)) == {0: 64}
+    assert marked(TrainingMix([one], good)) == {2: 32, 0: 32}
+    assert marked(TrainingMix([one, other], good)) == {2: 16, 1: 16, 0: 32}
+    assert marked(TrainingMix([], good, real=real)) == {4: 32, 0: 32}
+    assert marked(TrainingMix([one, other], good, real=real)) == {4: 32, 2: 12, 1: 12, 0: 8}
 
 
 def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
@@ -250,11 +250,11 @@ def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
 
 
 def test_a_bundle_that_has_seen_what_is_scored_is_refused(root: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
-    seen = digest_of_pictures(read_image(root / "test" / "dark" / "2.png"))
+    seen = digest_pictures(read_image(root / "test" / "dark" / "2.png"))
     assert seen in load_data(root, split=root / "few_shot.json", size=SIZE).scored
     for name, pictures in (
         ("seen", [seen]),
-        ("fine", [digest_of_pictures(read_image(root / "test" / "dark" / "0.png"))]),
+        ("fine", [digest_pictures(read_image(root / "test" / "dark" / "0.png"))]),
     ):
         bundle = StageBundle.load(tiny_bundle_path)
         bundle.manifest.training["pictures"] = pictures
@@ -274,28 +274,28 @@ def test_a_bundle_that_has_seen_what_is_scored_is_refused(root: Path, tiny_bundl
 def test_a_plus_in_the_name_of_a_file_is_no_sum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a+b.safetensors").touch()
-    assert parts_of("a+b.safetensors") == ["a+b.safetensors"]
-    assert parts_of("a+b.safetensors+real") == ["a+b.safetensors", "real"]
-    assert parts_of("real+a+b.safetensors+default") == ["real", "a+b.safetensors", "default"]
-    assert parts_of("default+real") == ["default", "real"]
-    assert parts_of("none") == ["none"]
+    assert split_source("a+b.safetensors") == ["a+b.safetensors"]
+    assert split_source("a+b.safetensors+real") == ["a+b.safetensors", "real"]
+    assert split_source("real+a+b.safetensors+default") == ["real", "a+b.safetensors", "default"]
+    assert split_source("default+real") == ["default", "real"]
+    assert split_source("none") == ["none"]
 
 
 def test_pools_are_painted_with_the_kinds_and_settings_asked_for(data: BenchmarkData, tiny_bundle_path: Path) -> None:
-    def pool(kinds: list[str], extent: tuple[float, float]) -> Pictures:
+    def pool(defects: list[str], extent: tuple[float, float]) -> Pictures:
         settings = SynthesisSettings(
             sampler=SamplerSettings(steps=4),
             masks=MaskSettings(extent=extent),
             gate=GateSettings(min_visibility=0.0, min_agreement=0.0),
         )
         painter = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=settings)
-        assert set(kinds) <= set(painter.kinds)
-        return paint_pool(painter, data, count=6, size=SIZE, seed=0, kinds=kinds)
+        assert set(defects) <= set(painter.defects)
+        return paint_set(painter, data, count=6, size=SIZE, seed=0, defects=defects)
 
-    kinds = list(StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu").kinds)
-    small, large = (pool(kinds[:1], extent).masks.mean() for extent in ((0.1, 0.1), (0.5, 0.5)))
+    defects = list(StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu").defects)
+    small, large = (pool(defects[:1], extent).masks.mean() for extent in ((0.1, 0.1), (0.5, 0.5)))
     assert large > 4 * small > 0
-    assert not np.array_equal(pool(kinds[:1], (0.3, 0.3)).images, pool(kinds[1:], (0.3, 0.3)).images)
+    assert not np.array_equal(pool(defects[:1], (0.3, 0.3)).images, pool(defects[1:], (0.3, 0.3)).images)
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -350,7 +350,7 @@ def test_tables_show_spread_and_paired_differences() -> None:
         ({"learning_rate": 0.0}, "--learning-rate is 0.0; it must be above 0"),
         ({"negatives": math.nan}, r"--negatives is nan; it must be in \[0, 1\]"),
         ({"sources": ["cut-paste+real"]}, "--sources cut-paste: no such file, and none of none, perlin, cutpaste"),
-        ({"sources": ["default"], "defects": ["moss"]}, "--defects moss: default has no such kind; it has .*scratch"),
+        ({"sources": ["default"], "defects": ["moss"]}, "--defects moss: default has no such defect; it has .*scratch"),
         ({"textures": Path("absent")}, "absent: no such folder"),
         ({"data": Path("absent")}, "few_shot.json"),
         ({"synthesis": {"mask": {}}}, "mask: Extra inputs"),

@@ -30,16 +30,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_file(folder / "train" / "good" / f"{i}.png", encode_png(eight_bit(surface(i))))
     write_file(folder / "test" / "good" / "0.png", encode_png(eight_bit(surface(20))))
     split = {}
-    for kind, count in (("hole", 20), ("smear", 2)):
+    for defect, count in (("hole", 20), ("smear", 2)):
         for i in range(count):
             mask = disc(radius=7 + i % 5, at=(30 + i % 4, 36))
             rng = np.random.default_rng(i)
-            picture = paint_defect(surface(40 + i), mask, kind="hole" if kind == "hole" else "stain", rng=rng)
-            write_file(folder / "test" / kind / f"{i}.png", encode_png(eight_bit(picture)))
+            picture = paint_defect(surface(40 + i), mask, defect="hole" if defect == "hole" else "stain", rng=rng)
+            write_file(folder / "test" / defect / f"{i}.png", encode_png(eight_bit(picture)))
             drawn = np.where(mask, 255, 0).astype(np.uint8)
-            write_file(folder / "ground_truth" / kind / f"{i}_mask.png", encode_png(drawn))
+            write_file(folder / "ground_truth" / defect / f"{i}_mask.png", encode_png(drawn))
         half = [str(i) for i in range(count // 2)], [str(i) for i in range(count // 2, count)]
-        split[kind] = {"fit": half[0], "eval": half[1]}
+        split[defect] = {"fit": half[0], "eval": half[1]}
     (folder / "few_shot.json").write_text(json.dumps(split))
     return folder
 

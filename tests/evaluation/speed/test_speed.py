@@ -16,7 +16,7 @@ from anomalib.models import Supersimplenet
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.evaluation.speed import split, training
-from anomalib_stage.evaluation.speed.clock import Task, Timing, peak_memory, take_turns
+from anomalib_stage.evaluation.speed.clock import Task, Timing, alternate, peak_memory
 from anomalib_stage.evaluation.speed.pictures import surfaces
 from anomalib_stage.evaluation.speed.results import PERLIN, REFERENCE, SAME, STAGE, Results, Time
 from anomalib_stage.evaluation.speed.run import PARTS, benchmark_speed
@@ -97,7 +97,7 @@ def test_a_median_is_over_the_rounds_and_the_published_sampler_is_scaled() -> No
 
         return Task((name,), once, lambda: order.append(name))
 
-    take_turns([task("a"), task("b")], rounds=2, progress=lambda *_: None)
+    alternate([task("a"), task("b")], rounds=2, progress=lambda *_: None)
     assert order == ["a", "b", "a0", "b0", "a1", "b1"]
 
 

@@ -13,7 +13,7 @@ import torch
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.plugin.callback.augment import StageAugment
-from anomalib_stage.plugin.callback.foregrounds import given_foregrounds
+from anomalib_stage.plugin.callback.foregrounds import read_foregrounds
 from tests.plugin.conftest import a_batch, good_images, train_step
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def write_mask(path: Path, rows: slice) -> None:
 
 @pytest.mark.parametrize("name", ["auto", "none"])
 def test_the_built_in_answers_are_the_synthesizers_business(name: str) -> None:
-    assert given_foregrounds(name, good_images(), paths=None) is None
+    assert read_foregrounds(name, good_images(), paths=None) is None
 
 
 def test_a_function_is_asked_for_every_image_with_its_path() -> None:
@@ -46,7 +46,7 @@ def test_a_function_is_asked_for_every_image_with_its_path() -> None:
         asked.append(path)
         return lower_half(image, path).numpy()
 
-    found = given_foregrounds(answer, good_images(2), paths=["a.png", "b.png"])
+    found = read_foregrounds(answer, good_images(2), paths=["a.png", "b.png"])
     assert asked == ["a.png", "b.png"]
     assert found is not None
     assert found.shape == (2, 1, 64, 48)
@@ -57,13 +57,13 @@ def test_a_function_is_asked_for_every_image_with_its_path() -> None:
 @pytest.mark.parametrize("answer", [torch.zeros(64, 48), torch.ones(48, 64)])
 def test_a_function_with_a_useless_answer_is_told_what_is_wanted(answer: torch.Tensor) -> None:
     with pytest.raises(InputError, match=r"\(64, 48\) and not empty"):
-        given_foregrounds(lambda _image, _path: answer, good_images(1), paths=["x.png"])
+        read_foregrounds(lambda _image, _path: answer, good_images(1), paths=["x.png"])
 
 
 def test_a_folder_is_searched_by_the_images_names_and_its_masks_resized(tmp_path: Path) -> None:
     write_mask(tmp_path / "a.png", slice(16, None))
     write_mask(tmp_path / "b_mask.png", slice(None, 16))
-    found = given_foregrounds(tmp_path, good_images(2), paths=["data/a.jpg", "data/b.bmp"])
+    found = read_foregrounds(tmp_path, good_images(2), paths=["data/a.jpg", "data/b.bmp"])
     assert found is not None
     assert torch.equal(found[0, 0, :, 0], torch.arange(64) >= 32)
     assert torch.equal(found[1, 0, :, 0], torch.arange(64) < 32)
@@ -71,18 +71,18 @@ def test_a_folder_is_searched_by_the_images_names_and_its_masks_resized(tmp_path
 
 def test_a_folder_without_a_mask_or_with_an_empty_one_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no foreground for a\.jpg; add a\.png"):
-        given_foregrounds(tmp_path, good_images(1), paths=["a.jpg"])
+        read_foregrounds(tmp_path, good_images(1), paths=["a.jpg"])
     write_mask(tmp_path / "a.png", slice(0, 0))
     with pytest.raises(DataError, match=r"a\.png is empty"):
-        given_foregrounds(tmp_path, good_images(1), paths=["a.jpg"])
+        read_foregrounds(tmp_path, good_images(1), paths=["a.jpg"])
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="not a readable image"):
-        given_foregrounds(tmp_path, good_images(1), paths=["a.jpg"])
+        read_foregrounds(tmp_path, good_images(1), paths=["a.jpg"])
 
 
 def test_a_folder_needs_batches_that_name_their_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="do not name their image files"):
-        given_foregrounds(tmp_path, good_images(1), paths=None)
+        read_foregrounds(tmp_path, good_images(1), paths=None)
 
 
 @pytest.mark.parametrize("source", ["somewhere/else", 3, "Auto"])

@@ -49,9 +49,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "slot"), CASES)
-def test_restoring_puts_the_very_same_object_back(kind: type, slot: Slot) -> None:
-    model = kind()
+@pytest.mark.parametrize(("defect", "slot"), CASES)
+def test_restoring_puts_the_very_same_object_back(defect: type, slot: Slot) -> None:
+    model = defect()
     original = _slot(model, slot.path)
     restore = swap(model, slot, paint=_red_corner)
     assert _slot(model, slot.path) is not original
@@ -94,9 +94,9 @@ def test_normalised_images_are_painted_in_pixel_space_and_normalised_again(*, no
     assert torch.equal(answer[1], given[1])
 
 
-@pytest.mark.parametrize(("kind", "slot"), CASES)
-def test_outside_a_training_step_the_original_answers(kind: type, slot: Slot) -> None:
-    model, images = kind(), good_images(1)
+@pytest.mark.parametrize(("defect", "slot"), CASES)
+def test_outside_a_training_step_the_original_answers(defect: type, slot: Slot) -> None:
+    model, images = defect(), good_images(1)
     ask = "augment_batch" if slot.protocol == "mask" else "__call__"
     expected = getattr(_slot(model, slot.path), ask)(images)
     swap(model, slot, paint=_nothing)
@@ -140,8 +140,8 @@ def test_the_training_flag_set_meanwhile_reaches_the_original() -> None:
     ("kind", "slot", "original"),
     [(Draem, Slot("augmenter"), Generator), (FoundAD, Slot("cutpaste", "normalized"), CutPaste)],
 )
-def test_a_copy_of_the_model_has_the_original_generator(kind: type, slot: Slot, original: type) -> None:
-    model = kind()
+def test_a_copy_of_the_model_has_the_original_generator(defect: type, slot: Slot, original: type) -> None:
+    model = defect()
     swap(model, slot, paint=_red_corner)
     twin = _slot(copy.deepcopy(model), slot.path)
     assert type(twin) is original
@@ -154,9 +154,9 @@ def test_a_copy_of_the_model_has_the_original_generator(kind: type, slot: Slot, 
 )
 @pytest.mark.parametrize("protocol", [0, 2, pickle.HIGHEST_PROTOCOL])
 def test_a_pickled_model_has_the_original_generator_and_no_trace_of_us(
-    kind: type, slot: Slot, original: type, protocol: int
+    defect: type, slot: Slot, original: type, protocol: int
 ) -> None:
-    model = kind()
+    model = defect()
     swap(model, slot, paint=_red_corner)
     data = pickle.dumps(model, protocol=protocol)
     assert b"anomalib_stage" not in data

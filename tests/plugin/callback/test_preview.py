@@ -45,13 +45,13 @@ def test_anomalies_come_first_then_negatives_then_the_rest() -> None:
 
 def test_cells_show_clean_synthetic_and_difference() -> None:
     clean = good_images(3, (64, 64))
-    before, outlined, after, difference = _cells(preview_grid(clean, _painting(clean)), 0)
+    before, draw_outline, after, difference = _cells(preview_grid(clean, _painting(clean)), 0)
     inside, outside = (slice(30, 60), slice(30, 60)), (slice(90, 192), slice(90, 192))
     assert (after[inside] == 255).all()
     assert np.array_equal(before[outside], after[outside])
     assert not difference[outside].any()
     assert np.array_equal(difference[inside], np.clip((255 - before[inside].astype(int)) * 4, 0, 255))
-    assert np.array_equal(outlined[inside], before[inside])  # the outline lies around the mask
+    assert np.array_equal(draw_outline[inside], before[inside])  # the outline lies around the mask
 
 
 def test_at_most_four_rows_are_drawn() -> None:

@@ -85,19 +85,19 @@ def test_masks_are_binary_and_hide_no_change_elsewhere(tmp_path: Path, monkeypat
     monkeypatch.setattr(demo, "paint_defect", lambda tile, *_, **__: tile)
     clean = _demo(tmp_path / "clean")
     clean.prepare_data()
-    checked = 0
+    validated = 0
     for path in sorted(Path(defective.root, "test").rglob("*.png")):
         if path.parent.name == "good":
             continue
-        kind, stem = path.parent.name, path.stem
-        mask = _picture(Path(defective.root, "ground_truth", kind, f"{stem}_mask.png"))
+        defect, stem = path.parent.name, path.stem
+        mask = _picture(Path(defective.root, "ground_truth", defect, f"{stem}_mask.png"))
         assert mask.shape == (48, 48)
         assert set(np.unique(mask)) == {0, 255}
-        changed = (_picture(path) != _picture(Path(clean.root, "test", kind, path.name))).any(axis=-1)
+        changed = (_picture(path) != _picture(Path(clean.root, "test", defect, path.name))).any(axis=-1)
         assert not changed[mask == 0].any()
         assert changed[mask > 0].mean() > 0.7
-        checked += 1
-    assert checked == 9
+        validated += 1
+    assert validated == 9
 
 
 def test_the_same_arguments_give_the_same_files(rendered: StageDemo, tmp_path: Path) -> None:

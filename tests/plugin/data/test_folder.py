@@ -282,7 +282,7 @@ def test_other_bad_arguments_are_refused(make: Make, changes: dict[str, Any], co
 def test_pairs_that_cannot_be_read_are_refused_at_setup(make: Make) -> None:
     with pytest.raises(DataError, match=r"no/such/folder/manifest\.jsonl: cannot be read"):
         make(stage_dir="no/such/folder").setup()
-    with pytest.raises(InputError, match="has no pairs of the kind 'rust'"):
+    with pytest.raises(InputError, match="has no pairs of the defect 'rust'"):
         make(defects=["rust"]).setup()
 
 

@@ -23,10 +23,10 @@ from torchvision.transforms import v2
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.plugin.callback.augment import StageAugment
-from anomalib_stage.plugin.callback.bank_pairs import Placer
+from anomalib_stage.plugin.callback.bank_pairs import BankPairs
 from anomalib_stage.plugin.callback.placed import alike
-from anomalib_stage.plugin.pairs.bank import PairBank, tails
-from anomalib_stage.plugin.pairs.resize import MaskKeepingResize, keeping_masks, resize_image, resize_mask
+from anomalib_stage.plugin.pairs.bank import PairBank, path_tails
+from anomalib_stage.plugin.pairs.resize import MaskKeepingResize, keep_masks, resize_image, resize_mask
 from tests.plugin.conftest import MODELS, Batch, train_step
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def test_a_bank_has_the_pairs_of_the_manifest(bank: Path, parts: Path) -> None:
 
 
 def test_kinds_can_be_chosen(bank: Path) -> None:
-    assert {pair.kind for pair in PairBank.open(bank, defects=["stain"]).pairs} == {"stain"}
-    with pytest.raises(InputError, match=r"has no pairs of the kind 'rust'; it has hole, scratch, stain"):
+    assert {pair.defect for pair in PairBank.open(bank, defects=["stain"]).pairs} == {"stain"}
+    with pytest.raises(InputError, match=r"has no pairs of the defect 'rust'; it has hole, scratch, stain"):
         PairBank.open(bank, defects=["stain", "rust"])
 
 
@@ -60,7 +60,7 @@ def test_pairs_of_other_images_are_left_out(bank: Path, parts: Path) -> None:
 
 
 def test_sources_are_found_by_the_longest_tail_of_the_path() -> None:
-    assert list(tails("a/b/c.png")) == ["a/b/c.png", "b/c.png", "c.png"]
+    assert list(path_tails("a/b/c.png")) == ["a/b/c.png", "b/c.png", "c.png"]
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_a_resize_of_anomalib_is_exchanged_for_one_that_keeps_masks() -> None:
     image = tv_tensors.Image(torch.rand(3, 64, 64))
     plain = v2.Compose([v2.RandomHorizontalFlip(0.0), v2.Resize((16, 16))])
     assert not plain(image, mask)[1].any()
-    pictures, masks = keeping_masks(plain)(image, mask)
+    pictures, masks = keep_masks(plain)(image, mask)
     assert type(masks) is tv_tensors.Mask
     assert masks.dtype == torch.uint8
     assert masks.sum() == 1
     assert torch.equal(pictures, plain(image, mask)[0])
-    assert isinstance(keeping_masks(v2.Resize(16)), MaskKeepingResize)
-    assert keeping_masks(None) is None
+    assert isinstance(keep_masks(v2.Resize(16)), MaskKeepingResize)
+    assert keep_masks(None) is None
 
 
 # -- StageAugment -----------------------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ def test_part_of_the_anomalies_can_be_live(
 
 
 def test_the_bank_takes_the_share_that_the_network_leaves(bank: Path) -> None:
-    placer = Placer(PairBank.open(bank), probability=0.5, refresh=0.3)
+    placer = BankPairs(PairBank.open(bank), probability=0.5, refresh=0.3)
     share = len(placer._choose(range(4000), [False] * 4000)) / 4000
     assert share == pytest.approx(0.5 * 0.7, abs=0.03)
 

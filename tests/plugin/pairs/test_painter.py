@@ -73,13 +73,13 @@ def test_only_painted_pixels_differ_to_the_bit(synthesizer: StageSynthesizer) ->
 
 def test_shares_come_out_as_asked(synthesizer: StageSynthesizer) -> None:
     chosen = _painter(synthesizer, probability=0.4, negatives=0.25)._choose(range(4000), [False] * 4000, good=True)
-    negatives = sum(kind == "good" for kind in chosen.values())
+    negatives = sum(defect == "good" for defect in chosen.values())
     assert abs((len(chosen) - negatives) / 4000 - 0.4) < 0.03
     assert abs(negatives / 4000 - 0.6 * 0.25) < 0.03
 
 
 def test_only_the_wanted_defects_are_chosen(synthesizer: StageSynthesizer) -> None:
-    wanted = list(synthesizer.kinds[:2])
+    wanted = list(synthesizer.defects[:2])
     painter = _painter(synthesizer, probability=1.0, defects=wanted)
     assert set(painter._choose(range(50), [False] * 50, good=True).values()) == set(wanted)
 
@@ -138,14 +138,14 @@ def test_the_result_is_a_plain_tensor_that_autograd_may_use(synthesizer: StageSy
 
 
 def test_an_unknown_defect_is_refused_with_those_that_exist(synthesizer: StageSynthesizer) -> None:
-    with pytest.raises(InputError, match=f"does not paint rust; it paints {synthesizer.kinds[0]}"):
-        _painter(synthesizer, defects=[synthesizer.kinds[0], "rust"])
+    with pytest.raises(InputError, match=f"does not paint rust; it paints {synthesizer.defects[0]}"):
+        _painter(synthesizer, defects=[synthesizer.defects[0], "rust"])
 
 
 def test_a_bundle_without_good_surface_paints_no_negatives_and_says_so(
     synthesizer: StageSynthesizer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(type(synthesizer.bundle), "kinds", synthesizer.kinds)
+    monkeypatch.setattr(type(synthesizer.bundle), "defects", synthesizer.defects)
     with caplog.at_level(logging.WARNING):
         painter = _painter(synthesizer, negatives=0.5)
     assert painter.negatives == 0.0

@@ -50,7 +50,7 @@ DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "images": ({"sources": FileList.of([("a.png", "c" * 64)])}, "sources.sha256 "),
     "masks": ({"masks": FileList.of([("m.png", "c" * 64)])}, "masks.files None -> 1;"),
-    "kinds": ({"kinds": ("hole",)}, "kinds ['hole', 'stain'] -> ['hole'];"),
+    "kinds": ({"kinds": ("hole",)}, "defects ['hole', 'stain'] -> ['hole'];"),
 }
 
 

@@ -12,26 +12,26 @@ from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.appearance.appearance import (
-    LOOK_COLUMNS,
-    LookBank,
-    allowed_contrast,
-    foreign_tone,
-    held_to_look,
-    measure_looks,
-    place_of,
-    unpack_looks,
+    APPEARANCE_COLUMNS,
+    AppearanceBank,
+    compute_context,
+    contrast_limits,
+    draw_colour_shift,
+    limit_contrast,
+    measure_appearance,
+    unpack_appearances,
 )
-from anomalib_stage.synthesis.appearance.hole_filling import surround_fill
+from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
 
 CODEC = PixelCodec(2)
 
 
 def _measured(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Rows of ``LOOK_COLUMNS`` of images ``(B, 3, H, W)`` in [0, 1]."""
+    """Rows of ``APPEARANCE_COLUMNS`` of images ``(B, 3, H, W)`` in [0, 1]."""
     latent, hole = CODEC.encode(image), CODEC.encode_mask(mask)
-    surround = surround_fill(latent, hole)
-    return torch.cat([place_of(surround, hole), measure_looks(latent, hole, surround)], dim=1)
+    surround = fill_hole(latent, hole)
+    return torch.cat([compute_context(surround, hole), measure_appearance(latent, hole, surround)], dim=1)
 
 
 def _square(side: int, at: slice) -> torch.Tensor:
@@ -48,7 +48,7 @@ def _square(side: int, at: slice) -> torch.Tensor:
 def test_an_even_body_on_an_even_surface_is_measured_exactly(surface: list, body: list, size: int) -> None:
     mask = _square(32, slice(5, 5 + size))
     image = torch.where(mask, torch.tensor(body).view(1, 3, 1, 1), torch.tensor(surface).view(1, 3, 1, 1))
-    row = dict(zip(LOOK_COLUMNS, _measured(image, mask)[0].tolist(), strict=True))
+    row = dict(zip(APPEARANCE_COLUMNS, _measured(image, mask)[0].tolist(), strict=True))
     for i, colour in enumerate("rgb"):
         assert row[f"level_{colour}"] == pytest.approx(2 * surface[i] - 1, abs=1e-4)
         assert row[f"tone_{colour}"] == pytest.approx(2 * (body[i] - surface[i]), abs=1e-4)
@@ -78,27 +78,27 @@ def test_an_estimate_held_to_a_look_has_its_tone_and_no_more_contrast(seed: int,
     stream = torch.Generator().manual_seed(seed)
     estimate, clean = (torch.rand(2, 12, 16, 16, generator=stream) * 2 - 1 for _ in range(2))
     mask = (torch.rand(2, 1, 16, 16, generator=stream) > 0.5).float().expand(-1, 12, -1, -1)
-    surround = surround_fill(0.1 * clean, mask)
+    surround = fill_hole(0.1 * clean, mask)
     expected = surround + mask * tone
-    allowed = allowed_contrast(mask, expected, torch.full((2,), wanted))
-    held = held_to_look(estimate, mask, expected, allowed)
-    looks = measure_looks(held, mask, surround)
+    allowed = contrast_limits(mask, expected, torch.full((2,), wanted))
+    held = limit_contrast(estimate, mask, expected, allowed)
+    looks = measure_appearance(held, mask, surround)
     torch.testing.assert_close(looks[:, :3], torch.full((2, 3), tone), atol=1e-4, rtol=0)
-    uneven = measure_looks(expected, mask, torch.zeros_like(expected))[:, 3]
+    uneven = measure_appearance(expected, mask, torch.zeros_like(expected))[:, 3]
     assert bool((looks[:, 3] <= (uneven.square() + wanted**2).sqrt() + 1e-4).all())
     assert torch.equal(torch.where(mask > 0, estimate, held), estimate)
-    torch.testing.assert_close(held_to_look(held, mask, expected, allowed), held, atol=1e-4, rtol=0)
+    torch.testing.assert_close(limit_contrast(held, mask, expected, allowed), held, atol=1e-4, rtol=0)
 
 
-def _row(level: float, tone: float, size: float = 6.0, unrest: float = -4.0) -> list[float]:
-    return [level, level, level, size, unrest, tone, tone, tone, 0.1]
+def _row(level: float, tone: float, size: float = 6.0, roughness: float = -4.0) -> list[float]:
+    return [level, level, level, size, roughness, tone, tone, tone, 0.1]
 
 
 @given(level=st.floats(-1, 1), size=st.floats(0, 14), seed=st.integers(0, 99), tone=st.floats(-2, 2))
 def test_the_level_of_a_drawn_anomaly_is_one_that_pixels_have(
     level: float, size: float, seed: int, tone: float
 ) -> None:
-    bank = LookBank({"hole": np.array([_row(0.3, tone)], dtype=np.float32)})
+    bank = AppearanceBank({"hole": np.array([_row(0.3, tone)], dtype=np.float32)})
     place = np.array([level, level, level, size, -4.0], dtype=np.float32)
     look = bank.draw("hole", place, rng=np.random.default_rng(seed))
     assert look.shape == (4,)
@@ -109,9 +109,9 @@ def test_the_level_of_a_drawn_anomaly_is_one_that_pixels_have(
 
 def test_looks_come_from_surfaces_and_masks_like_these() -> None:
     rows = np.array(
-        [_row(-0.6, 0.5), _row(0.6, -0.9), _row(0.6, 0.2, size=12.0), _row(0.6, -0.3, unrest=-1.0)], dtype=np.float32
+        [_row(-0.6, 0.5), _row(0.6, -0.9), _row(0.6, 0.2, size=12.0), _row(0.6, -0.3, roughness=-1.0)], dtype=np.float32
     )
-    bank = LookBank({"hole": rows})
+    bank = AppearanceBank({"hole": rows})
 
     def drawn(*place: float) -> set[int]:
         where = np.array(place, dtype=np.float32)
@@ -125,14 +125,15 @@ def test_looks_come_from_surfaces_and_masks_like_these() -> None:
 
 
 def test_looks_that_would_not_show_are_left_to_calm_surfaces() -> None:
-    rows = np.array([_row(0.0, -0.15, unrest=-3.0), _row(0.0, -0.9, unrest=-3.0)], dtype=np.float32)
-    bank = LookBank({"stain": rows})
+    rows = np.array([_row(0.0, -0.15, roughness=-3.0), _row(0.0, -0.9, roughness=-3.0)], dtype=np.float32)
+    bank = AppearanceBank({"stain": rows})
     drawn = {
-        unrest: [
-            bank.draw("stain", np.array([0, 0, 0, 6.0, unrest], np.float32), rng=np.random.default_rng(seed))[0] > -0.5
+        roughness: [
+            bank.draw("stain", np.array([0, 0, 0, 6.0, roughness], np.float32), rng=np.random.default_rng(seed))[0]
+            > -0.5
             for seed in range(40)
         ]
-        for unrest in (-5.0, -2.0)
+        for roughness in (-5.0, -2.0)
     }
     assert 10 <= sum(drawn[-5.0]) <= 30
     assert sum(drawn[-2.0]) <= 4
@@ -141,7 +142,7 @@ def test_looks_that_would_not_show_are_left_to_calm_surfaces() -> None:
 def test_after_a_look_that_showed_nothing_plainer_ones_are_drawn() -> None:
     rows = np.zeros((41, 9), dtype=np.float32)
     rows[:, 5:8] = np.linspace(0.0, 0.8, 41)[:, None]  # tones from none to plain, all else alike
-    bank = LookBank({"stain": rows})
+    bank = AppearanceBank({"stain": rows})
     place = np.array([0, 0, 0, 0, np.log2(0.1)], np.float32)
     means = [
         np.mean([bank.draw("stain", place, rng=np.random.default_rng(s), attempt=attempt)[0] for s in range(60)])
@@ -154,7 +155,7 @@ def test_after_a_look_that_showed_nothing_plainer_ones_are_drawn() -> None:
 def test_a_tiny_anomaly_is_seen_by_its_tone_for_its_contrast_cancels_out() -> None:
     rows = np.zeros((20, 9), dtype=np.float32)
     rows[::2, 8], rows[1::2, 5:8] = 0.5, 0.5  # half of them relief without tone, half tone without relief
-    bank = LookBank({"dent": rows})
+    bank = AppearanceBank({"dent": rows})
     for pixels, share in ((4, 1.0), (400, 0.5)):
         place = np.array([0, 0, 0, np.log2(pixels), np.log2(0.05)], np.float32)
         tones = [bank.draw("dent", place, rng=np.random.default_rng(s))[0] > 0.25 for s in range(100)]
@@ -164,39 +165,39 @@ def test_a_tiny_anomaly_is_seen_by_its_tone_for_its_contrast_cancels_out() -> No
 def test_intact_surface_gets_the_looks_that_it_has_whether_they_show_or_not() -> None:
     rows = np.zeros((20, 9), dtype=np.float32)
     rows[::2, 5:8] = 0.5  # half of them show, half do not
-    bank, place = LookBank({"good": rows}), np.array([0, 0, 0, 6, np.log2(0.05)], np.float32)
+    bank, place = AppearanceBank({"good": rows}), np.array([0, 0, 0, 6, np.log2(0.05)], np.float32)
     for seen, share in ((True, 1.0), (False, 0.5)):
         tones = [bank.draw("good", place, rng=np.random.default_rng(s), seen=seen)[0] > 0.25 for s in range(100)]
         assert np.mean(tones) == pytest.approx(share, abs=0.15)
 
 
 def test_a_kind_without_looks_takes_those_of_the_others() -> None:
-    bank = LookBank({"hole": np.array([_row(0.0, -0.9)], dtype=np.float32)})
+    bank = AppearanceBank({"hole": np.array([_row(0.0, -0.9)], dtype=np.float32)})
     look = bank.draw("rust", np.zeros(5, dtype=np.float32), rng=np.random.default_rng(0))
     assert look[0] < -0.5
 
 
 def test_tables_are_read_and_other_arrays_are_not() -> None:
     rows = np.random.default_rng(0).random((5, 9), dtype=np.float32)
-    bank = unpack_looks({"look.a": rows[:3], "look.b": rows[3:], "prior.a": np.zeros(1)})
-    assert {kind: len(part) for kind, part in bank.rows.items()} == {"a": 3, "b": 2}
+    bank = unpack_appearances({"look.a": rows[:3], "look.b": rows[3:], "prior.a": np.zeros(1)})
+    assert {defect: len(part) for defect, part in bank.rows.items()} == {"a": 3, "b": 2}
     assert np.array_equal(bank.rows["b"], rows[3:])
 
 
 @pytest.mark.parametrize("shape", [(9,), (2, 8), (0, 9)])
 def test_a_malformed_table_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"look\.hole has shape"):
-        unpack_looks({"look.hole": np.zeros(shape, dtype=np.float32)})
+        unpack_appearances({"look.hole": np.zeros(shape, dtype=np.float32)})
 
 
 def test_no_looks_at_all_are_refused() -> None:
-    with pytest.raises(InputError, match="no look.<kind>"):
-        unpack_looks({})
+    with pytest.raises(InputError, match="no look.<defect>"):
+        unpack_appearances({})
 
 
 def test_what_is_of_another_material_has_any_colour_but_not_where_all_is_grey() -> None:
     place = np.array([-0.6, 0.1, 0.7, 6.0, -4.0], dtype=np.float32)
-    tones = [foreign_tone(place, rng=np.random.default_rng(seed)) for seed in range(200)]
+    tones = [draw_colour_shift(place, rng=np.random.default_rng(seed)) for seed in range(200)]
     colours = np.stack([tone for tone in tones if tone is not None]) + place[:3]
     assert len(colours) == 200
     assert colours.min() >= -1.0
@@ -206,4 +207,4 @@ def test_what_is_of_another_material_has_any_colour_but_not_where_all_is_grey() 
     assert np.median(saturation) < 0.4
     assert saturation.max() > 0.6
     grey = np.array([0.2, 0.2, 0.2, 6.0, -4.0], dtype=np.float32)
-    assert foreign_tone(grey, rng=np.random.default_rng(0)) is None
+    assert draw_colour_shift(grey, rng=np.random.default_rng(0)) is None

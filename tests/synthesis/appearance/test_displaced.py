@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from anomalib_stage.errors import InputError
 from anomalib_stage.pipeline.mask_drawer import MaskDrawer, View
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
-from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, checked
-from anomalib_stage.synthesis.appearance.displaced import elsewhere
+from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, validated
+from anomalib_stage.synthesis.appearance.displaced import cut_elsewhere
 from anomalib_stage.synthesis.masks.bank import BankMask
 
 SHAPES = {"stain": ("perlin", "blob"), "contamination": ("scratch", "blob"), "crack": ("crack",), "good": ("blob",)}
@@ -42,7 +42,7 @@ def test_it_is_a_piece_of_the_image_turned_by_quarters(
     top, left = (int(rng.integers(size - side + 1)) for size, side in zip((height, width), sides, strict=True))
     mask = np.zeros((height, width), np.bool_)
     mask[top : top + sides[0], left : left + sides[1]] = True
-    found = elsewhere(numbered(height, width), mask, allowed=None, rng=rng)
+    found = cut_elsewhere(numbered(height, width), mask, allowed=None, rng=rng)
     if found is None:  # only turned by a quarter could it not fit
         assert sides[0] > width or sides[1] > height
         return
@@ -61,26 +61,26 @@ def test_it_comes_from_the_object() -> None:
     mask = np.zeros((100, 100), np.bool_)
     mask[40:50, 10:20] = True
     found = [
-        elsewhere(numbered(100, 100), mask, allowed=allowed, rng=np.random.default_rng(seed)) for seed in range(40)
+        cut_elsewhere(numbered(100, 100), mask, allowed=allowed, rng=np.random.default_rng(seed)) for seed in range(40)
     ]
     on_object = np.mean([one is not None and bool((one.pixels[..., 1] >= 60).all()) for one in found])
     assert on_object > 0.9  # eight places are looked at, of which a third lie there
 
 
-def _drawn(drawer: MaskDrawer, kind: str, count: int = 200) -> tuple[float, np.ndarray]:
+def _drawn(drawer: MaskDrawer, defect: str, count: int = 200) -> tuple[float, np.ndarray]:
     view = View(pixels=numbered(200, 260))
-    drawn = [drawer.draw(kind, seed, size=(200, 260), view=view, turn=0) for seed in range(count)]
+    drawn = [drawer.draw(defect, seed, size=(200, 260), view=view, turn=0) for seed in range(count)]
     sides = [max(np.ptp(at) + 1 for at in np.nonzero(one.mask[0].numpy())) for one in drawn]
     return float(np.mean([one.exemplar is not None for one in drawn])), np.array(sides)
 
 
-@pytest.mark.parametrize(("kind", "share", "large"), [("stain", 0.5, 0.5), ("crack", 0.0, 0.0), ("good", 0.0, 1 / 3)])
+@pytest.mark.parametrize(("defect", "share", "large"), [("stain", 0.5, 0.5), ("crack", 0.0, 0.0), ("good", 0.0, 1 / 3)])
 def test_masks_of_displaced_surface_are_large_and_those_of_good_surface_as_often(
-    kind: str, share: float, large: float
+    defect: str, share: float, large: float
 ) -> None:
     drawer = MaskDrawer(SHAPES, settings=MaskSettings(extent=(0.05, 0.1), displaced=0.5, displaced_extent=(0.4, 0.5)),
                         displaces=True)  # fmt: skip
-    displaced, sides = _drawn(drawer, kind)
+    displaced, sides = _drawn(drawer, defect)
     assert displaced == pytest.approx(share, abs=0.1)
     assert (sides > 40).mean() == pytest.approx(large, abs=0.1)
 
@@ -110,7 +110,7 @@ def test_kinds_with_real_masks_and_painters_that_cannot_leave_it_out() -> None:
 
 @pytest.mark.parametrize("bank_share", [0.5, 0.8])
 def test_with_real_masks_good_surface_has_large_masks_as_often_as_all_kinds(bank_share: float) -> None:
-    wanted = MaskSettings(extent=(0.05, 0.1), displaced_extent=(0.4, 0.5), bank_share=bank_share, bank_kinds=0.8)
+    wanted = MaskSettings(extent=(0.05, 0.1), displaced_extent=(0.4, 0.5), bank_share=bank_share, bank_defects=0.8)
     shapes = {**SHAPES, "mine": ("blob",)}
     drawer = MaskDrawer(shapes, settings=wanted, bank={"mine": [_real_mask()]}, displaces=True)
     displaced, _ = _drawn(drawer, "stain")
@@ -124,7 +124,7 @@ def test_an_extent_that_is_given_holds_for_all() -> None:
     assert MaskSettings(extent=(0.02, 0.1)).large == (0.02, 0.1)
     assert MaskSettings(extent=(0.02, 0.1), displaced_extent=(0.5, 0.7)).large == (0.5, 0.7)
     with pytest.raises(InputError, match=r"displaced_extent \(0.7, 0.5\) is empty"):
-        checked(MaskSettings, displaced_extent=(0.7, 0.5))
+        validated(MaskSettings, displaced_extent=(0.7, 0.5))
 
 
 def test_displaced_surface_has_the_texture_of_another_place_and_stays_inside_its_mask() -> None:

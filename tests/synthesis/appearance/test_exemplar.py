@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.appearance.appearance import mean_inside
-from anomalib_stage.synthesis.appearance.exemplar import Exemplar, completed, detail_of, lay_exemplars
+from anomalib_stage.synthesis.appearance.exemplar import Exemplar, extract_detail, fill_exemplar, warp_exemplars
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
 from anomalib_stage.synthesis.masks.bank import BankMask, bounding_box, measure_mask, pack_bank, unpack_bank
 from anomalib_stage.synthesis.masks.placement import draw_with_exemplar
 from anomalib_stage.synthesis.masks.template_match import Pose
-from anomalib_stage.synthesis.masks.warp import varied, warped
+from anomalib_stage.synthesis.masks.warp import jitter, warp
 from anomalib_stage.synthesis.regions import Region, crop
 
 EVERYWHERE = np.ones((120, 160), np.bool_)
@@ -42,7 +42,7 @@ def test_beside_a_defect_its_picture_goes_on_with_the_nearest_pixel(seed: int, h
     image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     mask = rng.random((height, width)) < rng.uniform(0.02, 0.9)
     mask.flat[int(rng.integers(mask.size))] = True
-    found = completed(image, mask)
+    found = fill_exemplar(image, mask)
     assert np.array_equal(found[mask], image[mask])
     masked = np.argwhere(mask)
     for row, column in np.argwhere(~mask):
@@ -108,8 +108,8 @@ def test_a_picture_is_turned_scaled_and_bent_as_its_mask_is(length: float, turn:
     cells = mask[top - 8 : top + height + 8, left - 8 : left + width + 8]
     pixels = np.repeat(cells[..., None].astype(np.uint8) * 255, 3, axis=2)  # a picture of the mask
     pose = Pose(length, turn, flip)
-    stamp = varied(cells, pose, rng=np.random.default_rng(seed))
-    laid = warped(pixels, stamp)
+    stamp = jitter(cells, pose, rng=np.random.default_rng(seed))
+    laid = warp(pixels, stamp)
     assert laid is not None
     assert laid.shape == (*stamp.cells.shape, 3)
     light = laid[..., 0] > 127
@@ -145,7 +145,7 @@ def test_pictures_are_laid_where_they_belong(top: int, left: int, height: int, w
     region = Region(5, 3, 32, 48)
     rng = np.random.default_rng(abs(top) * 100 + height)
     pixels = rng.integers(1, 256, (height, width, 3), dtype=np.uint8)
-    laid = lay_exemplars([None, Exemplar(pixels, top, left)], [region, region], [(60, 60)] * 2)
+    laid = warp_exemplars([None, Exemplar(pixels, top, left)], [region, region], [(60, 60)] * 2)
     assert laid is not None
     assert laid.shape == (2, 3, 32, 48)
     assert not laid[0].any()
@@ -161,7 +161,7 @@ def test_over_the_border_pictures_are_mirrored_as_images_are(height: int, width:
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     region = Region(-int(rng.integers(1, 20)), -int(rng.integers(1, 20)), height + 30, width + 30)
-    laid = lay_exemplars([Exemplar(image, 0, 0)], [region], [(height, width)])
+    laid = warp_exemplars([Exemplar(image, 0, 0)], [region], [(height, width)])
     assert laid is not None
     assert torch.equal(laid[0], crop(torch.from_numpy(image).permute(2, 0, 1).float() / 255.0, region))
 
@@ -177,7 +177,7 @@ def test_pictures_about_as_large_as_they_were_taken_are_sharp(scale: float, shar
 
 
 def test_without_a_picture_nothing_is_laid() -> None:
-    assert lay_exemplars([None, None], [Region(0, 0, 32, 32)] * 2, [(32, 32)] * 2) is None
+    assert warp_exemplars([None, None], [Region(0, 0, 32, 32)] * 2, [(32, 32)] * 2) is None
 
 
 def test_level_and_detail_make_the_picture() -> None:
@@ -187,7 +187,7 @@ def test_level_and_detail_make_the_picture() -> None:
     inside = torch.zeros(2, 1, 32, 32, dtype=torch.bool)
     inside[0, 0, 3:20, 5:11], inside[1, 0, 7, 7] = True, True
     mask = codec.encode_mask(inside)
-    level, detail = detail_of(latent, mask)
+    level, detail = extract_detail(latent, mask)
     assert level.shape == (2, 3)
     assert not detail[mask == 0].any()
     painted = codec.decode(detail + level.repeat_interleave(4, dim=1)[..., None, None])

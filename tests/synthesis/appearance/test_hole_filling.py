@@ -5,14 +5,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalib_stage.synthesis.appearance.hole_filling import kept_share, stained, surround_fill
+from anomalib_stage.synthesis.appearance.hole_filling import fill_hole, texture_weight, transfer_texture
 
 
 def test_a_plain_surface_goes_on_through_the_hole() -> None:
     clean = torch.tensor([0.5, -0.2, 0.9]).view(1, 3, 1, 1).expand(1, 3, 40, 24).clone()
     mask = torch.zeros_like(clean)
     mask[..., 3:37, 2:22] = 1.0
-    torch.testing.assert_close(surround_fill(clean, mask), clean)
+    torch.testing.assert_close(fill_hole(clean, mask), clean)
 
 
 def test_a_shaded_surface_goes_on_smoothly() -> None:
@@ -20,7 +20,7 @@ def test_a_shaded_surface_goes_on_smoothly() -> None:
     clean = (rows + cols)[None, None].expand(1, 3, -1, -1).contiguous()
     mask = torch.zeros_like(clean)
     mask[..., 14:34, 14:34] = 1.0
-    filled = surround_fill(clean, mask)
+    filled = fill_hole(clean, mask)
     assert (filled - clean).abs().max() < 0.35
     assert (filled - clean).abs().mean() < 0.02
 
@@ -30,8 +30,8 @@ def test_the_fill_never_reads_the_hole_and_stays_in_range(seed: int, height: int
     stream = torch.Generator().manual_seed(seed)
     clean = torch.rand((2, 3, height, width), generator=stream) * 2.0 - 1.0
     mask = (torch.rand((2, 1, height, width), generator=stream) < share).float().expand_as(clean)
-    filled = surround_fill(clean, mask)
-    other = surround_fill(torch.where(mask > 0, torch.full_like(clean, 7.0), clean), mask)
+    filled = fill_hole(clean, mask)
+    other = fill_hole(torch.where(mask > 0, torch.full_like(clean, 7.0), clean), mask)
     torch.testing.assert_close(filled, other)
     torch.testing.assert_close(torch.where(mask > 0, clean, filled), clean)
     assert filled.abs().max() <= 1.0 + 1e-5
@@ -41,7 +41,7 @@ def test_the_fill_never_reads_the_hole_and_stays_in_range(seed: int, height: int
 def test_large_anomalies_keep_the_texture_and_small_ones_do_not(pixels: int, share: float) -> None:
     mask = torch.zeros(1, 12, 60, 60)  # four cells of three colours
     mask.view(1, 3, -1)[:, :, :pixels] = 1.0
-    assert kept_share(mask).item() == pytest.approx(share, abs=0.01)
+    assert texture_weight(mask).item() == pytest.approx(share, abs=0.01)
 
 
 def test_a_stain_has_the_tone_asked_for_and_the_texture_of_the_surface() -> None:
@@ -49,13 +49,13 @@ def test_a_stain_has_the_tone_asked_for_and_the_texture_of_the_surface() -> None
     texture = 0.05 * torch.randn((1, 3, 64, 64), generator=stream)
     fill = torch.full_like(texture, 0.2)
     for tone, gain in ((0.0, 1.0), (-0.6, 0.5), (0.3, 1.25), (-1.2, 0.25), (0.7, 1.5)):
-        found = stained(fill + texture, fill, fill + tone)
+        found = transfer_texture(fill + texture, fill, fill + tone)
         torch.testing.assert_close(found, (fill + tone + gain * texture).clamp(-1, 1), atol=1e-5, rtol=0)
 
 
 def test_a_stain_stays_in_range_on_black_and_on_white() -> None:
     clean = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 8, 8)
     for tone in (-1.0, 0.0, 1.0):
-        found = stained(clean, clean, (clean + tone).clamp(-1, 1))
+        found = transfer_texture(clean, clean, (clean + tone).clamp(-1, 1))
         assert found.abs().max() <= 1.0
         assert torch.isfinite(found).all()

@@ -9,7 +9,7 @@ import torch
 
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
-from anomalib_stage.synthesis.blend.two_level import snapped, two_levels
+from anomalib_stage.synthesis.blend.two_level import find_two_levels, quantize_two_level
 
 
 def _board(side: int = 96, *, dark: tuple[float, ...] = (0.0,), light: tuple[float, ...] = (1.0,)) -> torch.Tensor:
@@ -22,7 +22,7 @@ def _board(side: int = 96, *, dark: tuple[float, ...] = (0.0,), light: tuple[flo
 def test_two_levels_are_found(dark: tuple[float, ...], light: tuple[float, ...]):
     image = _board(dark=dark, light=light) + 0.01 * torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(0))
     ends = torch.tensor([dark, light]).expand(2, 3)
-    torch.testing.assert_close(two_levels(image), ends, atol=0.011, rtol=0)
+    torch.testing.assert_close(find_two_levels(image), ends, atol=0.011, rtol=0)
 
 
 def test_other_pictures_have_none():
@@ -30,7 +30,7 @@ def test_other_pictures_have_none():
     grey = _board()
     grey[:, :, 40:44] = 0.5  # a third level on 4 % of the picture
     for image in (torch.rand(3, 64, 64, generator=generator), torch.full((3, 64, 64), 0.3), grey):
-        assert bool(two_levels(image).isnan().all())
+        assert bool(find_two_levels(image).isnan().all())
 
 
 def test_masked_pixels_take_the_nearer_level_and_others_stay():
@@ -38,7 +38,7 @@ def test_masked_pixels_take_the_nearer_level_and_others_stay():
     mask = torch.zeros(2, 1, 16, 16, dtype=torch.bool)
     mask[:, :, 4:12, 4:12] = True
     levels = torch.tensor([[[0.1, 0.1, 0.1], [0.8, 0.8, 0.8]], [[torch.nan] * 3] * 2])
-    result = snapped(painted, mask, levels)
+    result = quantize_two_level(painted, mask, levels)
     assert torch.equal(result[1], painted[1])
     inside = mask[:1].expand(-1, 3, -1, -1)
     assert torch.equal(result[:1][~inside], painted[:1][~inside])

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalib_stage.synthesis.blend.visibility import measure_visibility, texture_near
+from anomalib_stage.synthesis.blend.visibility import measure_nearby_texture, measure_visibility
 
 
 def surface(seed: int, *, grain: float, count: int = 1) -> torch.Tensor:
@@ -113,7 +113,7 @@ def test_texture_may_be_measured_on_a_wider_piece() -> None:
     painted = torch.where(mask, clean - 0.1, clean)
     cut = (..., slice(12, 36), slice(12, 36))
     whole = measure_visibility(clean, painted, mask).score
-    texture = texture_near(clean, mask)
+    texture = measure_nearby_texture(clean, mask)
     part = measure_visibility(clean[cut], painted[cut], mask[cut], texture=texture).score
     assert torch.allclose(whole, part, rtol=1e-5)
     assert texture.item() == pytest.approx(0.03 * (1 / 9 - 1 / 81) ** 0.5, rel=0.25)

@@ -13,8 +13,8 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.diffusion import denoiser as modules
 from anomalib_stage.synthesis.diffusion import fast_denoiser as frozen
 from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser, TiledDenoiser
-from anomalib_stage.synthesis.diffusion.fast_denoiser import FrozenDenoiser
-from anomalib_stage.synthesis.diffusion.sampling import Guidance
+from anomalib_stage.synthesis.diffusion.fast_denoiser import FastDenoiser
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 
 TINY = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
 
@@ -26,36 +26,38 @@ def network() -> CompactDenoiser:
         return CompactDenoiser(["scratch", "good"], config=TINY).eval().requires_grad_(requires_grad=False)
 
 
-def _inputs(network: CompactDenoiser, size: tuple[int, int], count: int) -> tuple[torch.Tensor, torch.Tensor, Guidance]:
+def _inputs(
+    network: CompactDenoiser, size: tuple[int, int], count: int
+) -> tuple[torch.Tensor, torch.Tensor, Conditioning]:
     generator = torch.Generator().manual_seed(3)
     x, clean = (torch.randn(count, 12, *size, generator=generator) for _ in range(2))
     mask = (torch.rand(count, 1, *size, generator=generator) > 0.7).float().expand(-1, 12, -1, -1)
     t = torch.randint(0, 1000, (count,), generator=generator)
-    return x, t, Guidance(clean, mask, network.condition(["scratch"] * count))
+    return x, t, Conditioning(clean, mask, network.condition(["scratch"] * count))
 
 
-def _part(guidance: Guidance, rows: slice) -> Guidance:
-    return Guidance(guidance.clean[rows], guidance.mask[rows], guidance.condition[rows])
+def _part(conditioning: Conditioning, rows: slice) -> Conditioning:
+    return Conditioning(conditioning.clean[rows], conditioning.mask[rows], conditioning.condition[rows])
 
 
 @pytest.mark.parametrize("branch", ["aware", "only"])
 @pytest.mark.parametrize("size", [(32, 32), (16, 48), (8, 8)])
 def test_a_sample_alone_equals_the_sample_in_a_batch(network: CompactDenoiser, size: tuple, branch: str) -> None:
-    x, t, guidance = _inputs(network, size, 5)
-    together = network(x, t, guidance=guidance, aligned=guidance.mask, branch=branch)
+    x, t, conditioning = _inputs(network, size, 5)
+    together = network(x, t, conditioning=conditioning, aligned=conditioning.mask, branch=branch)
     assert together.dtype == torch.float32
     for rows in (slice(0, 1), slice(1, 4)):
-        part = _part(guidance, rows)
-        alone = network(x[rows], t[rows], guidance=part, aligned=part.mask, branch=branch)
+        part = _part(conditioning, rows)
+        alone = network(x[rows], t[rows], conditioning=part, aligned=part.mask, branch=branch)
         torch.testing.assert_close(alone, together[rows], rtol=0, atol=1e-5)
 
 
 def test_the_anomaly_only_branch_does_not_see_the_surface(network: CompactDenoiser) -> None:
-    x, t, guidance = _inputs(network, (16, 16), 2)
-    guidance = replace(guidance, surround=guidance.clean)
-    other = replace(guidance, surround=guidance.clean * guidance.mask)
+    x, t, conditioning = _inputs(network, (16, 16), 2)
+    conditioning = replace(conditioning, surround=conditioning.clean)
+    other = replace(conditioning, surround=conditioning.clean * conditioning.mask)
     results = {
-        branch: [network(x, t, guidance=g, aligned=g.mask, branch=branch) for g in (guidance, other)]
+        branch: [network(x, t, conditioning=g, aligned=g.mask, branch=branch) for g in (conditioning, other)]
         for branch in ("aware", "only")
     }
     assert torch.equal(*results["only"])
@@ -63,23 +65,25 @@ def test_the_anomaly_only_branch_does_not_see_the_surface(network: CompactDenois
 
 
 def test_what_lies_under_the_mask_is_never_shown(network: CompactDenoiser) -> None:
-    x, t, guidance = _inputs(network, (16, 16), 2)
-    changed = Guidance(guidance.clean + 5 * guidance.mask, guidance.mask, guidance.condition)
-    first, second = (network(x, t, guidance=g, aligned=g.mask, branch="aware") for g in (guidance, changed))
+    x, t, conditioning = _inputs(network, (16, 16), 2)
+    changed = Conditioning(conditioning.clean + 5 * conditioning.mask, conditioning.mask, conditioning.condition)
+    first, second = (network(x, t, conditioning=g, aligned=g.mask, branch="aware") for g in (conditioning, changed))
     assert torch.equal(first, second)
 
 
 def test_tiles_agree_with_the_whole_away_from_their_borders(network: CompactDenoiser) -> None:
-    x, t, guidance = _inputs(network, (64, 96), 1)
+    x, t, conditioning = _inputs(network, (64, 96), 1)
 
-    def shift_equivariant(x, t, *, guidance, aligned, branch):
+    def shift_equivariant(x, t, *, conditioning, aligned, branch):
         del t, branch
-        return x * 2 + guidance.clean - aligned
+        return x * 2 + conditioning.clean - aligned
 
-    whole = shift_equivariant(x, t, guidance=guidance, aligned=guidance.mask, branch="aware")
+    whole = shift_equivariant(x, t, conditioning=conditioning, aligned=conditioning.mask, branch="aware")
     tiled = TiledDenoiser(shift_equivariant, tile=32, overlap=8)
-    torch.testing.assert_close(tiled(x, t, guidance=guidance, aligned=guidance.mask, branch="aware"), whole)
-    out = TiledDenoiser(network, tile=32, overlap=8)(x, t, guidance=guidance, aligned=guidance.mask, branch="aware")
+    torch.testing.assert_close(tiled(x, t, conditioning=conditioning, aligned=conditioning.mask, branch="aware"), whole)
+    out = TiledDenoiser(network, tile=32, overlap=8)(
+        x, t, conditioning=conditioning, aligned=conditioning.mask, branch="aware"
+    )
     assert out.shape == x.shape
     assert bool(out.isfinite().all())
 
@@ -94,13 +98,13 @@ def test_a_frozen_denoiser_gives_the_same_numbers(
     network = CompactDenoiser(["scratch"], config=config).eval().requires_grad_(requires_grad=False)
     for module in (modules, frozen):
         monkeypatch.setattr(module, "bf16_is_fast", lambda _: half)
-    same = FrozenDenoiser(network)
+    same = FastDenoiser(network)
     for size, count in (((16, 16), 1), ((32, 24), 3), ((8, 40), 2)):
-        x, t, guidance = _inputs(network, size, count)
-        told = replace(guidance, surround=guidance.clean.flip(2), contrast=torch.rand(count))
-        for given in (guidance, told):
-            wanted = network(x, t, guidance=given, aligned=0.5 * given.mask, branch=branch)
-            found = same(x, t, guidance=given, aligned=0.5 * given.mask, branch=branch)
+        x, t, conditioning = _inputs(network, size, count)
+        told = replace(conditioning, surround=conditioning.clean.flip(2), contrast=torch.rand(count))
+        for given in (conditioning, told):
+            wanted = network(x, t, conditioning=given, aligned=0.5 * given.mask, branch=branch)
+            found = same(x, t, conditioning=given, aligned=0.5 * given.mask, branch=branch)
             assert found.dtype == torch.float32
             assert (found - wanted).abs().max() <= (1e-2 if half else 1e-4)  # here: to the bit
 

@@ -12,7 +12,7 @@ from anomalib_stage.synthesis.blend.colour_match import match_colour
 from anomalib_stage.synthesis.diffusion.adapter import ResidualAdapter
 from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
-from anomalib_stage.synthesis.diffusion.sampling import Guidance
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from tests.tiny_latent import CONTEXT, tiny_unet, tiny_vae
 
 
@@ -59,19 +59,19 @@ def test_codec_refuses_what_it_would_get_wrong() -> None:
         LatentCodec(tiny_vae(in_channels=1, out_channels=1))
 
 
-def guidance(**more: torch.Tensor) -> Guidance:
+def conditioning(**more: torch.Tensor) -> Conditioning:
     mask = torch.zeros(2, 1, 16, 16)
     mask[:, :, 4:9, 3:12] = 1
-    return Guidance(normal(2, 4, 16, 16, seed=1), mask, normal(2, 5, CONTEXT, seed=2), **more)
+    return Conditioning(normal(2, 4, 16, 16, seed=1), mask, normal(2, 5, CONTEXT, seed=2), **more)
 
 
 @torch.no_grad()
 def test_denoiser_is_the_unet_until_an_adapter_has_learnt() -> None:
     unet = tiny_unet()
-    x, t, given = normal(2, 4, 16, 16), torch.tensor([10, 900]), guidance()
+    x, t, given = normal(2, 4, 16, 16), torch.tensor([10, 900]), conditioning()
     bare = LatentDenoiser(unet, conditions={"a": normal(5, CONTEXT)})
     expected = unet(x, t, encoder_hidden_states=given.condition).sample
-    assert torch.equal(bare(x, t, guidance=given, aligned=given.mask, branch="aware"), expected)
+    assert torch.equal(bare(x, t, conditioning=given, aligned=given.mask, branch="aware"), expected)
     fresh = LatentDenoiser(
         unet,
         conditions={"a": normal(5, CONTEXT)},
@@ -79,7 +79,7 @@ def test_denoiser_is_the_unet_until_an_adapter_has_learnt() -> None:
         only=ResidualAdapter(widths=(16,)),
     )
     for branch in ("aware", "only"):
-        assert torch.equal(fresh(x, t, guidance=given, aligned=given.mask, branch=branch), expected)
+        assert torch.equal(fresh(x, t, conditioning=given, aligned=given.mask, branch=branch), expected)
 
 
 @torch.no_grad()
@@ -93,9 +93,11 @@ def test_denoiser_takes_a_branch_for_each_sample() -> None:
             return self.factor * eps + mask
 
     denoiser = LatentDenoiser(tiny_unet(), conditions={"a": normal(5, CONTEXT)}, aware=Times(2.0), only=Times(3.0))
-    x, t, given = normal(2, 4, 16, 16), torch.tensor([10, 900]), guidance()
-    both = denoiser(x, t, guidance=given, aligned=given.mask, branch=torch.tensor([1.0, 0.0]))
-    aware, only = (denoiser(x, t, guidance=given, aligned=given.mask, branch=branch) for branch in ("aware", "only"))
+    x, t, given = normal(2, 4, 16, 16), torch.tensor([10, 900]), conditioning()
+    both = denoiser(x, t, conditioning=given, aligned=given.mask, branch=torch.tensor([1.0, 0.0]))
+    aware, only = (
+        denoiser(x, t, conditioning=given, aligned=given.mask, branch=branch) for branch in ("aware", "only")
+    )
     torch.testing.assert_close(both, torch.stack([aware[0], only[1]]), atol=1e-6, rtol=0)
     assert not torch.allclose(aware, only)
 
@@ -105,12 +107,12 @@ def test_inpainting_unet_sees_mask_and_surface_and_none_of_it_in_the_only_branch
     unet = tiny_unet(in_channels=9)
     denoiser = LatentDenoiser(unet, conditions={"a": normal(5, CONTEXT)}, inpainting=True)
     x, t, surround = normal(2, 4, 16, 16), torch.tensor([10, 900]), normal(2, 4, 16, 16, seed=3)
-    given = guidance(surround=surround)
+    given = conditioning(surround=surround)
     for branch, mask, seen in (("aware", given.mask, surround), ("only", torch.ones_like(given.mask), 0 * surround)):
         expected = unet(torch.cat([x, mask, seen], dim=1), t, encoder_hidden_states=given.condition).sample
-        assert torch.equal(denoiser(x, t, guidance=given, aligned=given.mask, branch=branch), expected)
+        assert torch.equal(denoiser(x, t, conditioning=given, aligned=given.mask, branch=branch), expected)
     with pytest.raises(InputError, match="surround"):
-        denoiser(x, t, guidance=guidance(), aligned=given.mask, branch="aware")
+        denoiser(x, t, conditioning=conditioning(), aligned=given.mask, branch="aware")
 
 
 def test_denoiser_names_unknown_kinds() -> None:

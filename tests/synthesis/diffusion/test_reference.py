@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
 from anomalib_stage.synthesis.diffusion.denoiser import AdaptedDenoiser
-from anomalib_stage.synthesis.diffusion.sampling import Guidance, reverse_step, sample_reference
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning, reverse_step, sample_reference
 from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE, Schedule, alignment
 from anomalib_stage.training.loss import reference_loss
 from tests.golden.stream import Stream
@@ -119,8 +119,8 @@ def test_reverse_step(
 ) -> None:
     part = {name: units[f"aif.{case}.{branch}.{name}"] for name in ("t", "x", "mask", "clean", "x0", "mean")}
     t, mask = part["t"].long(), part["mask"].float()
-    guidance = Guidance(part["clean"].expand_as(part["x"]), mask, torch.zeros(len(t), 1))
-    output = golden_denoiser(weights)(part["x"], t, guidance=guidance, aligned=mask, branch=branch)
+    conditioning = Conditioning(part["clean"].expand_as(part["x"]), mask, torch.zeros(len(t), 1))
+    output = golden_denoiser(weights)(part["x"], t, conditioning=conditioning, aligned=mask, branch=branch)
     x0, mean, _ = reverse_step(output.detach(), part["x"], t, aligned=mask, background=part["clean"], schedule=schedule)
     _assert_close(x0, part["x0"])
     _assert_close(mean, part["mean"])
@@ -136,9 +136,9 @@ def test_whole_trajectory(schedule: Schedule, weights: dict[str, torch.Tensor]) 
     def observe(step: int, state: torch.Tensor, image_state: torch.Tensor) -> None:
         seen[f"in.{step}"], seen[f"x.{step}"] = state, image_state
 
-    guidance = Guidance(golden["clean"], golden["mask"].float(), torch.zeros(3, 1))
+    conditioning = Conditioning(golden["clean"], golden["mask"].float(), torch.zeros(3, 1))
     final = sample_reference(
-        golden_denoiser(weights), guidance, schedule=schedule, start=start, normal=stream, observe=observe
+        golden_denoiser(weights), conditioning, schedule=schedule, start=start, normal=stream, observe=observe
     )
     _assert_close(final, golden["final"])
     compared = [name for name in golden if name in seen]
@@ -150,10 +150,10 @@ def test_whole_trajectory(schedule: Schedule, weights: dict[str, torch.Tensor]) 
 def test_loss_and_gradients(schedule: Schedule, weights: dict[str, torch.Tensor]) -> None:
     golden = load_file(GOLDEN / "losses.safetensors")
     denoiser = golden_denoiser(weights)
-    guidance = Guidance(golden["x0"], golden["mask"].float(), torch.zeros(4, 1))
+    conditioning = Conditioning(golden["x0"], golden["mask"].float(), torch.zeros(4, 1))
     loss = reference_loss(
         denoiser,
-        guidance,
+        conditioning,
         schedule=schedule,
         t=golden["t"].long(),
         noise=golden["noise"],

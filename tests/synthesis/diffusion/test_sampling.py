@@ -11,7 +11,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.diffusion.sampling import Guidance, sample_graded
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning, sample_graded
 from anomalib_stage.synthesis.diffusion.schedule import (
     COMPACT_SCHEDULE,
     REFERENCE_SCHEDULE,
@@ -21,13 +21,13 @@ from anomalib_stage.synthesis.diffusion.schedule import (
 )
 
 
-def _guidance(mask: torch.Tensor, *, channels: int = 4) -> Guidance:
+def _guidance(mask: torch.Tensor, *, channels: int = 4) -> Conditioning:
     clean = torch.randn(len(mask), channels, *mask.shape[2:], generator=torch.Generator().manual_seed(1)).clamp(-1, 1)
-    return Guidance(clean, mask, torch.zeros(len(mask), 1))
+    return Conditioning(clean, mask, torch.zeros(len(mask), 1))
 
 
-def _noise(guidance: Guidance, seed: int = 2) -> torch.Tensor:
-    return torch.randn(guidance.clean.shape, generator=torch.Generator().manual_seed(seed))
+def _noise(conditioning: Conditioning, seed: int = 2) -> torch.Tensor:
+    return torch.randn(conditioning.clean.shape, generator=torch.Generator().manual_seed(seed))
 
 
 def _square(size: int = 8) -> torch.Tensor:
@@ -37,64 +37,64 @@ def _square(size: int = 8) -> torch.Tensor:
     return mask
 
 
-def _wavy(x, t, *, guidance, aligned, branch):
-    del guidance, aligned, branch
+def _wavy(x, t, *, conditioning, aligned, branch):
+    del conditioning, aligned, branch
     return torch.sin(3 * x) + (t.float() / 1000).view(-1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("config", [REFERENCE_SCHEDULE, COMPACT_SCHEDULE], ids=["epsilon", "v_prediction"])
 @pytest.mark.parametrize("steps", [4, 10, 50])
 def test_one_branch_and_full_mask_is_the_diffusers_ddim_loop(config: dict, steps: int) -> None:
-    guidance = _guidance(torch.ones(2, 1, 8, 8))
-    noise = _noise(guidance)
+    conditioning = _guidance(torch.ones(2, 1, 8, 8))
+    noise = _noise(conditioning)
     scheduler = DDIMScheduler(**config, timestep_spacing="trailing", clip_sample=False)
     scheduler.set_timesteps(steps)
     schedule = Schedule(config)
-    x = schedule.noised(guidance.clean, torch.full((2,), 999), noise)
+    x = schedule.noised(conditioning.clean, torch.full((2,), 999), noise)
     for t in scheduler.timesteps:
-        output = _wavy(x, t.repeat(2), guidance=guidance, aligned=None, branch="aware")
+        output = _wavy(x, t.repeat(2), conditioning=conditioning, aligned=None, branch="aware")
         x = scheduler.step(output, t, x).prev_sample
-    ours = sample_graded(_wavy, guidance, schedule=schedule, noise=noise, steps=steps, windows=(), clip=0.0)
+    ours = sample_graded(_wavy, conditioning, schedule=schedule, noise=noise, steps=steps, windows=(), clip=0.0)
     torch.testing.assert_close(ours, x, rtol=1e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("config", [REFERENCE_SCHEDULE, COMPACT_SCHEDULE], ids=["epsilon", "v_prediction"])
 @pytest.mark.parametrize("steps", [4, 7, 20])
 def test_a_perfect_denoiser_ends_at_its_mean_inside_and_at_the_input_outside(config: dict, steps: int) -> None:
-    guidance = _guidance(_square())
+    conditioning = _guidance(_square())
     schedule = Schedule(config)
     mean = 0.3
 
-    def perfect(x, t, *, guidance, aligned, branch):
+    def perfect(x, t, *, conditioning, aligned, branch):
         # the true picture: the anomaly is `mean`; the background is clean, or nothing in the anomaly-only branch
         del aligned
-        background = guidance.clean if branch == "aware" else torch.zeros_like(guidance.clean)
-        truth = guidance.mask * mean + (1 - guidance.mask) * background
+        background = conditioning.clean if branch == "aware" else torch.zeros_like(conditioning.clean)
+        truth = conditioning.mask * mean + (1 - conditioning.mask) * background
         noise = (x - schedule.signal(t, x) * truth) / schedule.noise(t, x)
         return schedule.target(truth, t, noise)
 
-    out = sample_graded(perfect, guidance, schedule=schedule, noise=_noise(guidance), steps=steps)
-    inside = guidance.mask.bool().expand_as(out)
+    out = sample_graded(perfect, conditioning, schedule=schedule, noise=_noise(conditioning), steps=steps)
+    inside = conditioning.mask.bool().expand_as(out)
     torch.testing.assert_close(out[inside], torch.full_like(out[inside], mean), rtol=0, atol=2e-4)
-    assert torch.equal(out[~inside], guidance.clean[~inside])
+    assert torch.equal(out[~inside], conditioning.clean[~inside])
 
 
 def test_the_background_stays_on_its_trajectory_at_every_step() -> None:
-    guidance = _guidance(_square())
+    conditioning = _guidance(_square())
     schedule = Schedule(COMPACT_SCHEDULE)
-    noise = _noise(guidance)
-    outside = (1 - guidance.mask).bool().expand_as(guidance.clean)
+    noise = _noise(conditioning)
+    outside = (1 - conditioning.mask).bool().expand_as(conditioning.clean)
     worst = []
 
-    def watching(x, t, *, guidance, aligned, branch):
-        truth = guidance.clean if branch == "aware" else torch.zeros_like(x)
+    def watching(x, t, *, conditioning, aligned, branch):
+        truth = conditioning.clean if branch == "aware" else torch.zeros_like(x)
         expected = schedule.noised(truth, t, noise)
         worst.append((x - expected)[outside].abs().max().item())
         # a network that knows the background, and paints anything inside
         estimate = torch.where(outside, truth, torch.tanh(x))
         return schedule.target(estimate, t, (x - schedule.signal(t, x) * estimate) / schedule.noise(t, x))
 
-    sample_graded(watching, guidance, schedule=schedule, noise=noise, steps=20)
+    sample_graded(watching, conditioning, schedule=schedule, noise=noise, steps=20)
     assert len(worst) == 20
     assert max(worst) < 1e-5
 
@@ -155,17 +155,17 @@ def test_one_time_step_for_all_is_that_time_step_for_each(config: dict) -> None:
 
 
 def test_both_branches_are_used_where_the_windows_say() -> None:
-    guidance = _guidance(_square())
+    conditioning = _guidance(_square())
     schedule = Schedule(COMPACT_SCHEDULE)
     seen = []
 
-    def recording(x, t, *, guidance, aligned, branch):
+    def recording(x, t, *, conditioning, aligned, branch):
         seen.append((int(t[0]), branch))
         if branch == "only":
-            assert torch.equal(aligned, guidance.mask)
+            assert torch.equal(aligned, conditioning.mask)
         return torch.zeros_like(x)
 
-    sample_graded(recording, guidance, schedule=schedule, noise=_noise(guidance), steps=10)
+    sample_graded(recording, conditioning, schedule=schedule, noise=_noise(conditioning), steps=10)
     assert [t for t, branch in seen if branch == "only"] == [799, 399]
 
 
@@ -188,15 +188,15 @@ def test_too_many_steps_are_refused() -> None:
 
 @pytest.mark.parametrize("kept", [0.0, 0.5, 1.0])
 def test_what_is_kept_of_the_surface_is_its_texture_in_the_anomalys_tone(kept: float) -> None:
-    guidance = _guidance(_square().expand(-1, 4, -1, -1))
-    stained = guidance.clean * 0.5 - 0.3
-    guidance = replace(guidance, stained=stained, kept=torch.full((2,), kept))
-    schedule, noise = Schedule(COMPACT_SCHEDULE), _noise(guidance)
-    painted = sample_graded(_wavy, guidance, schedule=schedule, noise=noise, windows=())
-    inside = guidance.mask > 0
-    assert torch.equal(painted[~inside], guidance.clean[~inside])
+    conditioning = _guidance(_square().expand(-1, 4, -1, -1))
+    stained = conditioning.clean * 0.5 - 0.3
+    conditioning = replace(conditioning, stained=stained, kept=torch.full((2,), kept))
+    schedule, noise = Schedule(COMPACT_SCHEDULE), _noise(conditioning)
+    painted = sample_graded(_wavy, conditioning, schedule=schedule, noise=noise, windows=())
+    inside = conditioning.mask > 0
+    assert torch.equal(painted[~inside], conditioning.clean[~inside])
     distance = (painted - stained)[inside].abs().mean().item()
-    free = sample_graded(_wavy, replace(guidance, kept=None), schedule=schedule, noise=noise, windows=())
+    free = sample_graded(_wavy, replace(conditioning, kept=None), schedule=schedule, noise=noise, windows=())
     away = (free - stained)[inside].abs().mean().item()
     assert distance == pytest.approx((1.0 - kept) * away, abs=0.6 * away if 0 < kept < 1 else 1e-5)
     assert distance <= away
@@ -204,12 +204,12 @@ def test_what_is_kept_of_the_surface_is_its_texture_in_the_anomalys_tone(kept: f
 
 @pytest.mark.parametrize("strength", [None, torch.tensor([0.3, 1.0])])
 def test_where_everything_is_kept_no_network_is_asked_and_the_result_is_the_same(strength: torch.Tensor | None) -> None:
-    guidance = _guidance(_square().expand(-1, 4, -1, -1))
-    guidance = replace(guidance, stained=guidance.clean * 0.5 - 0.3, kept=torch.ones(2))
-    options = {"schedule": Schedule(COMPACT_SCHEDULE), "noise": _noise(guidance), "strength": strength}
-    asked = sample_graded(_wavy, guidance, **options)
+    conditioning = _guidance(_square().expand(-1, 4, -1, -1))
+    conditioning = replace(conditioning, stained=conditioning.clean * 0.5 - 0.3, kept=torch.ones(2))
+    options = {"schedule": Schedule(COMPACT_SCHEDULE), "noise": _noise(conditioning), "strength": strength}
+    asked = sample_graded(_wavy, conditioning, **options)
 
     def refuses(*_: object, **__: object) -> torch.Tensor:
         raise AssertionError
 
-    torch.testing.assert_close(sample_graded(refuses, replace(guidance, settled=True), **options), asked)
+    torch.testing.assert_close(sample_graded(refuses, replace(conditioning, settled=True), **options), asked)

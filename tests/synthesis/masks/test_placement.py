@@ -85,20 +85,20 @@ def test_a_drawn_mask_is_on_the_object_whole_and_repeatable(
     seed=st.integers(0, 10_000),
     height=st.integers(32, 128) | st.integers(128, 2048),
     width=st.integers(32, 128) | st.integers(128, 2048),
-    kind=st.sampled_from(["everywhere", "pixel", "line", "frame", "specks"]),
+    defect=st.sampled_from(["everywhere", "pixel", "line", "frame", "specks"]),
 )
 def test_masks_stay_whole_on_objects_of_any_form_and_size(
-    name: str, seed: int, height: int, width: int, kind: str
+    name: str, seed: int, height: int, width: int, defect: str
 ) -> None:
     rng = np.random.default_rng(seed)
     foreground = np.zeros((height, width), np.bool_)
-    if kind == "everywhere":
+    if defect == "everywhere":
         foreground[:] = True
-    elif kind == "line":
+    elif defect == "line":
         foreground[int(rng.integers(height))] = True
-    elif kind == "frame":
+    elif defect == "frame":
         foreground[[0, -1]] = foreground[:, [0, -1]] = True
-    elif kind == "specks":
+    elif defect == "specks":
         foreground.flat[rng.choice(foreground.size, 40, replace=False)] = True
     else:
         foreground[int(rng.integers(height)), int(rng.integers(width))] = True
@@ -220,8 +220,8 @@ def test_the_bank_survives_packing() -> None:
     )
     again = unpack_bank(packed)
     assert set(again) == set(BANKS) | {"chips"}
-    for kind, masks in (BANKS | {"chips": chips()}).items():
-        for before, after in zip(masks, again[kind], strict=True):
+    for defect, masks in (BANKS | {"chips": chips()}).items():
+        for before, after in zip(masks, again[defect], strict=True):
             assert np.array_equal(before.cells, after.cells)
             assert after.on_edge is bool(before.on_edge)
             for name in COLUMNS[2:]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from anomalib_stage.synthesis.masks.bank import measure_mask, pack_bank, unpack_bank
 from anomalib_stage.synthesis.masks.placement import draw_with_exemplar
-from anomalib_stage.synthesis.masks.template_match import SIDE, Pose, find_fits, grey_picture, mended, picture_around
+from anomalib_stage.synthesis.masks.template_match import SIDE, Pose, crop_around, find_matches, refine_match, to_grey
 
 
 def board(side: int, *, shift: int = 0, scale: int = 1) -> np.ndarray:
@@ -37,13 +37,13 @@ EVERYWHERE = np.ones((120, 120), np.bool_)
 
 def test_the_kept_picture_has_the_surroundings_and_nothing_of_the_defect() -> None:
     image, mask = with_cut()
-    kept = picture_around(image, mask)
+    kept = crop_around(image, mask)
     assert kept.shape == (SIDE, SIDE)
     assert kept.dtype == np.uint8
     image[mask] = 99
-    assert np.array_equal(picture_around(image, mask), kept)
+    assert np.array_equal(crop_around(image, mask), kept)
     image[24:32, 58:61] = 60  # beside it
-    assert not np.array_equal(picture_around(image, mask), kept)
+    assert not np.array_equal(crop_around(image, mask), kept)
     assert kept[SIDE // 2, SIDE // 2] == 0
     assert kept[0, 0] == 0
     middle = SIDE // 2
@@ -55,8 +55,8 @@ def test_the_kept_picture_has_the_surroundings_and_nothing_of_the_defect() -> No
 def test_a_cut_is_laid_across_tracks(shift: int, scale: int) -> None:
     image, mask = with_cut()
     entry = measure_mask(mask, EVERYWHERE, image)
-    elsewhere = board(120 * scale, shift=shift, scale=scale)
-    track = elsewhere[..., 0] < 100
+    cut_elsewhere = board(120 * scale, shift=shift, scale=scale)
+    track = cut_elsewhere[..., 0] < 100
 
     def share(picture: np.ndarray | None) -> float:
         """Median share of a mask that is on a track."""
@@ -68,7 +68,7 @@ def test_a_cut_is_laid_across_tracks(shift: int, scale: int) -> None:
         ]
         return float(np.median([track[mask].mean() for mask in drawn]))
 
-    assert share(grey_picture(elsewhere)) > 0.85
+    assert share(to_grey(cut_elsewhere)) > 0.85
     assert share(None) < 0.6
 
 
@@ -77,7 +77,7 @@ def test_places_differ_and_repeat() -> None:
     entry = measure_mask(mask, EVERYWHERE, image)
 
     def middles() -> list[tuple[int, int]]:
-        picture = grey_picture(board(160, shift=7))
+        picture = to_grey(board(160, shift=7))
         drawn = [
             draw_with_exemplar(
                 [entry], (160, 160), foreground=None, rng=np.random.default_rng(seed), picture=picture
@@ -110,9 +110,7 @@ def test_masks_are_on_the_object_whatever_the_image_shows(
     if part:
         foreground = np.zeros((height, width), np.bool_)
         foreground[height // 3 :, : width // 2] = True
-    drawn = draw_with_exemplar(
-        [entry], (height, width), foreground=foreground, rng=rng, picture=grey_picture(shown)
-    ).mask
+    drawn = draw_with_exemplar([entry], (height, width), foreground=foreground, rng=rng, picture=to_grey(shown)).mask
     assert drawn.any()
     assert foreground is None or not (drawn & ~foreground).any()
 
@@ -124,22 +122,22 @@ def test_a_place_is_found_to_the_pixel(side: int) -> None:
     image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
     mask = np.zeros((side, side), np.bool_)
     mask[61:80, 91:122] = True
-    kept, picture = picture_around(image, mask), grey_picture(image)
+    kept, picture = crop_around(image, mask), to_grey(image)
     poses = [Pose(31.0, turn, flip) for turn in (0.0, math.pi / 2) for flip in (False, True)]
-    best = mended(find_fits(picture, kept, poses, rng=rng)[0], picture, kept)
+    best = refine_match(find_matches(picture, kept, poses, rng=rng)[0], picture, kept)
     assert (best.row, best.column) == pytest.approx((70, 106), abs=1)
     assert best.pose == poses[0]
     here = (slice(0, 50), slice(0, 60))
-    inside = find_fits(picture, kept, poses, rng=rng, window=here)
+    inside = find_matches(picture, kept, poses, rng=rng, window=here)
     assert all(fit.row <= 50 + side / 192 and fit.column <= 60 + side / 192 for fit in inside)
 
 
 def test_nothing_known_is_no_place() -> None:
     full = np.ones((40, 40), np.bool_)
-    kept = picture_around(np.zeros((40, 40, 3), np.uint8), full)
+    kept = crop_around(np.zeros((40, 40, 3), np.uint8), full)
     assert not kept.any()
     assert (
-        find_fits(np.full((64, 64), 9, np.uint8), kept, [Pose(20.0, 0.0, flip=False)], rng=np.random.default_rng(0))
+        find_matches(np.full((64, 64), 9, np.uint8), kept, [Pose(20.0, 0.0, flip=False)], rng=np.random.default_rng(0))
         == []
     )
     entry = measure_mask(full, full, np.zeros((40, 40, 3), np.uint8))

@@ -7,10 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomalib_stage.training.data.augment import draw_zoom, rescaled, toned, turned
+from anomalib_stage.training.data.augment import draw_zoom, rescale, shift_colour, turn
 from anomalib_stage.training.data.background_swap import Backgrounds
 from anomalib_stage.training.data.example import Example
-from anomalib_stage.training.data.orientation import directed_kinds, directed_surface
+from anomalib_stage.training.data.orientation import find_directed_defects, has_direction
 
 
 def _region(side: int = 64, *, level: int = 100, defect: int = 40) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +26,7 @@ def test_turns_move_mask_and_image_together_and_quarter_turns_can_be_forbidden(q
     image, mask = _region()
     shapes = set()
     for seed in range(40):
-        other, moved = turned(image, mask, quarter=quarter, rng=np.random.default_rng(seed))
+        other, moved = turn(image, mask, quarter=quarter, rng=np.random.default_rng(seed))
         assert (other[moved] == 40).all()
         assert (other[~moved] > 90).all()
         shapes.add((int(moved.any(axis=1).sum()), int(moved.any(axis=0).sum())))
@@ -38,7 +38,7 @@ def test_turns_move_mask_and_image_together_and_quarter_turns_can_be_forbidden(q
 def test_a_rescaled_mask_keeps_its_share_of_the_region(side: int, width: int) -> None:
     image, mask = _region()
     mask[20 + width :] = False
-    small, moved = rescaled(image, mask, side)
+    small, moved = rescale(image, mask, side)
     assert small.shape == (side, side, 3)
     assert moved.shape == (side, side)
     whole_line = moved.any(axis=0).sum()
@@ -57,7 +57,7 @@ def test_another_exposure_leaves_a_dark_defect_dark() -> None:
     image, mask = _region()
     levels = set()
     for seed in range(30):
-        changed = toned(image, rng=np.random.default_rng(seed)).astype(int)
+        changed = shift_colour(image, rng=np.random.default_rng(seed)).astype(int)
         assert changed[mask].max() < changed[~mask].min()
         levels.add(int(changed.mean()))
     assert len(levels) > 8
@@ -76,7 +76,7 @@ def test_a_swapped_defect_lies_on_a_good_surface_and_keeps_its_difference(
 ) -> None:
     image, mask = _region(defect=defect)
     good = _even(level, 1)
-    swapped = Backgrounds([good]).swapped(image, mask, rng=np.random.default_rng(0))
+    swapped = Backgrounds([good]).swap_background(image, mask, rng=np.random.default_rng(0))
     assert swapped is not None
     windows = np.lib.stride_tricks.sliding_window_view(good, (64, 64, 3))[:, :, 0]
     outside = [(window[~mask] == swapped[~mask]).all() for row in windows for window in row]
@@ -92,8 +92,8 @@ def test_structure_around_a_defect_must_agree() -> None:
     edged[:, 70:] = 200
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        assert Backgrounds([even]).swapped(image, mask, rng=rng) is None
-        swapped = Backgrounds([edged]).swapped(image, mask, rng=rng)
+        assert Backgrounds([even]).swap_background(image, mask, rng=rng) is None
+        swapped = Backgrounds([edged]).swap_background(image, mask, rng=rng)
         assert swapped is not None
         assert (swapped[:, 35:][~mask[:, 35:]] == 200).all()  # and the edge goes on through it
         assert (swapped[:, :33][~mask[:, :33]] < 110).all()
@@ -102,7 +102,7 @@ def test_structure_around_a_defect_must_agree() -> None:
 def test_a_mask_that_fills_its_region_is_not_swapped() -> None:
     image, mask = _region()
     mask[:] = True
-    assert Backgrounds([_even(100, 4)]).swapped(image, mask, rng=np.random.default_rng(0)) is None
+    assert Backgrounds([_even(100, 4)]).swap_background(image, mask, rng=np.random.default_rng(0)) is None
 
 
 # -- directions --------------------------------------------------------------------------------------------------
@@ -112,12 +112,12 @@ def test_a_striped_surface_has_a_direction_and_noise_and_checks_have_none() -> N
     noise = _even(100, 5)
     stripes = np.broadcast_to(np.random.default_rng(6).integers(50, 200, (1, 150, 1), dtype=np.uint8), (120, 150, 3))
     checks = np.kron(np.indices((12, 15)).sum(axis=0) % 2, np.ones((10, 10))).astype(np.uint8)[..., None] * np.uint8(90)
-    assert not directed_surface([])
-    assert not directed_surface([noise])
-    assert not directed_surface([np.repeat(checks, 3, axis=2)])
-    assert directed_surface([np.ascontiguousarray(stripes)])
+    assert not has_direction([])
+    assert not has_direction([noise])
+    assert not has_direction([np.repeat(checks, 3, axis=2)])
+    assert has_direction([np.ascontiguousarray(stripes)])
     turned_too = [np.ascontiguousarray(np.rot90(stripes, i)) for i in range(2)]
-    assert not directed_surface(turned_too * 8)  # each has one, together they have none
+    assert not has_direction(turned_too * 8)  # each has one, together they have none
 
 
 def test_a_kind_has_a_direction_if_its_long_masks_agree() -> None:
@@ -127,4 +127,4 @@ def test_a_kind_has_a_direction_if_its_long_masks_agree() -> None:
         return Example(np.zeros((60, 60, 3), np.uint8), mask, "scratch")
 
     alike, mixed = [long(upright=True)] * 9, [long(upright=bool(i % 2)) for i in range(10)]
-    assert directed_kinds({"alike": alike, "mixed": mixed, "few": alike[:4]}) == {"alike"}
+    assert find_directed_defects({"alike": alike, "mixed": mixed, "few": alike[:4]}) == {"alike"}

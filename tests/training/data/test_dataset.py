@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.rendering.defects import KINDS
-from anomalib_stage.synthesis.diffusion.sampling import Guidance
+from anomalib_stage.rendering.defects import DEFECT_NAMES
+from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, Schedule
 from anomalib_stage.training.data.dataset import (
     Example,
@@ -47,7 +47,7 @@ def test_every_source_gives_regions_with_a_mask(source, side: int) -> None:
 
 
 def test_defects_that_stand_apart_become_examples_of_their_own() -> None:
-    pool = _real().by_kind["rust"]
+    pool = _real().group_by_defect["rust"]
     assert sorted(int(example.mask.sum()) for example in pool) == [4 * 17, 20 * 40]
 
 
@@ -82,8 +82,8 @@ def test_windows_of_large_defects_hold_part_of_them_and_part_of_the_surface(exte
 
 
 def test_items_are_a_function_of_seed_index_and_side() -> None:
-    first, second = (RegionDataset(ProceduralDefects(), kinds=KINDS, seed=3) for _ in range(2))
-    other = RegionDataset(ProceduralDefects(), kinds=KINDS, seed=4)
+    first, second = (RegionDataset(ProceduralDefects(), defects=DEFECT_NAMES, seed=3) for _ in range(2))
+    other = RegionDataset(ProceduralDefects(), defects=DEFECT_NAMES, seed=4)
     for key in ((0, 64), (7, 64), (7, 128)):
         a, b = first[key], second[key]
         assert all(torch.equal(a[name], b[name]) for name in a)
@@ -105,35 +105,35 @@ def test_batches_go_on_where_an_epoch_ended() -> None:
 
 
 def test_good_surface_is_a_fifth_of_the_rendered_examples() -> None:
-    kinds = [ProceduralDefects().draw(32, rng=np.random.default_rng(i)).kind for i in range(300)]
-    assert 0.12 < kinds.count("good") / len(kinds) < 0.3
-    assert set(kinds) == set(KINDS)
+    defects = [ProceduralDefects().draw(32, rng=np.random.default_rng(i)).defect for i in range(300)]
+    assert 0.12 < defects.count("good") / len(defects) < 0.3
+    assert set(defects) == set(DEFECT_NAMES)
 
 
 def test_a_mixture_follows_its_weights_and_refuses_nothing() -> None:
     mixture = Mixture([(_real(), 0.75), (GoodSurfaces([np.zeros((64, 64, 3), np.uint8)]), 0.25), (_real(), 0.0)])
-    kinds = [mixture.draw(64, rng=np.random.default_rng(i)).kind for i in range(200)]
-    assert 0.65 < kinds.count("rust") / len(kinds) < 0.85
+    defects = [mixture.draw(64, rng=np.random.default_rng(i)).defect for i in range(200)]
+    assert 0.65 < defects.count("rust") / len(defects) < 0.85
     with pytest.raises(DataError, match="nothing to train on"):
         Mixture([(_real(), 0.0)])
 
 
-def _guidance() -> Guidance:
+def _guidance() -> Conditioning:
     mask = torch.zeros(2, 12, 8, 8)
     mask[0, :, 2:6, 2:6] = 1
     mask[1, :, 3, 3] = 1
     clean = torch.rand(2, 12, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    return Guidance(clean, mask, torch.zeros(2, 1))
+    return Conditioning(clean, mask, torch.zeros(2, 1))
 
 
 def _loss(denoiser, aware: float) -> torch.Tensor:
-    guidance = _guidance()
+    conditioning = _guidance()
     return graded_loss(
         denoiser,
-        guidance,
+        conditioning,
         schedule=Schedule(COMPACT_SCHEDULE),
         t=torch.tensor([300, 700]),
-        noise=torch.randn(guidance.clean.shape, generator=torch.Generator().manual_seed(1)),
+        noise=torch.randn(conditioning.clean.shape, generator=torch.Generator().manual_seed(1)),
         aware=torch.full((2,), aware),
     )
 
@@ -142,8 +142,8 @@ def _loss(denoiser, aware: float) -> torch.Tensor:
 def test_a_perfect_prediction_costs_nothing_in_either_branch(aware: float) -> None:
     schedule = Schedule(COMPACT_SCHEDULE)
 
-    def perfect(x, t, *, guidance, aligned, branch):
-        shown = guidance.clean if aware else guidance.clean * guidance.mask
+    def perfect(x, t, *, conditioning, aligned, branch):
+        shown = conditioning.clean if aware else conditioning.clean * conditioning.mask
         noise = (x - schedule.signal(t, x) * shown) / schedule.noise(t, x)
         return schedule.target(shown, t, noise)
 
@@ -153,13 +153,13 @@ def test_a_perfect_prediction_costs_nothing_in_either_branch(aware: float) -> No
 def test_the_aware_branch_is_masked_by_the_alignment_and_normalised_by_area() -> None:
     seen = {}
 
-    def zero(x, t, *, guidance, aligned, branch):
+    def zero(x, t, *, conditioning, aligned, branch):
         seen["aligned"] = aligned
         return torch.zeros_like(x)
 
     losses = _loss(zero, 1.0)
-    guidance = _guidance()
-    assert torch.equal(seen["aligned"][guidance.mask.bool()], torch.ones(int(guidance.mask.sum())))
+    conditioning = _guidance()
+    assert torch.equal(seen["aligned"][conditioning.mask.bool()], torch.ones(int(conditioning.mask.sum())))
     assert float(seen["aligned"][0, 0, 0, 0]) == pytest.approx((0.3 - 0.2) / 0.8)
     # a mask of one cell in 64 weighs about as much as one of sixteen
     assert 0.2 < float(losses[1] / losses[0]) < 5.0
@@ -167,11 +167,11 @@ def test_the_aware_branch_is_masked_by_the_alignment_and_normalised_by_area() ->
 
 def test_kinds_with_real_defects_are_not_rendered() -> None:
     source = mixture(_real(), [np.full((80, 80, 3), 120, np.uint8)], procedural=1.0, quarter=True)
-    assert {source.draw(32, rng=np.random.default_rng(i)).kind for i in range(100)} == set(KINDS)
+    assert {source.draw(32, rng=np.random.default_rng(i)).defect for i in range(100)} == set(DEFECT_NAMES)
     image, mask = np.full((80, 80, 3), 120, np.uint8), np.zeros((80, 80), np.bool_)
     mask[30:40, 30:40] = True
     cracks = RealDefects([Example(image, mask, "crack")])
     source = mixture(cracks, [image], procedural=1.0, quarter=True)
-    assert {source.draw(32, rng=np.random.default_rng(i)).kind for i in range(100)} == set(KINDS) - {"crack"}
-    none = ProceduralDefects(without=KINDS)
-    assert {none.draw(32, rng=np.random.default_rng(i)).kind for i in range(20)} == {"good"}
+    assert {source.draw(32, rng=np.random.default_rng(i)).defect for i in range(100)} == set(DEFECT_NAMES) - {"crack"}
+    none = ProceduralDefects(without=DEFECT_NAMES)
+    assert {none.draw(32, rng=np.random.default_rng(i)).defect for i in range(20)} == {"good"}

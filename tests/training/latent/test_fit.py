@@ -18,7 +18,7 @@ import torch
 
 from anomalib_stage.errors import BundleError, DataError, InputError, MissingPackageError
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
-from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSettings, checked
+from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSettings, validated
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter, ResidualAdapter
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.training.latent import data as latent_data
@@ -28,7 +28,7 @@ from anomalib_stage.training.latent.module import LatentFit
 from anomalib_stage.training.latent.settings import LatentFitSettings
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent.bundle import load_latent
-from anomalib_stage.weights.latent.frozen_base import whole_tensors
+from anomalib_stage.weights.latent.frozen_base import join_tensors
 from anomalib_stage.weights.latent.pretrained import load_pretrained
 from tests.tiny_latent import CONTEXT, RESIDUAL, SIDE, tiny_unet, tiny_vae, write_folder
 
@@ -80,11 +80,11 @@ def fit(data: Path, pretrained: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         where: dict[str, Any] = {
             "out": tmp_path / "fitted.safetensors",
             "pretrained": str(pretrained),
-            "defects": data / "defects",
-            "masks": data / "masks",
+            "defect_dir": data / "defects",
+            "defect_mask_dir": data / "masks",
             "normal": data / "good",
             "device": "cpu",
-            "settings": checked(LatentFitSettings, **options),
+            "settings": validated(LatentFitSettings, **options),
         }
         return StageBundle.load(fit_latent(**(where | given)))
 
@@ -112,7 +112,7 @@ def average_loss(module: LatentFit, bundle: StageBundle, *, fresh: bool) -> floa
 @pytest.mark.parametrize("loss", ["graded", "reference"])
 def test_twenty_steps_lower_the_loss_and_leave_the_frozen_weights_alone(loss: str, fit: Fit) -> None:
     bundle = fit(loss=loss, learning_rate=2e-2, gradient_checkpointing=False)
-    assert bundle.kinds == ("hole", "good")
+    assert bundle.defects == ("hole", "good")
     assert bundle.manifest.training["steps"] == 20
     state = bundle.tensors
     for prefix, network in (("denoiser.", tiny_unet()), ("codec.", tiny_vae())):
@@ -151,7 +151,7 @@ def test_an_inpainting_model(data: Path, tmp_path: Path, fit: Fit) -> None:
 
 def test_without_adapters_only_the_vectors_learn(fit: Fit) -> None:
     bundle = fit(adapter={"name": "none"}, max_steps=3, normal=None)
-    assert bundle.kinds == ("hole",)
+    assert bundle.defects == ("hole",)
     start = start_vectors(load_pretrained_tiny(MODULES[0]), ["hole"], words={}, tokens=8, seed=0)["hole"]
     assert bundle.tensors["condition.hole"].shape == (8, CONTEXT)
     assert not torch.equal(bundle.tensors["condition.hole"], start)
@@ -218,8 +218,8 @@ def test_vectors_start_from_words_then_from_what_is_known(pretrained: Path, monk
     said = {"crack": torch.full((7, CONTEXT), 2.0), "dent": torch.full((7, CONTEXT), 4.0)}
     monkeypatch.setattr(type(model), "encoded", lambda self, word: said[word])
     some = start_vectors(model, ["a", "b", "c"], words={"a": "crack", "b": "dent"}, tokens=3, seed=0)
-    assert [float(some[kind][0, 0]) for kind in "abc"] == [2.0, 4.0, 3.0]
-    with pytest.raises(InputError, match="names 'd'; the kinds are a"):
+    assert [float(some[defect][0, 0]) for defect in "abc"] == [2.0, 4.0, 3.0]
+    with pytest.raises(InputError, match="names 'd'; the defects are a"):
         start_vectors(model, ["a"], words={"d": "dent"}, tokens=3, seed=0)
 
 
@@ -277,7 +277,7 @@ def test_low_rank_additions_change_the_attention_alone(fit: Fit, tmp_path: Path)
         "mask_bank",
         "prior",
     }
-    whole = whole_tensors(slim)
+    whole = join_tensors(slim)
     assert whole.keys() == bundle.tensors.keys()
     assert all(torch.equal(whole[name], tensor) for name, tensor in bundle.tensors.items())
 

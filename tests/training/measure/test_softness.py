@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomalib_stage.metrics.crops import Cut, cuts_of
-from anomalib_stage.synthesis.blend.feather import edge_share, fade_width
-from anomalib_stage.training.measure.softness import Painted, softened, softness_of
+from anomalib_stage.metrics.crops import Crop, cut_crops
+from anomalib_stage.synthesis.blend.feather import feather_alpha, feather_width
+from anomalib_stage.training.measure.softness import Painted, measure_softness, soften
 
 
 def _pair(seed: int, *, radius: int, change: float) -> Painted:
@@ -21,39 +21,39 @@ def _pair(seed: int, *, radius: int, change: float) -> Painted:
     return Painted(before, after, mask, "stain", seed)
 
 
-def _real(count: int, *, softness: float) -> list[Cut]:
+def _real(count: int, *, softness: float) -> list[Crop]:
     found = []
     for i in range(count):
         one = _pair(100 + i, radius=12 + i, change=-45.0 + 2 * i)
-        found += softened(one, softness)
+        found += soften(one, softness)
     return found
 
 
 @pytest.mark.parametrize("softness", [0.0, 0.2, 0.5, 1.0])
 def test_softness_is_found_again(softness: float):
     painted = [_pair(i, radius=11 + i, change=-40.0) for i in range(8)]
-    assert softness_of(painted, _real(8, softness=softness)) == pytest.approx(softness, abs=0.26)
+    assert measure_softness(painted, _real(8, softness=softness)) == pytest.approx(softness, abs=0.26)
 
 
 def test_too_few_or_too_small_defects_stay_hard():
     painted = [_pair(i, radius=12, change=-40.0) for i in range(8)]
-    assert softness_of(painted, _real(2, softness=1.0)) == 0.0
+    assert measure_softness(painted, _real(2, softness=1.0)) == 0.0
     small = [_pair(i, radius=4, change=-40.0) for i in range(8)]
-    assert softness_of(small, _real(8, softness=1.0)) == 0.0
-    assert softness_of([], _real(8, softness=1.0)) == 0.0
+    assert measure_softness(small, _real(8, softness=1.0)) == 0.0
+    assert measure_softness([], _real(8, softness=1.0)) == 0.0
     board = [one._replace(before=np.where(one.before > 120, 255, 0).astype(np.uint8)) for one in painted]
-    assert softness_of(board, _real(8, softness=1.0)) == 0.0
+    assert measure_softness(board, _real(8, softness=1.0)) == 0.0
 
 
 def test_softened_pictures_are_clean_outside_and_hard_at_zero():
     one = _pair(3, radius=16, change=30.0)
-    [hard] = softened(one, 0.0)
-    [same] = cuts_of(one.after, one.mask, kind="stain", source=3)
+    [hard] = soften(one, 0.0)
+    [same] = cut_crops(one.after, one.mask, defect="stain", source=3)
     assert np.array_equal(hard.pixels, same.pixels)
-    [soft] = softened(one, 1.0)
-    [clean] = cuts_of(one.before, one.mask, kind="stain", source=3)
+    [soft] = soften(one, 1.0)
+    [clean] = cut_crops(one.before, one.mask, defect="stain", source=3)
     assert np.array_equal(soft.pixels[~soft.mask], clean.pixels[~soft.mask])
-    share = edge_share(one.mask, fade_width(one.mask, 1.0))
+    share = feather_alpha(one.mask, feather_width(one.mask, 1.0))
     assert float(np.abs(soft.pixels.astype(float) - clean.pixels).sum()) == pytest.approx(
         30.0 * 3 * float(share.sum()), rel=0.02
     )

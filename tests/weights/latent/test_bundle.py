@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from anomalib_stage.errors import BundleError
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
-from anomalib_stage.weights.bundle import StageBundle, digest_of
+from anomalib_stage.weights.bundle import StageBundle, compute_digest
 from anomalib_stage.weights.latent.bundle import load_latent, plain_config
 from anomalib_stage.weights.latent_manifest import AdapterSpec
 from anomalib_stage.weights.manifest import METADATA_KEY
-from tests.tiny_latent import KINDS, tiny_latent_bundle, tiny_unet, tiny_vae
+from tests.tiny_latent import DEFECT_NAMES, tiny_latent_bundle, tiny_unet, tiny_vae
 
 
 @pytest.mark.parametrize("name", ["none", "published", "residual"])
@@ -37,7 +37,7 @@ def test_networks_come_back_bit_for_bit(name: str, tmp_path: Path) -> None:
     assert (denoiser.aware is None) == (name == "none")
     assert not denoiser.training
     assert not any(parameter.requires_grad for parameter in denoiser.parameters())
-    assert set(denoiser.conditions) == set(KINDS)
+    assert set(denoiser.conditions) == set(DEFECT_NAMES)
 
 
 def test_half_precision_is_stored_as_such(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def changed(bundle: StageBundle, change: Callable[[Content, Tensors], Any], path
     change(content, tensors)
     names = {torch.float32: "F32", torch.int64: "I64"}
     content["tensors"] = {k: {"shape": list(t.shape), "dtype": names[t.dtype]} for k, t in tensors.items()}
-    content["digest"] = digest_of(tensors)
+    content["digest"] = compute_digest(tensors)
     save_file(tensors, path, metadata={METADATA_KEY: json.dumps(content)})
     return path
 

@@ -22,7 +22,7 @@ from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSett
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent.bundle import load_latent
-from anomalib_stage.weights.latent.convert import adapter_state, convert, learned_vectors
+from anomalib_stage.weights.latent.convert import convert, read_adapter_state, read_learned_vectors
 from tests.golden.stream import Stream
 from tests.ldm_checkpoint import networks, write_ldm
 from tests.synthesis.diffusion.test_reference import GOLDEN, TOLERANCE
@@ -79,7 +79,7 @@ def test_the_golden_adapter_through_the_key_table() -> None:
     units = load_file(GOLDEN / "units.safetensors")
     state, stream = golden_state()
     adapter = MaskGuidanceAdapter().eval()
-    adapter.load_state_dict(adapter_state(state, path=Path("fine_mask-1.pt")))
+    adapter.load_state_dict(read_adapter_state(state, path=Path("fine_mask-1.pt")))
     eps = stream(tuple(units["mga.eps"].shape))
     torch.testing.assert_close(adapter(eps, units["mga.mask"].float()), units["mga.out"], rtol=0, atol=TOLERANCE)
 
@@ -99,7 +99,7 @@ def test_a_published_folder_comes_through_whole(published: Path, ldm: tuple[Path
     ]
     assert main(["convert", *flags, "--out", str(out)]) == 0
     bundle = StageBundle.load(out)
-    assert bundle.kinds == (TRAINED,)
+    assert bundle.defects == (TRAINED,)
     assert bundle.manifest.region_size == 32
     assert bundle.manifest.codec["sample"] is True
     denoiser, codec = load_latent(bundle)
@@ -112,7 +112,7 @@ def test_a_published_folder_comes_through_whole(published: Path, ldm: tuple[Path
         found = getattr(denoiser, branch).state_dict()
         assert found.keys() == wanted.keys()
         assert all(torch.equal(found[key], wanted[key]) for key in wanted)
-    vectors = learned_vectors(published / "embeddings_gs-43999.pt")[TRAINED]
+    vectors = read_learned_vectors(published / "embeddings_gs-43999.pt")[TRAINED]
     torch.testing.assert_close(denoiser.conditions[TRAINED], text.caption(vectors))
 
 
@@ -128,10 +128,10 @@ def test_what_was_converted_paints(published: Path, ldm: tuple[Path, Path]) -> N
 
 def test_names_can_be_chosen(published: Path) -> None:
     path = published / "embeddings_gs-43999.pt"
-    assert list(learned_vectors(path)) == [TRAINED]
-    assert list(learned_vectors(path, defects=["damaged", TRAINED])) == ["damaged", TRAINED]
+    assert list(read_learned_vectors(path)) == [TRAINED]
+    assert list(read_learned_vectors(path, defects=["damaged", TRAINED])) == ["damaged", TRAINED]
     with pytest.raises(BundleError, match="no vectors of dent; its names are capsule"):
-        learned_vectors(path, defects=["dent"])
+        read_learned_vectors(path, defects=["dent"])
 
 
 class MGA(torch.nn.Module):
@@ -191,7 +191,7 @@ def test_adapters_have_exactly_the_published_names(case: str) -> None:
     change, message = WRONG[case]
     change(state)
     with pytest.raises(BundleError, match=f"fine_mask-1.pt: .*{message}"):
-        adapter_state(state, path=Path("fine_mask-1.pt"))
+        read_adapter_state(state, path=Path("fine_mask-1.pt"))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_embeddings_have_exactly_the_published_form(content: object, message: st
     path = tmp_path / "embeddings_gs-1.pt"
     torch.save(content, path)
     with pytest.raises(BundleError, match=message):
-        learned_vectors(path)
+        read_learned_vectors(path)
 
 
 def test_the_step_is_found_or_asked_for(published: Path, ldm: tuple[Path, Path], tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ from tests.weights.latent.test_convert import write_published
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "how-to" / "paper-backbone.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", PAGE, flags=re.DOTALL)
-COMMANDS = [line for kind, text in BLOCKS if not kind for line in text.splitlines()]
-PYTHON = [text for kind, text in BLOCKS if kind == "python"]
+COMMANDS = [line for defect, text in BLOCKS if not defect for line in text.splitlines()]
+PYTHON = [text for defect, text in BLOCKS if defect == "python"]
 NEEDS = {"--words": "transformers", "--lora-rank": "peft"}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -31,7 +31,7 @@ from anomalib_stage.weights.latent.ldm_text import ANOMALY, END, PADDING, START,
 from anomalib_stage.weights.latent.pickles import read_checkpoint
 from anomalib_stage.weights.latent.pretrained import load_pretrained
 from anomalib_stage.weights.latent_manifest import AdapterSpec
-from anomalib_stage.weights.manifest import KindSpec
+from anomalib_stage.weights.manifest import DefectSpec
 from tests.ldm_checkpoint import CONFIG, ldm_weights, networks, write_ldm
 from tests.tiny_latent import SIDE, tiny_unet, tiny_vae, write_folder
 from tests.tiny_text import write_bert, write_clip, write_ldm_bert
@@ -173,7 +173,7 @@ def test_stable_diffusion_2(prediction: str, folder: Path, tmp_path: Path) -> No
         denoiser,
         model.vae,
         adapter=AdapterSpec(name="none"),
-        kinds=[KindSpec(name="hole", shapes=("blob",))],
+        defects=[DefectSpec(name="hole", shapes=("blob",))],
         schedule=model.schedule,
         region_size=model.region_size,
     )
