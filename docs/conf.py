@@ -8,5 +8,6 @@ project = "anomalib-stage"
 author = "The anomalib-stage authors"
 release = __version__
 extensions = ["myst_parser"]
+myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 2
 exclude_patterns = ["_build"]

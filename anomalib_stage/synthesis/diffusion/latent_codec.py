@@ -70,6 +70,6 @@ class LatentCodec:
     def encode_mask(self, masks: Tensor) -> Tensor:
         """Masks ``(B, 1, H, W)`` bool -> ``(B, 1, h, w)`` float in {0, 1}.
 
-        A cell is on if one of its pixels is, so that no mask vanishes (reference section 6.3, 5).
+        A cell is on if one of its pixels is, so that no mask vanishes (published-method.md, 6.3).
         """
         return F.max_pool2d(masks.float(), self.factor)

@@ -177,7 +177,7 @@ def alignment(mask: Tensor, t: Tensor, *, steps: int, end: float = SHRINK_END) -
     """Explicit mask alignment: all ones at pure noise, linearly to exactly the anomaly.
 
     ``c(t) = B + clamp((t/T - end) / (1 - end), 0, 1) (1 - B)``; with T = 1000 and end = 0.2 the published schedule
-    (reference section 3), without its dependence on T.
+    (published-method.md, (4)), without its dependence on T.
 
     Args:
         mask (Tensor): Anomaly mask B, float, values in {0, 1}, ``(B, ...)``.
