@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle

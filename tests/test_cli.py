@@ -22,7 +22,8 @@ import pytest
 from anomalib_stage import __version__
 from anomalib_stage.cli import COMMANDS, main
 from anomalib_stage.commands.progress import Progress
-from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pregeneration.output import coco
 from anomalib_stage.pregeneration.verify import verify as verify_folder
 from anomalib_stage.weights import bundle as weights_module

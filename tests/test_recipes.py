@@ -21,7 +21,9 @@ from anomalib.cli.cli import AnomalibCLI
 from anomalib.models import Draem
 
 from anomalib_stage import StageAugment, StageDemo, StageFolder
-from anomalib_stage.files.images import encode_png, read_image, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.images import read_image
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.plugin.seams import SEAMS
 from anomalib_stage.pregeneration.run import pregenerate
 from tests.conftest import tree

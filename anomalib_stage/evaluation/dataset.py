@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.images import digest_pictures, find_images, read_image
+from anomalib_stage.files.images import find_images, read_image
+from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.training.data.load import load_examples
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class BenchmarkData:
         test_good (Pictures): Good test images at the benchmark's size.
         test (dict[str, Pictures]): For each defect, the defects to score on, at the benchmark's size.
         scored (frozenset[str]): Digests of the pictures with those, as
-            :func:`~anomalib_stage.files.images.digest_pictures` names them.
+            :func:`~anomalib_stage.files.pixels.digest_pictures` names them.
     """
 
     good: list[NDArray[np.uint8]]

@@ -18,7 +18,8 @@ import torch
 
 from anomalib_stage._version import __version__
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.images import as_rgb, read_bytes, read_mask, stored_pixels
+from anomalib_stage.files.images import read_bytes, read_mask
+from anomalib_stage.files.pixels import convert_to_rgb, decode_stored
 from anomalib_stage.files.prefetch import in_order
 from anomalib_stage.pregeneration.output.manifest import PairRecord
 from anomalib_stage.pregeneration.output.pair_files import Picture, convert_for_layout, write_pair
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from anomalib_stage.files.images import Pixels
+    from anomalib_stage.files.pixels import Pixels
     from anomalib_stage.pipeline.synthesizer import StageSynthesizer
     from anomalib_stage.pregeneration.output.shards import Shard
     from anomalib_stage.pregeneration.planning.plan import Item, Source
@@ -81,7 +82,7 @@ def load_source(source: Source, layout: Layout) -> Pixels:
     if hashlib.sha256(data).hexdigest() != source.digest:
         msg = f"{source.path}: changed while the pairs were painted; put the old file back, or begin in another folder"
         raise DataError(msg)
-    return convert_for_layout(stored_pixels(data, source.path), layout)
+    return convert_for_layout(decode_stored(data, source.path), layout)
 
 
 class Executor:
@@ -159,7 +160,7 @@ class Executor:
         ]
         # by numpy: a parallel operation of torch in this thread would start a second team of OpenMP threads, and with
         # more threads than cores OpenMP sleeps at every barrier, which makes the painting thread half as fast
-        images = np.ascontiguousarray(np.stack([as_rgb(pixels) for pixels in stored]).transpose(0, 3, 1, 2))
+        images = np.ascontiguousarray(np.stack([convert_to_rgb(pixels) for pixels in stored]).transpose(0, 3, 1, 2))
         given = torch.from_numpy(np.stack(masks))[:, None] if masks else None
         return _Batch(items, stored, torch.from_numpy(images), given)
 

@@ -9,7 +9,9 @@ import hashlib
 import io
 from typing import TYPE_CHECKING
 
-from anomalib_stage.files.images import PARTIAL, encode_png, read_bytes, write_chunks, write_file
+from anomalib_stage.files.atomic import PARTIAL, write_chunks, write_file
+from anomalib_stage.files.images import read_bytes
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pregeneration.executor import load_source
 from anomalib_stage.pregeneration.output.coco import COCO_NAME, coco_chunks
 from anomalib_stage.pregeneration.output.manifest import MANIFEST_NAME

@@ -19,7 +19,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from anomalib_stage.files.figures import GOOD_COLOUR, RED, difference, draw_outline
-from anomalib_stage.files.images import encode_png
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.preview.charts import Chart, histogram
 
 if TYPE_CHECKING:

@@ -11,8 +11,10 @@ import numpy as np
 
 from anomalib_stage._version import __version__
 from anomalib_stage.errors import InputError
+from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.figures import GOOD_COLOUR, RED, difference, draw_outline, sheet
-from anomalib_stage.files.images import encode_png, find_images, read_image, write_file
+from anomalib_stage.files.images import find_images, read_image
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.pregeneration.planning.plan import images_root, load_good
 from anomalib_stage.preview.page import preview_page

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.files.images import write_file
+from anomalib_stage.files.atomic import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anomalib_stage.files.images import digest_pictures
+from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.training.data.warnings import doubts
 from anomalib_stage.training.held_out import RENDERED
 
@@ -65,7 +65,7 @@ def list_known_pictures(material: TrainingData, parent: StageBundle | None) -> l
         parent (StageBundle | None): Bundle that the training starts from.
 
     Returns:
-        list[str]: Digests of :func:`~anomalib_stage.files.images.digest_pictures`, sorted.
+        list[str]: Digests of :func:`~anomalib_stage.files.pixels.digest_pictures`, sorted.
     """
     before = parent.manifest.training.get("pictures", []) if parent else []
     own = (digest_pictures(example.image) for example in [*material.learnt, *material.held_out])

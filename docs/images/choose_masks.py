@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from anomalib_stage import StageSynthesizer
+from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.figures import GAP, RED, draw_outline, enlarged, sheet
-from anomalib_stage.files.images import write_file
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import GateSettings, MaskSettings, SynthesisSettings

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from anomalib_stage import StageSynthesizer
-from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.preview.preview import preview_grid
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import derive_seed, numpy_generator

@@ -19,7 +19,7 @@ import torch
 
 from anomalib_stage import StageSynthesizer
 from anomalib_stage.evaluation.dataset import load_data
-from anomalib_stage.files.images import write_file
+from anomalib_stage.files.atomic import write_file
 from anomalib_stage.seeds import derive_seed, numpy_generator
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pregeneration.executor import versions
 from anomalib_stage.pregeneration.output.shards import shards
 from anomalib_stage.rendering.surfaces import render_surface

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.images import encode_png, find_images, load_image, read_image, read_mask, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.images import find_images, load_image, read_image, read_mask
+from anomalib_stage.files.pixels import encode_png
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
 GREY = RGB[..., 0]

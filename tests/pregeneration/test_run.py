@@ -16,7 +16,9 @@ import pytest
 import torch
 
 from anomalib_stage.errors import BundleError, DataError, DeviceError, InputError
-from anomalib_stage.files.images import encode_png, read_image, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.images import read_image
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.pregeneration.output.manifest import read_manifest
 from anomalib_stage.pregeneration.prepare import prepare

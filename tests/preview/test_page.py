@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.preview.page import LONGEST, preview_page
 from anomalib_stage.preview.preview import preview
 from anomalib_stage.preview.rows import PreviewRow

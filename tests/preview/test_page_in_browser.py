@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.preview.preview import preview
 
 if TYPE_CHECKING:

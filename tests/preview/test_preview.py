@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from anomalib_stage.errors import BundleError, DataError, InputError
+from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.figures import GAP, GOOD_COLOUR, HEADER, RED
-from anomalib_stage.files.images import encode_png, read_image, write_file
+from anomalib_stage.files.images import read_image
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.preview.preview import CELL, TITLES, preview, preview_grid
 

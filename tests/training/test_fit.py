@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from anomalib_stage.errors import BundleError, DataError, InputError
-from anomalib_stage.files.images import digest_pictures, read_image
+from anomalib_stage.files.images import read_image
+from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
 from anomalib_stage.synthesis.appearance.appearance import APPEARANCE_COLUMNS

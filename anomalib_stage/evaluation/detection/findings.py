@@ -8,7 +8,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.files.images import digest_pictures, find_images, read_image, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.images import find_images, read_image
+from anomalib_stage.files.pixels import digest_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

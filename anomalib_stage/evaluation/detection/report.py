@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.evaluation.detection.scores import SCORES
 from anomalib_stage.evaluation.detection.synthetic_sets import split_source
-from anomalib_stage.files.images import write_file
+from anomalib_stage.files.atomic import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

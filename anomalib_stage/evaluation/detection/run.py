@@ -26,7 +26,7 @@ from anomalib_stage.evaluation.detection.synthetic_sets import (
     split_source,
 )
 from anomalib_stage.evaluation.detection.train import map_anomalies, train
-from anomalib_stage.files.images import write_file
+from anomalib_stage.files.atomic import write_file
 from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.plugin.model.networks import SegmentationLoss, build_network, load_smp
 from anomalib_stage.settings import build_settings

@@ -13,7 +13,7 @@ import numpy as np
 from anomalib_stage.evaluation.dataset import BenchmarkData, Pictures
 from anomalib_stage.evaluation.detection.sources import BUILT_IN, paint_set
 from anomalib_stage.evaluation.detection.train import TrainingMix
-from anomalib_stage.files.images import write_file
+from anomalib_stage.files.atomic import write_file
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import numpy as np
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.evaluation.dataset import load_data, resize
 from anomalib_stage.evaluation.realism.report import Comparison, Report, as_json, markdown
-from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.metrics.copies import copy_distance, diversity
 from anomalib_stage.metrics.crops import cut_crops, group_by_defect
 from anomalib_stage.metrics.distances import FEWEST, compute_gaps, split_halves

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.images import encode_png, read_bytes, to_eight_bit, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.images import read_bytes
+from anomalib_stage.files.pixels import encode_png, reduce_to_eight_bit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.files.images import Pixels
+    from anomalib_stage.files.pixels import Pixels
     from anomalib_stage.pregeneration.output.manifest import PairRecord
     from anomalib_stage.pregeneration.planning.plan import Item
     from anomalib_stage.pregeneration.planning.spec import Layout
@@ -68,7 +70,7 @@ def convert_for_layout(stored: Pixels, layout: Layout) -> Pixels:
 
     ``folder`` keeps depth and channels. ``mvtec`` is read by anomalib, which takes 16-bit grey for white: 8 bit.
     """
-    return to_eight_bit(stored) if layout == "mvtec" else stored
+    return reduce_to_eight_bit(stored) if layout == "mvtec" else stored
 
 
 def pair_files(item: Item, layout: Layout) -> dict[str, str]:

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.images import write_chunks
+from anomalib_stage.files.atomic import write_chunks
 from anomalib_stage.files.locks import lock
 from anomalib_stage.pregeneration.output.manifest import MANIFEST_NAME, PairRecord
 from anomalib_stage.pregeneration.output.pair_files import find_damage

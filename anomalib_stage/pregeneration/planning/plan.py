@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.files.images import find_images, load_image, read_bytes, read_mask, stored_pixels
+from anomalib_stage.files.images import find_images, load_image, read_bytes, read_mask
+from anomalib_stage.files.pixels import decode_stored
 from anomalib_stage.files.prefetch import in_order
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
@@ -152,7 +153,7 @@ def find_sources(root: Path, *, limit: int, skip: bool) -> tuple[list[Source], i
 def _source(path: Path, *, root: Path) -> Source | DataError:
     try:
         name, data = _name_of(path, root), read_bytes(path)
-        pixels = stored_pixels(data, path)
+        pixels = decode_stored(data, path)
         _check_size(path, pixels.shape)
     except DataError as error:
         return error

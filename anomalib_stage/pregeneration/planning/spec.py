@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.files.images import PARTIAL, read_bytes, write_file
+from anomalib_stage.files.atomic import PARTIAL, write_file
+from anomalib_stage.files.images import read_bytes
 from anomalib_stage.settings import FileSettings, SynthesisSettings
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from anomalib_stage.files.images import digest_pictures, find_images, read_image
+from anomalib_stage.files.images import find_images, read_image
+from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.training.data.background_swap import Backgrounds
 from anomalib_stage.training.data.dataset import RealDefects
 from anomalib_stage.training.data.load import load_examples, load_images, read_groups, read_include

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.files.images import digest_pictures
+from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.pipeline.mask_drawer import GOOD
 from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.rendering.defects import DEFECT_SHAPES

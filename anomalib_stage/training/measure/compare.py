@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.metrics.copies import copy_distance
 from anomalib_stage.metrics.crops import Crop, cut_crops, group_by_defect
 from anomalib_stage.metrics.distances import ranking_score

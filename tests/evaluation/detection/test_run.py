@@ -27,7 +27,8 @@ from anomalib_stage.evaluation.detection.scores import SCORES, score_defects
 from anomalib_stage.evaluation.detection.sources import BUILT_IN, paint_set
 from anomalib_stage.evaluation.detection.synthetic_sets import split_source
 from anomalib_stage.evaluation.detection.train import TrainingMix, map_anomalies, train
-from anomalib_stage.files.images import digest_pictures, read_image
+from anomalib_stage.files.images import read_image
+from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.weights.bundle import StageBundle

@@ -14,7 +14,8 @@ import pytest
 from anomalib_stage.cli import main
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.evaluation.realism.run import quality, read_set
-from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.metrics.statistics import STATISTICS
 from anomalib_stage.rendering.defects import paint_defect
 from tests.metrics.rendered import disc, eight_bit, surface

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.images import write_file
+from anomalib_stage.files.atomic import write_file
 from anomalib_stage.pregeneration.output.manifest import MANIFEST_NAME, PairRecord, read_manifest
 from anomalib_stage.pregeneration.output.shards import Shard, entries, finished_pairs, merge, shards
 from tests.pregeneration.output.test_manifest import record

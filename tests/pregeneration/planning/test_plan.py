@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.files.images import encode_png, write_file
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pregeneration.planning.plan import (
     Plan,
     Source,
