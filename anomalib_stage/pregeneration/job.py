@@ -17,7 +17,8 @@ from anomalib_stage.pregeneration.executor import Executor, Throughput
 from anomalib_stage.pregeneration.finalize import end, is_finalized
 from anomalib_stage.pregeneration.output.pair_files import pair_files
 from anomalib_stage.pregeneration.output.shards import Shard, entries, finished_pairs
-from anomalib_stage.pregeneration.planning.spec import JOB_NAME, Job, check_same, start_or_continue
+from anomalib_stage.pregeneration.planning.claim import check_same, start_or_continue
+from anomalib_stage.pregeneration.planning.spec import JOB_NAME, Job
 from anomalib_stage.pregeneration.verify import check_pairs
 
 if TYPE_CHECKING:

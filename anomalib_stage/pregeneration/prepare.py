@@ -13,8 +13,9 @@ from anomalib_stage.files.images import find_images, read_bytes
 from anomalib_stage.pipeline.synthesizer import GOOD, resolve_device
 from anomalib_stage.pregeneration.executor import versions
 from anomalib_stage.pregeneration.job import Pregeneration
+from anomalib_stage.pregeneration.planning.claim import check_free
 from anomalib_stage.pregeneration.planning.plan import Plan, check_masks, check_outside, find_sources, images_root
-from anomalib_stage.pregeneration.planning.spec import FileList, Job, check_free
+from anomalib_stage.pregeneration.planning.spec import FileList, Job
 from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, validated
 from anomalib_stage.weights.bundle import StageBundle
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.files.atomic import write_file
+from anomalib_stage.errors import DataError
+from anomalib_stage.files.claims import compare_facts, refuse_differences, write_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,19 +49,16 @@ def claim_folder(folder: Path, facts: Mapping[str, Any], *, resume: bool) -> Non
     file = folder / FACTS
     if not resume:
         (folder / "last.ckpt").unlink(missing_ok=True)
-        write_file(file, json.dumps(dict(facts), indent=1).encode())
+        write_facts(file, facts)
         return
     try:
         found = json.loads(file.read_text())
-        other = [
-            f"{name}: {found[name]!r} there, {value!r} here" for name, value in facts.items() if found[name] != value
-        ]
+        other = compare_facts({name: found[name] for name in facts}, facts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"--resume: {file} does not say what the checkpoint beside it is of ({error!r}); start anew without it"
         raise DataError(msg) from error
-    if other:
-        msg = (
-            f"--resume: {folder} holds another training ({'; '.join(other)}); give the arguments and pictures that "
-            "it was started with, another --workdir, or leave the flag out to start anew"
-        )
-        raise InputError(msg)
+    advice = (
+        "give the arguments and pictures that it was started with, another --workdir, or leave the flag out to start "
+        "anew"
+    )
+    refuse_differences(f"--resume: {folder}", other, what="training", advice=advice)

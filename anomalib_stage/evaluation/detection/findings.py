@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.claims import compare_facts, refuse_differences, write_facts
 from anomalib_stage.files.images import find_images, read_image
 from anomalib_stage.files.pixels import digest_pictures
 
@@ -34,17 +34,10 @@ def claim_run(out: Path, settings: Mapping[str, Any]) -> None:
     """
     file = out / "benchmark.json"
     if not file.is_file():
-        write_file(file, json.dumps(dict(settings), indent=1).encode())
+        write_facts(file, settings)
         return
-    found = json.loads(file.read_text())
-    other = [
-        f"{name}: {found.get(name)!r} there, {value!r} here"
-        for name, value in settings.items()
-        if found.get(name) != value
-    ]
-    if other:
-        msg = f"--out {out} holds a benchmark with other settings ({'; '.join(other)}); choose another folder"
-        raise InputError(msg)
+    other = compare_facts(json.loads(file.read_text()), settings)
+    refuse_differences(f"--out {out}", other, what="benchmark", advice="choose another folder")
 
 
 def digest_folder(folder: Path | None) -> str | None:

@@ -234,19 +234,19 @@ def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
     shutil.rmtree(tmp_path / "pools")
     assert benchmark(**options) == table
     assert not (tmp_path / "pools").exists()  # where every network has been trained nothing is painted
-    with pytest.raises(InputError, match="steps: 2 there, 3 here"):
+    with pytest.raises(InputError, match="steps 2 -> 3"):
         benchmark(**{**options, "steps": 3})
     other = json.loads((root / "few_shot.json").read_text())
     other["dark"]["fit"] = ["0"]
     (tmp_path / "other.json").write_text(json.dumps(other))
     with pytest.raises(
-        InputError, match=r"split: None there, 'other.json' here; pictures: '\w{16}' there, '\w{16}' here"
+        InputError, match=r"split None -> other.json; pictures \w{16} -> \w{16}"
     ):
         benchmark(**{**options, "split": tmp_path / "other.json"})
     cv2.imwrite(str(tmp_path / "texture.png"), np.zeros((80, 80, 3), np.uint8))
-    with pytest.raises(InputError, match=r"textures: None there, '\w{16}' here"):
+    with pytest.raises(InputError, match=r"textures None -> \w{16}"):
         benchmark(**{**options, "textures": tmp_path})
-    with pytest.raises(InputError, match=r"synthesis: \{'gate': .* there, None here"):
+    with pytest.raises(InputError, match=r"synthesis.gate.* -> None"):
         benchmark(**{**options, "synthesis": None})
 
 

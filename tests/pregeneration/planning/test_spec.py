@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.pregeneration.planning.spec import JOB_NAME, FileList, Job, check_free, read_job, start_or_continue
+from anomalib_stage.pregeneration.planning.claim import check_free, start_or_continue
+from anomalib_stage.pregeneration.planning.spec import JOB_NAME, FileList, Job, read_job
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings
 
 if TYPE_CHECKING:
