@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
-from anomalib_stage.files.figures import GOOD_COLOUR, RED, difference, draw_outline
+from anomalib_stage.files.figures import ANOMALY_COLOUR, GOOD_COLOUR, compute_difference, draw_outline
 from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.preview.charts import Chart, histogram
 
@@ -95,7 +95,7 @@ def preview_page(
 def _shown(number: int, row: PreviewRow, name: str) -> dict[str, Any]:
     """Everything that the template says about a row."""
     before, after = _reduced(row.before), _reduced(row.after)
-    colour = GOOD_COLOUR if row.outcome == "good" else RED
+    colour = GOOD_COLOUR if row.outcome == "good" else ANOMALY_COLOUR
     mask = cv2.resize(row.painted.astype(np.uint8), before.shape[1::-1], interpolation=cv2.INTER_AREA) > 0
     near_before, near_after = (_reduced(cell) for cell in row.closer)
     return {
@@ -111,7 +111,7 @@ def _shown(number: int, row: PreviewRow, name: str) -> dict[str, Any]:
         "clean": _picture(before),
         "outline": _picture(draw_outline(before, mask, colour=colour)),
         "synthetic": _picture(after),
-        "difference": _picture(difference(before, after)),
+        "difference": _picture(compute_difference(before, after)),
         "near": None if row.rejected else {"clean": _picture(near_before), "synthetic": _picture(near_after)},
     }
 

@@ -12,13 +12,13 @@ import numpy as np
 from anomalib_stage._version import __version__
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.atomic import write_file
-from anomalib_stage.files.figures import GOOD_COLOUR, RED, difference, draw_outline, sheet
 from anomalib_stage.files.images import find_images, read_image
 from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.pregeneration.planning.plan import images_root, load_good
+from anomalib_stage.preview.grid import draw_grid
 from anomalib_stage.preview.page import preview_page
-from anomalib_stage.preview.rows import PreviewRow, paint_rows
+from anomalib_stage.preview.rows import paint_rows
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, validated
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["preview", "preview_grid"]
+__all__ = ["preview"]
 
-TITLES = ("clean", "mask", "synthetic", "difference x4", "zoom")
-CELL = 256
 PAGE_SUFFIXES = (".html", ".htm")
 
 
@@ -115,7 +113,7 @@ def preview(
             card=synthesizer.bundle.describe(),
             min_visibility=settings.gate.min_visibility,
         )
-    write_file(out, encode_png(_grid(rows)))
+    write_file(out, encode_png(draw_grid(rows)))
     if html is not None:
         write_file(html, page.encode())
     return out
@@ -135,53 +133,3 @@ def _check_arguments(out: Path, *, html: Path | None, count: int, size: int | No
 
 def _resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def preview_grid(
-    synthesizer: StageSynthesizer,
-    images: Sequence[NDArray[np.uint8]],
-    *,
-    defects: Sequence[str],
-    seeds: Sequence[int],
-) -> NDArray[np.uint8]:
-    """Paint one anomaly into each image and lay out the rows.
-
-    Args:
-        synthesizer (StageSynthesizer): Paints.
-        images (Sequence[NDArray[np.uint8]]): ``(H, W, 3)`` RGB, any sizes.
-        defects (Sequence[str]): Defect for each image.
-        seeds (Sequence[int]): Seed for each image.
-
-    Returns:
-        NDArray[np.uint8]: RGB picture, one row for each image.
-    """
-    return _grid(paint_rows(synthesizer, images, defects=defects, seeds=seeds))
-
-
-def _grid(rows: Sequence[PreviewRow]) -> NDArray[np.uint8]:
-    return sheet([_cells(row) for row in rows], titles=TITLES)
-
-
-def _cells(row: PreviewRow) -> list[NDArray[np.uint8]]:
-    clean, synthetic, changed, zoom = (
-        _fitted(cell) for cell in (row.before, row.after, difference(row.before, row.after), row.closer[1])
-    )
-    colour = GOOD_COLOUR if row.outcome == "good" or row.rejected else RED
-    name = f"{row.defect}: nothing visible" if row.rejected else row.defect
-    large = cv2.resize(row.painted.astype(np.uint8), clean.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
-    masked = draw_outline(clean, large, colour=colour)
-    masked[:22, : 12 + 9 * len(name)] = 0  # the name must be readable on any surface
-    cv2.putText(masked, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
-    return [_squared(cell) for cell in (clean, masked, synthetic, changed, zoom)]
-
-
-def _fitted(cell: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scale the longest side to ``CELL``: small ones pixel by pixel, large ones by area."""
-    scale = CELL / max(cell.shape[:2])
-    size = (max(round(cell.shape[1] * scale), 1), max(round(cell.shape[0] * scale), 1))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(cell, size, interpolation=how), dtype=np.uint8)
-
-
-def _squared(cell: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.pad(cell, ((0, CELL - cell.shape[0]), (0, CELL - cell.shape[1]), (0, 0)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anomalib_stage.pipeline.mask_drawer import GOOD
+from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.synthesis.regions import Region, crop, region_around
 
 if TYPE_CHECKING:

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import torch
 from lightning.pytorch import Callback
 from torch.utils.data import default_collate
 
+from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.figures import stack_rows
+from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.seeds import derive_seed, generators, standard_normal
+from anomalib_stage.synthesis.diffusion.constraint import build_constraint
 from anomalib_stage.synthesis.diffusion.sampling import sample_graded
 from anomalib_stage.synthesis.masks.bank import bounding_box
 from anomalib_stage.training.data.dataset import RealDefects, RegionDataset
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from anomalib_stage.training.module import GradedDiffusion
 
 __all__ = ["SampleSheet", "build_sheet_batches", "draw_sheet"]
+
+CLIP = 1.05
+"""Clean estimates are clamped to plus or minus this value, as by default where anomalies are painted."""
 
 COLUMNS = 16
 """Regions of the base side in a row; fewer of larger ones."""
@@ -58,7 +63,12 @@ def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int 
     noise = standard_normal(hidden.clean.shape[1:], streams)
     with torch.no_grad():
         latent = sample_graded(
-            module.denoiser, hidden, schedule=module.schedule, noise=noise.to(hidden.clean.device), steps=steps
+            module.denoiser,
+            hidden,
+            schedule=module.schedule,
+            noise=noise.to(hidden.clean.device),
+            steps=steps,
+            constrain=build_constraint(hidden, clip=CLIP),
         )
     painted = torch.where(batch["mask"], module.codec.decode(latent), batch["image"] / 255.0)
     masks = batch["mask"].float().expand(-1, 3, -1, -1)
@@ -140,13 +150,4 @@ class SampleSheet(Callback):
         ]
         module.train(was_training)
         picture = stack_rows(rows)
-        data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
-        partial = target.with_suffix(".part")
-        partial.write_bytes(data.tobytes())
-        os.replace(partial, target)  # noqa: PTH105 - atomic
-
-
-def stack_rows(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Stack pictures, narrower ones on black."""
-    width = max(row.shape[1] for row in rows)
-    return np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
+        write_file(target, encode_png(picture))

@@ -16,7 +16,7 @@ import torch
 
 from anomalib_stage import StageSynthesizer
 from anomalib_stage.files.atomic import write_file
-from anomalib_stage.files.figures import GAP, RED, draw_outline, enlarged, sheet
+from anomalib_stage.files.figures import ANOMALY_COLOUR, GAP, draw_outline, enlarge, lay_out_rows
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import GateSettings, MaskSettings, SynthesisSettings
@@ -46,7 +46,7 @@ def shapes() -> np.ndarray:
         [_ink(draw_mask(shape, (112, 112), extent=70, rng=numpy_generator(2, shape, i))) for shape in SHAPES]
         for i in range(3)
     ]
-    return sheet(rows, titles=list(SHAPES))
+    return lay_out_rows(rows, titles=list(SHAPES))
 
 
 def foreground() -> np.ndarray:
@@ -63,7 +63,7 @@ def foreground() -> np.ndarray:
                 drawn |= draw_mask("blob", found.shape, extent=14, rng=numpy_generator(seed, i), allowed=allowed)
             cells.append(draw_outline(picture, drawn))
         rows.append(cells)
-    return sheet(rows, titles=("image", "object found", "foreground: none", "foreground: auto"))
+    return lay_out_rows(rows, titles=("image", "object found", "foreground: none", "foreground: auto"))
 
 
 def extent() -> np.ndarray:
@@ -73,7 +73,7 @@ def extent() -> np.ndarray:
         picture = _surface(family, 3)
         masks = [draw_mask(shape, (SIDE, SIDE), extent=part * SIDE, rng=numpy_generator(1, shape)) for part in EXTENTS]
         rows.append([draw_outline(picture, mask) for mask in masks])
-    return sheet(rows, titles=[f"extent {part:g}" for part in EXTENTS])
+    return lay_out_rows(rows, titles=[f"extent {part:g}" for part in EXTENTS])
 
 
 def bank() -> np.ndarray:
@@ -84,7 +84,7 @@ def bank() -> np.ndarray:
     known = [measure_mask(mask, here) for mask in real]
     drawn = [draw_with_exemplar(known, there.shape, foreground=there, rng=numpy_generator(6, i)).mask for i in range(4)]
     rows = [[draw_outline(first, mask) for mask in real], [draw_outline(second, mask) for mask in drawn]]
-    return sheet(rows, titles=("above: real masks,", "one each;", "below: drawn from them", "on another object"))
+    return lay_out_rows(rows, titles=("above: real masks,", "one each;", "below: drawn from them", "on another object"))
 
 
 def strength() -> np.ndarray:
@@ -105,9 +105,9 @@ def strength() -> np.ndarray:
             rows_, columns = np.nonzero(pair.mask[0, 0].numpy())
             top, left = (int(np.clip(at.mean() - 40, 0, SIDE - 80)) for at in (rows_, columns))
             pixels = (pair.image[0] * 255.0).round().byte().permute(1, 2, 0).numpy()
-            cells.append(enlarged(pixels[top : top + 80, left : left + 80], 2))
+            cells.append(enlarge(pixels[top : top + 80, left : left + 80], 2))
         rows.append(cells)
-    return sheet(rows, titles=[f"strength {value:g}" for value in STRENGTHS])
+    return lay_out_rows(rows, titles=[f"strength {value:g}" for value in STRENGTHS])
 
 
 def _surface(family: str, seed: int) -> np.ndarray:
@@ -122,7 +122,7 @@ def _ink(mask: np.ndarray) -> np.ndarray:
 def _small(picture: np.ndarray) -> bytes:
     """Encode as PNG, without the gap that a sheet ends with, in steps of 8 grey levels: pictures for a page."""
     coarse = (picture[:-GAP, :-GAP] // 8 * 8 + 4).astype(np.uint8)
-    coarse[(picture[:-GAP, :-GAP] == RED).all(axis=2)] = RED
+    coarse[(picture[:-GAP, :-GAP] == ANOMALY_COLOUR).all(axis=2)] = ANOMALY_COLOUR
     return bytes(cv2.imencode(".png", coarse[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes())
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from anomalib_stage import StageSynthesizer
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
-from anomalib_stage.preview.preview import preview_grid
+from anomalib_stage.preview.grid import draw_grid
+from anomalib_stage.preview.rows import paint_rows
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
@@ -30,13 +31,13 @@ def main(out: Path) -> None:
         (render_surface((256, 256), rng=numpy_generator(2026, "contact sheet", family), family=family) * 255 + 0.5)
         for family in FAMILIES
     ]
-    grid = preview_grid(
+    rows = paint_rows(
         synthesizer,
         [image.astype(np.uint8) for image in images],
         defects=synthesizer.defects[: len(images)],
         seeds=[derive_seed(2026, family) for family in FAMILIES],
     )
-    write_file(out, encode_png(grid))
+    write_file(out, encode_png(draw_grid(rows)))
 
 
 if __name__ == "__main__":

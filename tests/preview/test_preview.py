@@ -10,11 +10,13 @@ import pytest
 
 from anomalib_stage.errors import BundleError, DataError, InputError
 from anomalib_stage.files.atomic import write_file
-from anomalib_stage.files.figures import GAP, GOOD_COLOUR, HEADER, RED
+from anomalib_stage.files.figures import ANOMALY_COLOUR, GAP, GOOD_COLOUR, HEADER
 from anomalib_stage.files.images import read_image
 from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
-from anomalib_stage.preview.preview import CELL, TITLES, preview, preview_grid
+from anomalib_stage.preview.grid import CELL, TITLES, draw_grid
+from anomalib_stage.preview.preview import preview
+from anomalib_stage.preview.rows import paint_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +69,7 @@ def test_cells_show_clean_synthetic_and_their_difference(run: Any, good_folder: 
 
 def test_outline_is_red_for_a_defect_and_blue_for_good(run: Any) -> None:
     grid = read_image(run(defects=["hole", "good"], count=2))
-    for row, colour in enumerate((RED, GOOD_COLOUR)):
+    for row, colour in enumerate((ANOMALY_COLOUR, GOOD_COLOUR)):
         assert (cell(grid, row, 1) == colour).all(axis=2).any()
         assert not (cell(grid, row, 0) == colour).all(axis=2).any()
 
@@ -93,7 +95,7 @@ def test_images_are_resized_on_request(run: Any) -> None:
 def test_large_images_are_shown_whole(tiny_bundle_path: Path) -> None:
     synthesizer = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu")
     ramp = np.linspace(0, 255, 700 * 300 * 3).astype(np.uint8).reshape(300, 700, 3)
-    grid = preview_grid(synthesizer, [ramp], defects=["stain"], seeds=[3])
+    grid = draw_grid(paint_rows(synthesizer, [ramp], defects=["stain"], seeds=[3]))
     assert grid.dtype == np.uint8
     assert grid.shape == shape_of(1)
     assert cell(grid, 0, 0)[:108].mean() == pytest.approx(ramp.mean(), abs=4)

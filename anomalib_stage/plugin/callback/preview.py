@@ -7,27 +7,37 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
 import torch
+
+from anomalib_stage.files.atomic import replace_whole
+from anomalib_stage.files.figures import (
+    ANOMALY_COLOUR,
+    GOOD_COLOUR,
+    compute_difference,
+    draw_outline,
+    enlarge,
+    lay_out_rows,
+)
+from anomalib_stage.files.pixels import encode_png
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from torch import Tensor
 
     from anomalib_stage.plugin.pairs.painting import Painting
 
-__all__ = ["draw_preview", "preview_grid", "write_preview"]
+__all__ = ["draw_batch", "draw_preview", "write_preview"]
 
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("clean", "mask", "synthetic", "difference x4")
-ANOMALY, NEGATIVE = (255, 48, 48), (64, 160, 255)  # RGB outlines
-MIN_CELL, GAP, HEADER = 192, 4, 24
+MIN_CELL = 192
+"""Least side of a cell in pixels; smaller images are enlarged by a whole factor."""
 
 
-def preview_grid(clean: Tensor, painting: Painting, *, rows: int = 4) -> np.ndarray:
+def draw_batch(clean: Tensor, painting: Painting, *, rows: int = 4) -> np.ndarray:
     """Draw a grid of one row for each sample, anomalies first, then negatives, then untouched images.
 
     Anomalies are outlined in red, re-synthesized good surface in blue; outlines lie around the mask, never on it.
@@ -42,24 +52,21 @@ def preview_grid(clean: Tensor, painting: Painting, *, rows: int = 4) -> np.ndar
     """
     rank = (~painting.anomalous).int() + (~painting.anomalous & ~painting.negative).int()
     chosen = torch.argsort(rank.cpu(), stable=True)[:rows].tolist()
-    lines = [_row(clean[i], painting, i) for i in chosen]
-    return np.concatenate([_header(lines[0].shape[1]), *lines], axis=0)
+    return lay_out_rows([_draw_row(clean[i], painting, i) for i in chosen], titles=COLUMNS)
 
 
 def write_preview(path: Path, clean: Tensor, *, painting: Painting) -> None:
-    """Write :func:`preview_grid` as a PNG file.
+    """Write :func:`draw_batch` as a PNG file.
 
     Raises:
         OSError: If the folder cannot be made or the file cannot be written.
     """
-    picture = cv2.cvtColor(preview_grid(clean, painting), cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".png", picture)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data.tobytes())
+    with replace_whole(path) as partial:
+        partial.write_bytes(encode_png(draw_batch(clean, painting)))
 
 
 def draw_preview(path: Path, clean: Tensor, *, painting: Painting) -> None:
-    """Write :func:`preview_grid` and say where; a folder that cannot be written costs the picture alone."""
+    """Write :func:`draw_batch` and say where; a folder that cannot be written costs the picture alone."""
     try:
         write_preview(path, clean, painting=painting)
     except OSError as error:
@@ -68,36 +75,16 @@ def draw_preview(path: Path, clean: Tensor, *, painting: Painting) -> None:
         logger.info("StageAugment: first painted batch is drawn in %s", path)
 
 
-def _row(clean: Tensor, painting: Painting, i: int) -> np.ndarray:
-    before, after = _pixels(clean), _pixels(painting.image[i])
-    draw_outline = before.copy()
+def _draw_row(clean: Tensor, painting: Painting, i: int) -> list[np.ndarray]:
+    before, after = _read_pixels(clean), _read_pixels(painting.image[i])
     shown = bool(painting.anomalous[i])
-    region = (painting.mask if shown else painting.painted)[i, 0].cpu().numpy().astype(np.uint8)
+    region = (painting.mask if shown else painting.painted)[i, 0].cpu().numpy()
     scale = -(-MIN_CELL // min(region.shape))
-    cells = [_enlarged(cell, scale) for cell in (before, draw_outline, after, _difference(before, after))]
-    large = _enlarged(region, scale)
-    cells[1][cv2.dilate(large, np.ones((5, 5), np.uint8)) > large] = ANOMALY if shown else NEGATIVE
-    return np.concatenate([np.pad(cell, ((0, GAP), (0, GAP), (0, 0))) for cell in cells], axis=1)
+    large, *rest = (enlarge(cell, scale) for cell in (before, after, compute_difference(before, after)))
+    return [large, draw_outline(large, region, colour=ANOMALY_COLOUR if shown else GOOD_COLOUR), *rest]
 
 
-def _difference(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    difference: np.ndarray = np.clip(np.abs(after.astype(np.int16) - before) * 4, 0, 255).astype(np.uint8)
-    return difference
-
-
-def _pixels(image: Tensor) -> np.ndarray:
+def _read_pixels(image: Tensor) -> np.ndarray:
     plain = image.detach().as_subclass(torch.Tensor).float().clamp(0.0, 1.0)
     pixels: np.ndarray = (plain * 255.0).round().byte().permute(1, 2, 0).cpu().numpy()
     return pixels
-
-
-def _enlarged(cell: np.ndarray, scale: int) -> np.ndarray:
-    return cell.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def _header(width: int) -> np.ndarray:
-    strip = np.zeros((HEADER, width, 3), np.uint8)
-    for i, name in enumerate(COLUMNS):
-        place = (i * width // len(COLUMNS) + 6, HEADER - 8)
-        cv2.putText(strip, name, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (230, 230, 230), 1, cv2.LINE_AA)
-    return strip

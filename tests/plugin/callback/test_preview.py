@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from anomalib_stage.plugin.callback.preview import ANOMALY, GAP, HEADER, NEGATIVE, preview_grid, write_preview
+from anomalib_stage.files.figures import ANOMALY_COLOUR, GAP, GOOD_COLOUR, HEADER
+from anomalib_stage.plugin.callback.preview import draw_batch, write_preview
 from anomalib_stage.plugin.pairs.painting import Painting
 from tests.plugin.conftest import good_images
 
@@ -37,34 +38,34 @@ def _cells(grid: np.ndarray, row: int) -> list[np.ndarray]:
 
 def test_anomalies_come_first_then_negatives_then_the_rest() -> None:
     clean = good_images(3, (64, 64))
-    grid = preview_grid(clean, _painting(clean))
+    grid = draw_batch(clean, _painting(clean))
     colours = [{tuple(p) for p in _cells(grid, row)[1].reshape(-1, 3).tolist()} for row in range(3)]
-    assert [ANOMALY in c for c in colours] == [True, False, False]
-    assert [NEGATIVE in c for c in colours] == [False, True, False]
+    assert [ANOMALY_COLOUR in c for c in colours] == [True, False, False]
+    assert [GOOD_COLOUR in c for c in colours] == [False, True, False]
 
 
 def test_cells_show_clean_synthetic_and_difference() -> None:
     clean = good_images(3, (64, 64))
-    before, draw_outline, after, difference = _cells(preview_grid(clean, _painting(clean)), 0)
+    before, outlined, after, difference = _cells(draw_batch(clean, _painting(clean)), 0)
     inside, outside = (slice(30, 60), slice(30, 60)), (slice(90, 192), slice(90, 192))
     assert (after[inside] == 255).all()
     assert np.array_equal(before[outside], after[outside])
     assert not difference[outside].any()
     assert np.array_equal(difference[inside], np.clip((255 - before[inside].astype(int)) * 4, 0, 255))
-    assert np.array_equal(draw_outline[inside], before[inside])  # the outline lies around the mask
+    assert np.array_equal(outlined[inside], before[inside])  # the outline lies around the mask
 
 
 def test_at_most_four_rows_are_drawn() -> None:
     clean = good_images(6, (200, 250))
     blank = torch.zeros(6, 1, 200, 250, dtype=torch.bool)
-    assert preview_grid(clean, Painting(clean, blank, blank)).shape == (HEADER + 4 * (200 + GAP), 4 * (250 + GAP), 3)
+    assert draw_batch(clean, Painting(clean, blank, blank)).shape == (HEADER + 4 * (200 + GAP), 4 * (250 + GAP), 3)
 
 
 def test_the_file_is_a_png_of_the_grid(tmp_path: Path) -> None:
     clean = good_images(3, (64, 64))
     write_preview(tmp_path / "new" / "grid.png", clean, painting=_painting(clean))
     read = cv2.cvtColor(cv2.imread(str(tmp_path / "new" / "grid.png")), cv2.COLOR_BGR2RGB)
-    assert np.array_equal(read, preview_grid(clean, _painting(clean)))
+    assert np.array_equal(read, draw_batch(clean, _painting(clean)))
 
 
 def test_an_unwritable_folder_is_an_os_error(tmp_path: Path) -> None:
