@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from anomalib_stage.errors import BundleError
+from anomalib_stage.files.atomic import replace_whole
 from anomalib_stage.weights.manifest import (
     METADATA_KEY,
     BundleManifest,
@@ -260,17 +260,9 @@ def _check_finite(tensors: Mapping[str, Tensor], *, where: str) -> None:
 
 
 def write_tensors(target: Path, tensors: dict[str, Tensor], *, metadata: dict[str, str]) -> None:
-    """Write a safetensors file to a temporary name beside it, then rename it; missing parent folders are made."""
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    """Write a safetensors file whole or not at all; missing parent folders are made."""
+    with replace_whole(target, durable=True) as partial:
         partial.touch()
         mode = partial.stat().st_mode & 0o777  # what the umask gives; safetensors makes files for their owner alone
         save_file(tensors, partial, metadata=metadata)
         partial.chmod(mode)
-        with partial.open("r+b") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(target)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)

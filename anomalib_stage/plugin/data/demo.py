@@ -9,9 +9,6 @@ import hashlib
 import json
 import logging
 import math
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +18,7 @@ import numpy as np
 from anomalib.data import Folder
 
 from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.files.atomic import replace_whole
 from anomalib_stage.rendering.defects import DEFECT_NAMES, DEFECT_SHAPES, paint_defect
 from anomalib_stage.rendering.surfaces import SURFACES, render_surface
 from anomalib_stage.seeds import numpy_generator
@@ -109,7 +107,7 @@ class StageDemo(Folder):
             return
         logger.info("StageDemo: rendering %d pictures into %s", self._plan.count, self._folder)
         try:
-            _write(self._plan, self._folder)
+            _write_pictures(self._plan, self._folder)
         except OSError as error:
             msg = f"cannot write the demo pictures to {self._folder}: {error}; set root to a folder that can be written"
             raise DataError(msg) from error
@@ -162,26 +160,20 @@ class _Plan:
         return f"{self.family}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 
 
-def _write(plan: _Plan, folder: Path) -> None:
+def _write_pictures(plan: _Plan, folder: Path) -> None:
     """Render into a folder beside, then rename: another process sees all pictures or none."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".rendering-", dir=folder.parent))
     try:
-        for name, picture in _pictures(plan):
-            path = scratch / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-        scratch.chmod(0o755)
-        try:
-            os.replace(scratch, folder)  # noqa: PTH105 - of folders; Path.replace says files
-        except OSError:
-            if not folder.is_dir():  # otherwise another process was first, with the same pictures
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with replace_whole(folder) as scratch:
+            for name, picture in _render_pictures(plan):
+                path = scratch / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    except OSError:
+        if not folder.is_dir():  # otherwise another process was first, with the same pictures
+            raise
 
 
-def _pictures(plan: _Plan) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+def _render_pictures(plan: _Plan) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Yield names and pictures as OpenCV writes them: BGR, or one channel for masks."""
     tiles = _tiles(plan)
     for index in range(plan.train_count):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from anomalib_stage.pipeline.latent_painter import GREY
+from anomalib_stage.files.atomic import replace_whole
+from anomalib_stage.pipeline.latent_backbone import GREY
 from anomalib_stage.seeds import numpy_generator
 
 if TYPE_CHECKING:
@@ -122,13 +122,8 @@ def load_cached_regions(path: Path, source: Source, codec: LatentCodec, *, plan:
     logger.info("encoding %d regions of %d px", plan.count, plan.side)
     parts = list(_encoded(source, codec, plan))
     regions = LatentRegions(*(torch.cat(columns).contiguous() for columns in zip(*parts, strict=True)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with replace_whole(path) as partial:
         save_file(regions.tensors(), partial, metadata={"key": key})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return regions
 
 

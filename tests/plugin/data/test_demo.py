@@ -136,13 +136,13 @@ def test_every_family_is_rendered(family: str, tmp_path: Path) -> None:
 def test_pictures_are_rendered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datamodule = _demo(tmp_path)
     datamodule.prepare_data()
-    monkeypatch.setattr(demo, "_pictures", lambda _: pytest.fail("rendered again"))
+    monkeypatch.setattr(demo, "_render_pictures", lambda _: pytest.fail("rendered again"))
     datamodule.setup()
     _demo(tmp_path).setup()
 
 
 def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures = demo._pictures
+    pictures = demo._render_pictures
 
     def breaks(plan: Any) -> Iterator[Any]:
         yield next(pictures(plan))
@@ -150,7 +150,7 @@ def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path, monkeypatch: py
 
     datamodule = _demo(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(demo, "_pictures", breaks)
+        patch.setattr(demo, "_render_pictures", breaks)
         with pytest.raises(KeyboardInterrupt):
             datamodule.prepare_data()
     assert list(tmp_path.iterdir()) == []
@@ -159,15 +159,15 @@ def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path, monkeypatch: py
 
 
 def test_another_process_may_render_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    datamodule, pictures = _demo(tmp_path), demo._pictures
+    datamodule, pictures = _demo(tmp_path), demo._render_pictures
 
     def late(plan: Any) -> Iterator[Any]:
         yield from pictures(plan)
         with monkeypatch.context() as patch:
-            patch.setattr(demo, "_pictures", pictures)
+            patch.setattr(demo, "_render_pictures", pictures)
             _demo(tmp_path).prepare_data()
 
-    monkeypatch.setattr(demo, "_pictures", late)
+    monkeypatch.setattr(demo, "_render_pictures", late)
     datamodule.prepare_data()
     assert list(tmp_path.iterdir()) == [Path(datamodule.root)]
     assert stat.S_IMODE(Path(datamodule.root).stat().st_mode) == 0o755
