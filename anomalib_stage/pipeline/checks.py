@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["check_images", "expand_seeds", "validate_masks"]
+    from anomalib_stage.pipeline.jobs import Job
+
+__all__ = ["check_images", "check_jobs", "expand_seeds", "validate_masks"]
 
 
 def check_images(images: Tensor) -> None:
@@ -75,3 +77,29 @@ def validate_masks(masks: Tensor, images: Tensor, *, name: str = "mask") -> Tens
         msg = f"{name} {empty[0]} of the batch is empty; leave that image out, or give it one with at least one pixel"
         raise InputError(msg)
     return chosen
+
+
+def check_jobs(jobs: Sequence[Job], images: Tensor, *, defects: Sequence[str]) -> None:
+    """Refuse jobs that were planned for other images or another bundle.
+
+    Args:
+        jobs (Sequence[Job]): What is to be painted.
+        images (Tensor): Into these, ``(B, 3, H, W)``.
+        defects (Sequence[str]): What the bundle can paint.
+
+    Raises:
+        InputError: Names the first job that does not fit.
+    """
+    taken: set[int] = set()
+    for job in jobs:
+        if not 0 <= job.index < len(images) or job.index in taken:
+            msg = f"a job is for image {job.index}; give at most one for each of the {len(images)} images"
+            raise InputError(msg)
+        if tuple(job.mask.shape[1:]) != tuple(images.shape[2:]):
+            planned, there = tuple(job.mask.shape[1:]), tuple(images.shape[2:])
+            msg = f"the job of image {job.index} was planned for {planned} px and the image has {there}; plan it again"
+            raise InputError(msg)
+        if job.defect not in defects:
+            msg = f"the job of image {job.index} paints {job.defect!r}; this bundle paints {', '.join(defects)}"
+            raise InputError(msg)
+        taken.add(job.index)

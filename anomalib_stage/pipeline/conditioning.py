@@ -1,152 +1,130 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Say what a compact network is to paint: defects, looks that suit the surface, textures that go on, real detail."""
+"""Say what a compact network is to paint: appearances that suit the surface, textures that go on, real detail."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from anomalib_stage.pipeline.mask_drawer import GOOD
+from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.seeds import numpy_generator
-from anomalib_stage.synthesis.appearance.appearance import (
-    ANY_COLOUR,
-    COLOURS,
-    compute_context,
-    draw_colour_shift,
-    spread,
-)
+from anomalib_stage.synthesis.appearance.appearance import ANY_COLOUR, COLOURS, draw_colour_shift, spread
 from anomalib_stage.synthesis.appearance.exemplar import HANDED_BACK, extract_detail, warp_exemplars
 from anomalib_stage.synthesis.appearance.hole_filling import texture_weight, transfer_texture
-from anomalib_stage.synthesis.diffusion.sampling import Conditioning
+from anomalib_stage.synthesis.diffusion.constraint import build_constraint
+from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.weights.compact import load_appearances, load_texture_continuity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from anomalib_stage.pipeline.backbone import Latents
     from anomalib_stage.pipeline.jobs import Job
+    from anomalib_stage.pipeline.region_batch import RegionBatch
     from anomalib_stage.settings import SynthesisSettings
-    from anomalib_stage.synthesis.appearance.exemplar import Exemplar
     from anomalib_stage.synthesis.diffusion.codec import PixelCodec
+    from anomalib_stage.synthesis.diffusion.constraint import Constrain
     from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
-    from anomalib_stage.synthesis.fetching import Steps
-    from anomalib_stage.synthesis.regions import Region
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["Conditioner", "Transfer"]
-
-OWN_TONE = 0.5
-"""Share of the anomalies with an exemplar that have its colours; the others have a look drawn for the place."""
-
-GAIN = (0.7, 1.2)
-"""Range of the factor by which an exemplar's detail is made weaker or stronger."""
-
-
-class Transfer(NamedTuple):
-    """What an anomaly takes from its exemplar: its detail, so many times as strong, and perhaps its colours."""
-
-    exemplar: Exemplar
-    gain: float
-    own_tone: bool
+__all__ = ["Conditioner"]
 
 
 class Conditioner:
     """Draws from the jobs' seeds what their anomalies are to look like.
 
     Args:
-        bundle (StageBundle): Looks that were measured in training.
+        bundle (StageBundle): Appearances that were measured in training.
         network (CompactDenoiser): Knows the defects.
         codec (PixelCodec): Makes latents of pixels.
         settings (SynthesisSettings): How to paint.
 
     Raises:
-        BundleError: If the looks cannot be used.
+        BundleError: If the appearances cannot be used.
     """
 
     def __init__(
         self, bundle: StageBundle, network: CompactDenoiser, *, codec: PixelCodec, settings: SynthesisSettings
     ) -> None:
         self.network, self.codec, self.settings = network, codec, settings
-        self._looks, self._goes_on = load_appearances(bundle), load_texture_continuity(bundle)
-        self._foreign = {defect for defect in ANY_COLOUR if f"prior.{defect}" not in bundle.tensors}
+        self._appearances, self._continuity = load_appearances(bundle), load_texture_continuity(bundle)
+        self._any_colour = {defect for defect in ANY_COLOUR if f"prior.{defect}" not in bundle.tensors}
 
     def __call__(
-        self, clean: Tensor, hole: Tensor, surround: Tensor, cuts: Sequence[tuple[Job, Region]]
-    ) -> Steps[Conditioning]:
-        """Guide the painting of regions of one size.
+        self, batch: RegionBatch, latents: Latents, context: NDArray[np.float32]
+    ) -> tuple[Conditioning, Constrain]:
+        """Condition the painting of regions of one size.
 
         Args:
-            clean (Tensor): Clean latents ``(B, C, h, w)``.
-            hole (Tensor): Where to paint, float in {0, 1}, same shape.
-            surround (Tensor): ``clean`` with the hole filled from around it.
-            cuts (Sequence[tuple[Job, Region]]): Jobs with their regions.
-
-        Yields:
-            Tensor: What has to be known on the CPU before it can go on.
+            batch (RegionBatch): Regions and jobs, B of them.
+            latents (Latents): What the codec made of them, holes filled.
+            context (NDArray[np.float32]): Context of each anomaly, ``(B, 5)``, of
+                :func:`~anomalib_stage.synthesis.appearance.appearance.compute_context`.
 
         Returns:
-            Guidance: What the sampler is told.
+            tuple[Conditioning, Constrain]: What the network is told, and what is asked of its clean estimates.
         """
-        jobs = [job for job, _ in cuts]
-        places = yield compute_context(surround, hole)
-        wanted = np.stack([self._look(job, place) for job, place in zip(jobs, places, strict=True)])
-        looks = torch.from_numpy(wanted).to(clean.device)
-        texture_continuity = torch.tensor([self._goes_on.get(job.defect, 1.0) for job in jobs]).to(clean.device)
-        kept = self.settings.texture_transfer * texture_continuity * texture_weight(hole)
-        real = [self.taken(job) for job in jobs]
-        sizes = [(job.mask.shape[1], job.mask.shape[2]) for job in jobs]
-        laid = warp_exemplars([one and one.exemplar for one in real], [region for _, region in cuts], sizes)
-        detail = None
-        if laid is not None:
-            level, detail = extract_detail(self.codec.encode(laid.to(clean.device)), hole)
-            gains = torch.tensor([one.gain if one else 0.0 for one in real]).to(clean.device)
-            detail = detail * gains.view(-1, 1, 1, 1)
-            tones = torch.where(
-                torch.tensor([bool(one and one.own_tone) for one in real]).to(clean.device).view(-1, 1),
-                level - torch.from_numpy(places[:, :COLOURS]).to(clean.device),
-                looks[:, :COLOURS],
-            )
-            looks = torch.cat([tones, looks[:, COLOURS:]], dim=1)
-        toned = (surround + hole * spread(looks[:, :COLOURS], like=clean)).clamp(-1.0, 1.0)
-        goal = transfer_texture(clean, surround, toned)
+        clean, hole, filled = latents.clean, latents.hole, latents.filled
+        assert filled is not None  # the backbone fills holes
+        drawn = np.stack([self._draw(job, row) for job, row in zip(batch.jobs, context, strict=True)])
+        appearance = torch.from_numpy(drawn).to(clean.device)
+        detail = self._extract_detail(batch, hole)
         if detail is not None:
-            with_detail = torch.tensor([one is not None for one in real]).to(clean.device)
-            goal = torch.where(with_detail.view(-1, 1, 1, 1), (toned + detail).clamp(-1.0, 1.0), goal)
-            share = torch.tensor([1.0 if one and one.exemplar.whole else HANDED_BACK for one in real])
-            kept = torch.where(with_detail, share.to(clean.device), kept)
-        conditions = self.network.condition([job.defect for job in jobs])
-        return Conditioning(
-            clean,
-            hole,
-            conditions,
-            surround=toned,
-            contrast=looks[:, COLOURS],
-            stained=goal,
-            kept=kept,
-            settled=all(one is not None and one.exemplar.whole for one in real),
+            own = torch.tensor([bool(job.transfer and job.transfer.own_colours) for job in batch.jobs])
+            shift = detail[0] - torch.from_numpy(context[:, :COLOURS]).to(clean.device)
+            shift = torch.where(own.to(clean.device).view(-1, 1), shift, appearance[:, :COLOURS])
+            appearance = torch.cat([shift, appearance[:, COLOURS:]], dim=1)
+        shifted = (filled + hole * spread(appearance[:, :COLOURS], like=clean)).clamp(-1.0, 1.0)
+        texture, weight = self._choose_texture(batch, latents, shifted, None if detail is None else detail[1])
+        condition = self.network.condition([job.defect for job in batch.jobs])
+        told = Conditioning(clean, hole, condition, filled=shifted, contrast=appearance[:, COLOURS])
+        return told, build_constraint(
+            told,
+            texture=texture,
+            texture_weight=weight,
+            clip=self.settings.sampler.clip,
+            strength=batch.strength(),
         )
 
-    def _look(self, job: Job, place: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Draw the look of an anomaly from its job's seed."""
-        rng, seen = numpy_generator(job.seed, "look", *job.again), job.defect != GOOD
-        look = self._looks.draw(job.defect, place, rng=rng, attempt=job.attempt, seen=seen)
-        rng = numpy_generator(job.seed, "colour", *job.again)
-        if job.defect in self._foreign and rng.random() < self.settings.any_colour:
-            tone = draw_colour_shift(place, rng=rng)
-            if tone is not None:
-                look[: len(tone)] = tone
-        return look
+    def _extract_detail(self, batch: RegionBatch, hole: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return level ``(B, 3)`` and detail, ``hole``'s shape, of the exemplars taken from; None: there are none."""
+        jobs = batch.jobs
+        taken = [job.exemplar if job.transfer else None for job in jobs]
+        sizes = [(job.mask.shape[1], job.mask.shape[2]) for job in jobs]
+        pictures = warp_exemplars(taken, batch.regions, sizes)
+        if pictures is None:
+            return None
+        level, detail = extract_detail(self.codec.encode(pictures.to(hole.device)), hole)
+        gains = torch.tensor([job.transfer.gain if job.transfer else 0.0 for job in jobs]).to(hole.device)
+        return level, detail * gains.view(-1, 1, 1, 1)
 
-    def taken(self, job: Job) -> Transfer | None:
-        """Return what a job's anomaly takes from its exemplar; None: all of it is made up."""
-        if job.exemplar is None or self.settings.sampler.name != "graded":
-            return None
-        rng = numpy_generator(job.seed, "exemplar", *job.again)
-        if rng.random() >= self.settings.exemplars:
-            return None
-        return Transfer(job.exemplar, float(rng.uniform(*GAIN)), own_tone=bool(rng.random() < OWN_TONE))
+    def _choose_texture(
+        self, batch: RegionBatch, latents: Latents, shifted: Tensor, detail: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what anomalies go on with, a latent each, and its weight ``(B,)``."""
+        jobs, clean, filled = batch.jobs, latents.clean, latents.filled
+        assert filled is not None  # the backbone fills holes
+        continuity = torch.tensor([self._continuity.get(job.defect, 1.0) for job in jobs]).to(clean.device)
+        weight = self.settings.texture_transfer * continuity * texture_weight(latents.hole)
+        texture = transfer_texture(clean, filled, shifted)
+        if detail is None:
+            return texture, weight
+        taken = torch.tensor([job.transfer is not None for job in jobs]).to(clean.device)
+        texture = torch.where(taken.view(-1, 1, 1, 1), (shifted + detail).clamp(-1.0, 1.0), texture)
+        share = torch.tensor([HANDED_BACK if job.needs_network else 1.0 for job in jobs])
+        return texture, torch.where(taken, share.to(clean.device), weight)
+
+    def _draw(self, job: Job, context: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Draw the appearance of an anomaly from its job's seed."""
+        rng, seen = numpy_generator(job.seed, "look", *job.again), job.defect != GOOD
+        appearance = self._appearances.draw(job.defect, context, rng=rng, attempt=job.attempt, seen=seen)
+        rng = numpy_generator(job.seed, "colour", *job.again)
+        if job.defect in self._any_colour and rng.random() < self.settings.any_colour:
+            shift = draw_colour_shift(context, rng=rng)
+            if shift is not None:
+                appearance[: len(shift)] = shift
+        return appearance

@@ -1,23 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Decide what to paint and where: defects and masks, as functions of seeds."""
+"""Draw which defect is painted and where: functions of seeds."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-import torch
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.synthesis.appearance.displaced import BODIES, DISPLACED, cut_elsewhere
 from anomalib_stage.synthesis.masks.bank import bounding_box
 from anomalib_stage.synthesis.masks.draw import draw_extent, draw_mask
-from anomalib_stage.synthesis.masks.foreground import enlarge, find_object, shrink
 from anomalib_stage.synthesis.masks.placement import draw_with_exemplar
 from anomalib_stage.synthesis.masks.template_match import to_grey
 
@@ -25,48 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from anomalib_stage.settings import MaskSettings
     from anomalib_stage.synthesis.appearance.exemplar import Exemplar
     from anomalib_stage.synthesis.masks.bank import BankMask
 
-__all__ = ["GOOD", "DrawnMask", "MaskDrawer", "View"]
+__all__ = ["MaskDrawer"]
 
-GOOD = "good"
-"""The defect that paints intact surface; its pairs are negatives with label False."""
-
-VARIED = (0.7, 1.4)
+LENGTH_RANGE = (0.7, 1.4)
 """Length of a drawn shape relative to a real mask of its defect."""
-
-REMEMBERED = 4096
-"""Images whose foreground is kept."""
-
-PIECE = 128
-"""Rows of a channel that are rounded at once."""
-
-
-class View(NamedTuple):
-    """What drawing knows of an image.
-
-    ``allowed``: where masks may lie, ``(H, W)`` bool; None: everywhere. ``picture``: the image in grey, ``(H, W)``
-    uint8 in 1 to 255; None: no mask asks for surroundings. ``pixels``: ``(H, W, 3)`` uint8; None: no mask shows another
-    place.
-    """
-
-    allowed: NDArray[np.bool_] | None = None
-    picture: NDArray[np.uint8] | None = None
-    pixels: NDArray[np.uint8] | None = None
-
-
-class DrawnMask(NamedTuple):
-    """A mask, ``(1, H, W)`` bool on the CPU, not empty; and what its anomaly takes detail from, None for nothing.
-
-    That is the real defect that the mask was, or another place of the image.
-    """
-
-    mask: Tensor
-    exemplar: Exemplar | None = None
 
 
 class MaskDrawer:
@@ -88,9 +51,13 @@ class MaskDrawer:
         displaces: bool = False,
     ) -> None:
         self.shapes, self.settings, self.bank = dict(shapes), settings, dict(bank or {})
-        self._displaced = self._shares() if displaces else {}
-        self._looks_around = any(mask.around is not None for masks in self.bank.values() for mask in masks)
-        self._found: OrderedDict[bytes, NDArray[np.bool_] | None] = OrderedDict()
+        self._displaced = self._compute_shares() if displaces else {}
+        self.looks_around = any(mask.around is not None for masks in self.bank.values() for mask in masks)
+
+    @property
+    def looks_at_images(self) -> bool:
+        """Whether what is drawn depends on the image's pixels."""
+        return self.looks_around or bool(self._displaced)
 
     @property
     def defects(self) -> tuple[str, ...]:
@@ -98,7 +65,7 @@ class MaskDrawer:
         return tuple(defect for defect in self.shapes if defect != GOOD)
 
     def choose_defects(self, defects: str | Sequence[str | None] | None, seeds: Sequence[int]) -> list[str]:
-        """Return the kind of each sample; None is drawn from the sample's seed.
+        """Return the defect of each sample; None is drawn from the sample's seed.
 
         Raises:
             InputError: If a defect is unknown or their number is not that of the seeds.
@@ -123,66 +90,47 @@ class MaskDrawer:
             return str(rng.choice(self.defects))
         return str(rng.choice(own if rng.random() < self.settings.bank_defects else others))
 
-    def views(self, images: Tensor, foregrounds: Sequence[NDArray[np.bool_]] | None = None) -> list[View]:
-        """Look at images ``(B, 3, H, W)`` in [0, 1] once for all that drawing needs of them.
-
-        Args:
-            images (Tensor): On any device.
-            foregrounds (Sequence[NDArray[np.bool_]] | None): Where masks may lie, ``(H, W)`` each; None: as the
-                settings say.
-
-        Returns:
-            list[View]: One for each image.
-        """
-        estimated = foregrounds is None and self.settings.foreground != "none"
-        if not (estimated or self._looks_around or self._displaced):
-            return [View()] * len(images) if foregrounds is None else [View(where) for where in foregrounds]
-        views = []
-        for i, planes in enumerate(_eight_bit(images).cpu().numpy()):
-            pixels = np.asarray(cv2.merge(list(planes)), dtype=np.uint8)
-            given = None if foregrounds is None else foregrounds[i]
-            allowed = self._foreground(pixels) if estimated else given
-            views.append(View(allowed, to_grey(pixels) if self._looks_around else None, pixels))
-        return views
-
     def draw(
         self,
         defect: str,
         seed: int,
         *,
         size: tuple[int, int],
-        view: View,
-        turn: int,
-    ) -> DrawnMask:
+        foreground: NDArray[np.bool_] | None = None,
+        pixels: NDArray[np.uint8] | None = None,
+        turn: int = 0,
+    ) -> tuple[NDArray[np.bool_], Exemplar | None]:
         """Draw a mask.
 
         Args:
-            defect (str): Defect.
+            defect (str): What is to be painted into it.
             seed (int): Seed of the sample.
             size (tuple[int, int]): Height and width of the image in pixels.
-            view (View): What is known of the image. Without a picture real masks lie near where they were on their
-                object, whatever the image shows there; without pixels no mask shows another place.
+            foreground (NDArray[np.bool_] | None): Where it may lie, ``(H, W)``; None: everywhere.
+            pixels (NDArray[np.uint8] | None): The image, ``(H, W, 3)``. Without it real masks lie near where they were
+                on their object, whatever the image shows there, and no mask shows another place.
             turn (int): 0, or the number of the fresh mask after one that could not be used.
 
         Returns:
-            DrawnMask: The mask, and its exemplar.
+            tuple[NDArray[np.bool_], Exemplar | None]: The mask, ``(H, W)``, not empty; and the real defect that it was,
+            or another place of the image that the anomaly shows, or None.
         """
         rng = numpy_generator(seed, "mask", *((turn,) if turn else ()))
-        allowed, picture, pixels = view
-        real = self._real(defect, rng=rng)
+        real = self._find_real(defect, rng=rng)
         if real:
-            drawn = draw_with_exemplar(real, size, foreground=allowed, rng=rng, picture=picture)
-            return DrawnMask(torch.from_numpy(drawn.mask)[None], None if defect == GOOD else drawn.exemplar)
+            grey = to_grey(pixels) if self.looks_around and pixels is not None else None
+            drawn = draw_with_exemplar(real, size, foreground=foreground, rng=rng, picture=grey)
+            return drawn.mask, None if defect == GOOD else drawn.exemplar
         large = numpy_generator(seed, "displaced", turn).random() < self._displaced.get(defect, 0.0)
-        extent = self._extent(defect, size, allowed, rng=rng, large=large)
+        extent = self._draw_extent(defect, size, foreground, rng=rng, large=large)
         shape = str(rng.choice([one for one in self.shapes[defect] if not large or one in BODIES]))
-        mask = draw_mask(shape, size, extent=extent, rng=rng, allowed=allowed)
+        mask = draw_mask(shape, size, extent=extent, rng=rng, allowed=foreground)
         exemplar = None
         if large and defect != GOOD and pixels is not None:
-            exemplar = cut_elsewhere(pixels, mask, allowed=allowed, rng=rng)
-        return DrawnMask(torch.from_numpy(mask)[None], exemplar)
+            exemplar = cut_elsewhere(pixels, mask, allowed=foreground, rng=rng)
+        return mask, exemplar
 
-    def _shares(self) -> dict[str, float]:
+    def _compute_shares(self) -> dict[str, float]:
         """Share of the drawn shapes of each defect that are large: of good surface so that as many of its masks are."""
         unseen = [defect for defect in self.defects if defect not in self.bank]
         large = [defect for defect in unseen if defect in DISPLACED and BODIES & {*self.shapes[defect]}]
@@ -195,11 +143,11 @@ class MaskDrawer:
         shares = {**dict.fromkeys(large, self.settings.displaced), GOOD: good}
         return {defect: share for defect, share in shares.items() if share > 0.0}
 
-    def _extent(
+    def _draw_extent(
         self,
         defect: str,
         size: tuple[int, int],
-        allowed: NDArray[np.bool_] | None,
+        foreground: NDArray[np.bool_] | None,
         *,
         rng: np.random.Generator,
         large: bool,
@@ -208,12 +156,12 @@ class MaskDrawer:
         low, high = self.settings.large if large else self.settings.extent
         known = self.bank.get(defect, ())
         if known:
-            shorter = min(size if allowed is None else bounding_box(allowed)[2:])
+            shorter = min(size if foreground is None else bounding_box(foreground)[2:])
             length = known[int(rng.integers(len(known)))].length * shorter / min(size)
-            low, high = (min(max(length * factor, np.finfo(float).tiny), 1.0) for factor in VARIED)
+            low, high = (min(max(length * factor, np.finfo(float).tiny), 1.0) for factor in LENGTH_RANGE)
         return draw_extent(size, low=low, high=high, minimum=self.settings.min_extent, rng=rng)
 
-    def _real(self, defect: str, *, rng: np.random.Generator) -> Sequence[BankMask]:
+    def _find_real(self, defect: str, *, rng: np.random.Generator) -> Sequence[BankMask]:
         """Return the masks to draw from; none where the defect has none or a shape is to be drawn.
 
         Good surface gets masks of every kind: what covers a mask must not tell whether it is a defect.
@@ -221,34 +169,3 @@ class MaskDrawer:
         if not self.bank or rng.random() >= self.settings.bank_share:
             return ()
         return self.bank[str(rng.choice(sorted(self.bank)))] if defect == GOOD else self.bank.get(defect, ())
-
-    def _foreground(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-        """Estimate a foreground, or remember it: a training shows the same images again and again.
-
-        The estimate is a function of the image's small copy, so that is what is remembered.
-        """
-        small = shrink(pixels)
-        key = hashlib.blake2b(small.tobytes(), digest_size=16, key=repr(small.shape).encode()).digest()
-        if key in self._found:
-            self._found.move_to_end(key)
-        else:
-            self._found[key] = find_object(small)
-            if len(self._found) > REMEMBERED:
-                self._found.popitem(last=False)
-        found = self._found[key]
-        if found is None:
-            return None
-        where = enlarge(found, (pixels.shape[0], pixels.shape[1]))
-        return None if where.all() else where
-
-
-def _eight_bit(images: Tensor) -> Tensor:
-    """Round images in [0, 1] to 8 bit; on the CPU in pieces that stay in its cache."""
-    plain = images.detach().as_subclass(torch.Tensor)
-    rounded = torch.empty(plain.shape, dtype=torch.uint8, device=plain.device)
-    whole = plain.device.type != "cpu"
-    for source, target in [(plain, rounded)] if whole else zip(plain.flatten(0, 1), rounded.flatten(0, 1), strict=True):
-        rows = len(source) if whole else PIECE
-        for part, place in zip(source.split(rows), target.split(rows), strict=True):
-            place.copy_((part.float() * 255.0).add_(0.5))
-    return rounded

@@ -1,21 +1,22 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""StageSynthesizer: wires masks, regions, denoiser and compositing together; owns no maths."""
+"""StageSynthesizer: plan, then paint."""
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
+from torch.profiler import record_function
 
-from anomalib_stage.errors import BundleError, DeviceError, InputError
-from anomalib_stage.pipeline.checks import check_images, expand_seeds, validate_masks
-from anomalib_stage.pipeline.mask_drawer import GOOD, DrawnMask, MaskDrawer, View
-from anomalib_stage.pipeline.pair import Pair, Work
-from anomalib_stage.pipeline.region_painter import Job, RegionPainter
-from anomalib_stage.seeds import numpy_generator
+from anomalib_stage.devices import resolve_device
+from anomalib_stage.pipeline.checks import check_images, check_jobs, expand_seeds
+from anomalib_stage.pipeline.jobs import GOOD
+from anomalib_stage.pipeline.pair import Pair
+from anomalib_stage.pipeline.planner import Planner
+from anomalib_stage.pipeline.region_painter import RegionPainter, load_backbone
 from anomalib_stage.settings import SynthesisSettings
-from anomalib_stage.synthesis.masks.bank import BANK_PREFIXES, unpack_bank
 from anomalib_stage.synthesis.regions import crop
 from anomalib_stage.weights.bundle import StageBundle
 
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from anomalib_stage.pipeline.region_painter import Patch
-    from anomalib_stage.synthesis.masks.bank import BankMask
+    from anomalib_stage.pipeline.jobs import Job, Patch
 
 __all__ = ["GOOD", "Pair", "StageSynthesizer", "resolve_device"]
 
@@ -56,10 +56,9 @@ class StageSynthesizer:
         self.bundle = bundle
         self.device = resolve_device(device)
         self.settings = settings or SynthesisSettings()
-        self._painter = _painter(bundle, device=self.device, settings=self.settings)
-        shapes = {spec.name: spec.shapes for spec in bundle.manifest.defects}
-        displaces = bundle.manifest.backbone != "latent" and self.settings.sampler.name == "graded"
-        self._drawer = MaskDrawer(shapes, settings=self.settings.masks, bank=_bank(bundle), displaces=displaces)
+        backbone = load_backbone(bundle, device=self.device, settings=self.settings)
+        self._painter = RegionPainter(backbone, device=self.device, settings=self.settings)
+        self.planner = Planner(bundle, settings=self.settings)
 
     @classmethod
     def from_pretrained(
@@ -76,7 +75,13 @@ class StageSynthesizer:
     @property
     def defects(self) -> tuple[str, ...]:
         """Defects that can be painted, without ``good``."""
-        return self._drawer.defects
+        return self.planner.defects
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Deprecated name of :attr:`defects`."""
+        warnings.warn("StageSynthesizer.kinds is now StageSynthesizer.defects", DeprecationWarning, stacklevel=2)
+        return self.defects
 
     @property
     def steps(self) -> int:
@@ -93,10 +98,7 @@ class StageSynthesizer:
         foregrounds: Tensor | None = None,
         seeds: int | Sequence[int] = 0,
     ) -> Pair:
-        """Paint one anomaly into each image.
-
-        An anomaly that is not visible enough (``settings.gate``) is painted again with fresh noise, then with a fresh
-        mask; after the last try the image stays good.
+        """Plan one anomaly for each image, and paint it: :meth:`plan`, then :meth:`paint`.
 
         Args:
             images (Tensor): Good images ``(B, 3, H, W)``, float in [0, 1], at least 32 px a side.
@@ -113,29 +115,107 @@ class StageSynthesizer:
         Raises:
             InputError: If an argument has a shape, dtype, range or name that cannot be used; the message says which.
         """
-        check_images(images)
-        per_sample = expand_seeds(seeds, len(images))
-        defects = self._drawer.choose_defects(defects, per_sample)
-        given = None if masks is None else validate_masks(masks, images)
-        views = self._views(images, foregrounds) if given is None else [View()] * len(images)
-        work = Work.on(images, defects=defects, seeds=per_sample)
-        waiting = list(range(len(images)))
+        return self._paint(
+            images, self.plan(images, defects=defects, masks=masks, foregrounds=foregrounds, seeds=seeds)
+        )
+
+    @torch.no_grad()
+    def plan(
+        self,
+        images: Tensor,
+        *,
+        defects: str | Sequence[str | None] | None = None,
+        masks: Tensor | None = None,
+        foregrounds: Tensor | None = None,
+        seeds: int | Sequence[int] = 0,
+    ) -> list[Job]:
+        """Decide what is painted into each image, and where, and paint nothing.
+
+        Jobs are plain data: they can be planned in another thread or process (with ``synthesizer.planner``, which can
+        be pickled and needs no network), ahead of time, and painted here.
+
+        Args:
+            images (Tensor): As in a call; so are the others.
+            defects (str | Sequence[str | None] | None): Defects.
+            masks (Tensor | None): Where to paint.
+            foregrounds (Tensor | None): Where drawn masks may lie.
+            seeds (int | Sequence[int]): Seeds.
+
+        Returns:
+            list[Job]: One for each image, in their order.
+
+        Raises:
+            InputError: If an argument cannot be used; the message says which.
+        """
+        with record_function("stage::check"):
+            check_images(images)
+        return self.planner.plan(
+            images, defects=defects, masks=masks, foregrounds=foregrounds, seeds=expand_seeds(seeds, len(images))
+        )
+
+    @torch.no_grad()
+    def paint(self, images: Tensor, jobs: Sequence[Job]) -> Pair:
+        """Paint what was planned.
+
+        An anomaly that is not visible enough (``settings.gate``) is painted again with fresh noise, then with a fresh
+        mask unless the mask was given; after the last try the image stays good.
+
+        Args:
+            images (Tensor): The images that the jobs were planned for, ``(B, 3, H, W)`` float in [0, 1].
+            jobs (Sequence[Job]): At most one for each image; images without one stay as they are.
+
+        Returns:
+            Pair: The images with their masks and labels.
+
+        Raises:
+            InputError: If a job does not belong to these images or this bundle.
+        """
+        with record_function("stage::check"):
+            check_images(images)
+            check_jobs(jobs, images, defects=self.bundle.defects)
+        return self._paint(images, jobs)
+
+    def _paint(self, images: Tensor, jobs: Sequence[Job]) -> Pair:
+        with record_function("stage::composite"):
+            pair = Pair.untouched(images)
+        visibility, waiting = [0.0] * len(images), list(jobs)
+        label, rejected = [False] * len(images), [False] * len(images)
         for attempt in range(self.settings.gate.max_tries):
-            drawn = {
-                i: self._draw(defects[i], per_sample[i], images, views[i], turn=attempt // 2)
-                if given is None
-                else DrawnMask(given[i])
-                for i in waiting
-            }
-            jobs = [self._job(images[i], drawn[i], defects[i], per_sample[i], attempt, views[i]) for i in waiting]
-            waiting = [
-                i
-                for i, job, patch in zip(waiting, jobs, self._painter.paint(jobs), strict=True)
-                if not self._accept(work, i, job, patch)
-            ]
             if not waiting:
                 break
-        return work.pair()
+            if attempt:
+                waiting = self.planner.plan_again(waiting, images)
+            patches = self._painter.paint(images, waiting)
+            failed = []
+            with record_function("stage::composite"):
+                for job, patch in zip(waiting, patches, strict=True):
+                    visibility[job.index] = patch.score
+                    if self._is_visible(job, patch):
+                        inside = self._choose_pixels(job, patch)
+                        label[job.index] = pair.put(job.index, patch, inside, anomalous=job.defect != GOOD)
+                    else:
+                        failed.append(job)
+            waiting = failed
+        defect, seed = [""] * len(images), [0] * len(images)
+        for job in jobs:
+            defect[job.index], seed[job.index] = job.defect, job.seed
+            rejected[job.index] = job.defect != GOOD and not label[job.index]
+        return pair.with_numbers(label=label, defect=defect, seed=seed, visibility=visibility, rejected=rejected)
+
+    def _is_visible(self, job: Job, patch: Patch) -> bool:
+        """Refuse an anomaly that nobody would see."""
+        gate = self.settings.gate
+        if job.defect == GOOD or gate.min_visibility <= 0:
+            return True
+        return patch.score >= gate.min_visibility and patch.agreement >= gate.min_agreement
+
+    def _choose_pixels(self, job: Job, patch: Patch) -> Tensor:
+        """Return the pixels of a region to take over, ``(1, height, width)`` bool."""
+        gate = self.settings.gate
+        trims = gate.trim and gate.min_visibility > 0
+        if job.defect != GOOD and (trims or patch.exact):
+            return patch.seen
+        return crop(job.mask, patch.region)
 
     def draw_masks(
         self,
@@ -145,13 +225,13 @@ class StageSynthesizer:
         foregrounds: Tensor | None = None,
         seeds: int | Sequence[int] = 0,
     ) -> Tensor:
-        """Draw the masks that a call with the same arguments tries first, and paint nothing.
+        """Deprecated: masks of :meth:`plan`.
 
         Args:
-            images (Tensor): As in a call.
-            defects (str | Sequence[str | None] | None): As in a call.
-            foregrounds (Tensor | None): As in a call.
-            seeds (int | Sequence[int]): As in a call.
+            images (Tensor): As in a call; so are the others.
+            defects (str | Sequence[str | None] | None): Defects.
+            foregrounds (Tensor | None): Where masks may lie.
+            seeds (int | Sequence[int]): Seeds.
 
         Returns:
             Tensor: ``(B, 1, H, W)`` bool on the images' device.
@@ -159,87 +239,10 @@ class StageSynthesizer:
         Raises:
             InputError: If an argument cannot be used.
         """
-        per_sample = expand_seeds(seeds, len(images))
-        defects = self._drawer.choose_defects(defects, per_sample)
-        rows = zip(defects, per_sample, self._views(images, foregrounds), strict=True)
-        drawn = [self._draw(defect, seed, images, view, turn=0).mask for defect, seed, view in rows]
-        return torch.stack(drawn).to(images.device)
-
-    def _views(self, images: Tensor, foregrounds: Tensor | None) -> list[View]:
-        if foregrounds is None:
-            return self._drawer.views(images)
-        return self._drawer.views(
-            images, [where[0].numpy() for where in validate_masks(foregrounds, images, name="foreground")]
+        warnings.warn(
+            "StageSynthesizer.draw_masks is now plan: torch.stack([job.mask for job in synthesizer.plan(images)])",
+            DeprecationWarning,
+            stacklevel=2,
         )
-
-    def _draw(self, defect: str, seed: int, images: Tensor, view: View, *, turn: int) -> DrawnMask:
-        return self._drawer.draw(defect, seed, size=(images.shape[2], images.shape[3]), view=view, turn=turn)
-
-    def _job(self, image: Tensor, drawn: DrawnMask, defect: str, seed: int, attempt: int, view: View) -> Job:
-        weakest, strongest = self.settings.strength
-        strength = float(numpy_generator(seed, "strength").uniform(weakest, strongest))
-        foreground = None if view.allowed is None else torch.from_numpy(view.allowed)[None]
-        strength = 1.0 if defect == GOOD else strength
-        return Job(
-            image,
-            drawn.mask,
-            defect,
-            seed,
-            strength=strength,
-            attempt=attempt,
-            foreground=foreground,
-            exemplar=drawn.exemplar,
-        )
-
-    def _accept(self, work: Work, i: int, job: Job, patch: Patch) -> bool:
-        """Take over a picture, unless it is an anomaly that nobody would see."""
-        gate = self.settings.gate
-        work.visibility[i] = patch.score
-        inside = crop(job.mask, patch.region)
-        judged = job.defect != GOOD and gate.min_visibility > 0
-        if judged and (patch.score < gate.min_visibility or patch.agreement < gate.min_agreement):
-            return False
-        if (judged and gate.trim) or (job.defect != GOOD and patch.exact):
-            inside = patch.seen
-        work.take(i, patch, inside)
-        return True
-
-
-def _painter(bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings) -> RegionPainter:
-    if bundle.manifest.backbone == "latent":
-        from anomalib_stage.pipeline.latent_painter import LatentPainter
-
-        return LatentPainter(bundle, device=device, settings=settings)
-    return RegionPainter(bundle, device=device, settings=settings)
-
-
-def _bank(bundle: StageBundle) -> dict[str, list[BankMask]]:
-    stored = {name: tensor.numpy() for name, tensor in bundle.tensors.items() if name.startswith(BANK_PREFIXES)}
-    try:
-        return unpack_bank(stored)
-    except InputError as error:
-        msg = f"{bundle.path}: {error}; get the file again, or fit it again"
-        raise BundleError(msg) from error
-
-
-def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device named; ``auto`` is CUDA if there is one.
-
-    Raises:
-        DeviceError: If the name is not a device, or not one of this machine, or neither CPU nor CUDA.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
-        msg = f"device {device!r} is not a device name; use 'auto', 'cpu', 'cuda' or 'cuda:N'"
-        raise DeviceError(msg) from error
-    if resolved.type not in ("cpu", "cuda"):
-        msg = f"device {device!r} cannot be painted on; use 'auto', 'cpu', 'cuda' or 'cuda:N'"
-        raise DeviceError(msg)
-    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        msg = f"device {device!r} asked for, but this machine has {found} CUDA devices; use 'cpu' or 'auto'"
-        raise DeviceError(msg)
-    return resolved
+        jobs = self.plan(images, defects=defects, foregrounds=foregrounds, seeds=seeds)
+        return torch.stack([job.mask for job in jobs]).to(images.device)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anomalib_stage.synthesis.diffusion.sampling import Conditioning
+from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.schedule import Schedule, alignment
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
-    from anomalib_stage.synthesis.diffusion.sampling import Denoiser
+    from anomalib_stage.synthesis.diffusion.denoising import Denoiser
 
 __all__ = ["graded_loss", "reference_loss"]
 
@@ -31,7 +31,7 @@ MIN_AREA = 0.02
 def reference_loss(
     denoiser: Denoiser, conditioning: Conditioning, *, schedule: Schedule, t: Tensor, noise: Tensor, noise_only: Tensor
 ) -> Tensor:
-    """Return the published loss: ``4 mean|c (e1 - n1)| + mean|e2 - n2|`` (reference section 4).
+    """Return the published loss: ``4 mean|c (e1 - n1)| + mean|e2 - n2|`` (published-method.md, (7)).
 
     Args:
         denoiser (Denoiser): Network with its adapters, predicting epsilon.

@@ -15,7 +15,7 @@ from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.appearance.appearance import compute_context, measure_appearance, spread
 from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
-from anomalib_stage.synthesis.diffusion.sampling import Conditioning
+from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.training.loss import graded_loss
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class GradedDiffusion(LightningModule):
         looks = measure_appearance(latent, mask, surround)
         conditions = torch.stack([self.denoiser.conditions[defect] for defect in self.defects])
         surround = surround + mask * spread(looks[:, :3], like=latent)
-        return Conditioning(latent, mask, conditions[batch["kind"]], surround=surround, contrast=looks[:, 3])
+        return Conditioning(latent, mask, conditions[batch["kind"]], filled=surround, contrast=looks[:, 3])
 
     def looks(self, batch: dict[str, Tensor]) -> Tensor:
         """Places and looks of a batch's anomalies, ``(B, 9)``, columns as in ``APPEARANCE_COLUMNS``."""

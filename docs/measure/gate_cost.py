@@ -14,41 +14,21 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from anomalib_stage import StageSynthesizer
 from anomalib_stage.files.images import find_images, read_image
-from anomalib_stage.pipeline import mask_drawer as drawing
-from anomalib_stage.pipeline import region_painter as painting
 from anomalib_stage.pregeneration.planning.plan import images_root
 from anomalib_stage.settings import GateSettings, MaskSettings, SynthesisSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PLAIN = SynthesisSettings(masks=MaskSettings(foreground="none"), gate=GateSettings(min_visibility=0.0))
 
 
-class Clock:
-    """Adds up the time spent in functions of a module."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def watch(self, module: Any, name: str) -> None:  # noqa: ANN401 - a module
-        """Put a timed function in the place of a module's own."""
-        function: Callable[..., object] = getattr(module, name)
-
-        def timed(*args: object, **kwargs: object) -> object:
-            start = now()
-            result = function(*args, **kwargs)
-            self.seconds += now() - start
-            return result
-
-        setattr(module, name, timed)
+CHECKED = ("stage::foreground", "stage::visibility")
+"""Ranges of a synthesis that look for the object, and at what is visible."""
 
 
 def now() -> float:
@@ -71,22 +51,27 @@ def main() -> None:
     first = read_image(paths[0])
     same = [pixels for path in paths if (pixels := read_image(path)).shape == first.shape][: given.count]
     images = torch.from_numpy(np.stack(same)).permute(0, 3, 1, 2).float() / 255.0
-    clock = Clock()
-    clock.watch(drawing.MaskDrawer, "foregrounds")
-    clock.watch(painting, "measure_visibility")
 
     def run(settings: SynthesisSettings, seed: int) -> float:
         # a fresh one each time: a synthesizer remembers the foregrounds of images that it has seen
         synthesizer = StageSynthesizer.from_pretrained(given.weights, device=given.device, settings=settings)
-        clock.seconds, start = 0.0, now()
+        start = now()
         synthesizer(images, seeds=seed)
         return now() - start
+
+    def share(seed: int) -> float:
+        synthesizer = StageSynthesizer.from_pretrained(given.weights, device=given.device)
+        start = now()
+        with profile(activities=[ProfilerActivity.CPU]) as profiled:
+            synthesizer(images, seeds=seed)
+        seconds = now() - start
+        return sum(e.cpu_time_total for e in profiled.key_averages() if e.key in CHECKED) / 1e6 / seconds
 
     run(SynthesisSettings(), 0)
     shares, full, plain = [], [], []
     for seed in range(1, given.rounds + 1):
         full.append(run(SynthesisSettings(), seed))
-        shares.append(clock.seconds / full[-1])
+        shares.append(share(seed))
         plain.append(run(PLAIN, seed))
     each = 1000.0 / len(images)
     print(f"{len(images)} images of {images.shape[3]} x {images.shape[2]} px, {given.rounds} rounds")

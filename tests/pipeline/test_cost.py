@@ -124,8 +124,8 @@ def test_a_call_waits_as_often_however_many_images_and_sizes_it_has(count: int, 
     made(images, seeds=list(range(count)))  # tables are computed once
     with Waits() as waits:
         made(images.clone(), seeds=list(range(count)))
-    # the range of the images; their small copies; the places of the anomalies; what was measured, and what is visible
-    assert waits.fetches.counts == {"tolist": 1, "cpu": 4}
+    # the range of the images; their small copies; the contexts of the anomalies; what was measured, and is visible
+    assert waits.fetches.counts == {"tolist": 1, "cpu": 3}
     assert sum(waits.decisions.counts.values()) == 0
 
 
@@ -134,13 +134,13 @@ def test_regions_of_one_size_share_the_evaluations(
     count: int, steps: int, tiny_bundle: StageBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, images = synthesizer(tiny_bundle, steps=steps), surfaces(64, 8)[:count]
-    tiled, sizes = made._painter._denoiser, []
+    tiled, sizes = made._painter.backbone.denoiser, []
 
     def listen(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         sizes.append(len(x))
         return tiled(x, *args, **kwargs)
 
-    monkeypatch.setattr(made._painter, "_denoiser", listen)
+    monkeypatch.setattr(made._painter.backbone, "denoiser", listen)
     made(images, masks=square(images), seeds=0)
     assert sizes == [count] * steps
 

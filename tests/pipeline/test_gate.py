@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from anomalib_stage.pipeline.region_painter import Job, Patch, RegionPainter
+from anomalib_stage.pipeline.jobs import Job, Patch
+from anomalib_stage.pipeline.region_painter import RegionPainter, load_backbone
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.synthesis.blend.visibility import measure_visibility
@@ -40,9 +41,9 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[list[Job]]:
     rounds: list[list[Job]] = []
     paint = RegionPainter.paint
 
-    def listen(self: RegionPainter, jobs: Sequence[Job]) -> list[Patch]:
+    def listen(self: RegionPainter, images: Tensor, jobs: Sequence[Job]) -> list[Patch]:
         rounds.append(list(jobs))
-        return paint(self, jobs)
+        return paint(self, images, jobs)
 
     monkeypatch.setattr(RegionPainter, "paint", listen)
     return rounds
@@ -160,16 +161,18 @@ def test_masks_lie_where_they_may(tiny_bundle_path: Path) -> None:
     pair = synth(images(4), foregrounds=allowed, seeds=3)
     assert pair.mask.flatten(1).any(dim=1).all()
     assert not (pair.mask & ~allowed).any()
-    assert torch.equal(synth.draw_masks(images(4), foregrounds=allowed, seeds=3), pair.mask)
+    planned = synth.plan(images(4), foregrounds=allowed, seeds=3)
+    assert torch.equal(torch.stack([job.mask for job in planned]), pair.mask)
 
 
 def test_a_job_depends_on_nothing_but_itself(tiny_bundle_path: Path, jobs: list[list[Job]]) -> None:
     synth = synthesizer(tiny_bundle_path, min_visibility=0.0)
     synth(images(4), seeds=9)
     [together] = jobs
-    painter = RegionPainter(synth.bundle, device=torch.device("cpu"), settings=synth.settings)
-    first = painter.paint(together)[2]
-    [again] = painter.paint([replace(together[2])])
+    options = {"device": torch.device("cpu"), "settings": synth.settings}
+    painter = RegionPainter(load_backbone(synth.bundle, **options), **options)
+    first = painter.paint(images(4), together)[2]
+    [again] = painter.paint(images(4)[2:3], [replace(together[2], index=0)])
     assert again.region == first.region
     torch.testing.assert_close(again.pixels, first.pixels, atol=1e-5, rtol=0)
     assert again.score == pytest.approx(first.score, abs=1e-3)

@@ -12,7 +12,8 @@ import torch
 from anomalib_stage.evaluation.speed.arithmetic import count_flops, multiplication_rate
 from anomalib_stage.evaluation.speed.clock import now
 from anomalib_stage.evaluation.speed.pictures import surfaces
-from anomalib_stage.pipeline.region_painter import Job, RegionPainter
+from anomalib_stage.pipeline.jobs import Job
+from anomalib_stage.pipeline.region_painter import RegionPainter, load_backbone
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings
 from anomalib_stage.synthesis.diffusion.denoiser import bf16_is_fast
 
@@ -42,17 +43,18 @@ def region_rate(bundle: StageBundle, device: torch.device, *, count: int, rounds
         operations alone would take at that rate.
     """
     settings = SynthesisSettings(sampler=SamplerSettings(steps=STEPS))
-    painter = RegionPainter(bundle, device=device, settings=settings)
-    image = surfaces(SIDE, 1)[0].to(device)
+    backbone = load_backbone(bundle, device=device, settings=settings)
+    painter = RegionPainter(backbone, device=device, settings=settings)
+    image = surfaces(SIDE, 1).to(device)
     inside = torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
     inside[:, 12:52, 12:52] = True  # with its margin, and rounded up, the region is the image
     defect = bundle.manifest.defects[0].name
-    jobs = [Job(image, inside, defect, seed) for seed in range(count)]
-    flops = count_flops(lambda: painter.paint(jobs[:1]))
+    jobs = [Job(0, defect, seed, inside) for seed in range(count)]
+    flops = count_flops(lambda: painter.paint(image, jobs[:1]))
     seconds = []
     for _ in range(rounds + 1):
         begin = now(device)
-        painter.paint(jobs)
+        painter.paint(image, jobs)
         seconds.append(now(device) - begin)
     each = statistics.median(seconds[1:]) / count
     rate = multiplication_rate(device, torch.bfloat16 if bf16_is_fast(device) else torch.float32)

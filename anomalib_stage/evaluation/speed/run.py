@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from anomalib_stage._version import __version__
+from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.errors import InputError
 from anomalib_stage.evaluation.speed.measures import MEASURES
 from anomalib_stage.evaluation.speed.report import markdown, write_results
 from anomalib_stage.evaluation.speed.results import Results
-from anomalib_stage.pipeline.region_painter import RegionPainter
+from anomalib_stage.pipeline.compact_backbone import CompactBackbone
 from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.weights.bundle import StageBundle
 
@@ -38,7 +39,7 @@ PACKAGES = ("torch", "diffusers", "anomalib", "lightning", "numpy", "opencv-pyth
 LEAST = {
     "sizes": 64,  # Perlin noise fails below
     "batch_sizes": 1,
-    "steps": 4,
+    "sampling_steps": 4,
     "rounds": 1,
     "images": 1,
     "reference_steps": 1,
@@ -49,6 +50,7 @@ LEAST = {
 }
 
 
+@accept_old_names
 def benchmark_speed(
     *,
     out: Path | None = None,
@@ -56,7 +58,7 @@ def benchmark_speed(
     device: str = "auto",
     sizes: Sequence[int] = SIZES,
     batch_sizes: Sequence[int] = BATCH_SIZES,
-    steps: Sequence[int] = STEPS,
+    sampling_steps: Sequence[int] = STEPS,
     rounds: int = 3,
     images: int = 4,
     reference_steps: int = 2,
@@ -75,8 +77,8 @@ def benchmark_speed(
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         sizes (Sequence[int]): Sides of the images in pixels.
         batch_sizes (Sequence[int]): Images in a batch; the middle one is measured with all step counts.
-        steps (Sequence[int]): Denoising steps; the other batch sizes have the default, or the most if
-            that is not among them.
+        sampling_steps (Sequence[int]): Sampling steps; the other batch sizes have the default, or the most if that is
+            not among them.
         rounds (int): Turns of every measurement, fewer of more than 8 images of 1024 px; medians are over them.
         images (int): Images painted in a turn, more if the batch is larger.
         reference_steps (int): Steps measured of the published sampler's 1000 in a turn, after one that warms up.
@@ -102,7 +104,7 @@ def benchmark_speed(
         "device": device,
         "sizes": list(sizes),
         "batch_sizes": list(batch_sizes),
-        "steps": list(steps),
+        "sampling_steps": list(sampling_steps),
         "rounds": rounds,
         "images": images,
         "reference_steps": reference_steps,
@@ -116,8 +118,10 @@ def benchmark_speed(
     target, bundle = resolve_device(device), StageBundle.load(weights)
     chosen = {
         "device": str(target),
-        "all_steps": list(steps),
-        "steps": RegionPainter.few if RegionPainter.few in steps else max(steps),
+        "all_steps": list(sampling_steps),
+        "steps": CompactBackbone.default_steps
+        if CompactBackbone.default_steps in sampling_steps
+        else max(sampling_steps),
         "batch_size": sorted(batch_sizes)[len(batch_sizes) // 2],
     }
     results = Results(_about(asked, target), asked | chosen)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import EllipsisType
 
     from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
-    from anomalib_stage.synthesis.diffusion.sampling import Branch, Conditioning, Denoiser
+    from anomalib_stage.synthesis.diffusion.denoising import Branch, Conditioning, Denoiser
 
 __all__ = ["COMPACT_CONFIG", "AdaptedDenoiser", "CompactDenoiser", "TiledDenoiser", "bf16_is_fast"]
 
@@ -107,8 +107,8 @@ class CompactDenoiser(nn.Module):
             branch = x.new_full((len(x),), float(branch == "aware"))
         flag = branch.view(-1, 1, 1, 1)
         mask = conditioning.mask
-        surround = fill_hole(conditioning.clean, mask) if conditioning.surround is None else conditioning.surround
-        surface = torch.maximum(mask, flag) * surround
+        filled = fill_hole(conditioning.clean, mask) if conditioning.filled is None else conditioning.filled
+        surface = torch.maximum(mask, flag) * filled
         cells = mask[:, : self.cells]
         contrast = x.new_zeros(len(x)) if conditioning.contrast is None else conditioning.contrast
         planes = contrast.view(-1, 1, 1, 1) * cells.amax(dim=1, keepdim=True), flag.expand(-1, 1, *x.shape[2:])
@@ -226,10 +226,8 @@ class TiledDenoiser:
     @staticmethod
     def _part(conditioning: Conditioning, window: tuple[EllipsisType, slice, slice]) -> Conditioning:
         """Return the guidance of a tile; the surface around the anomaly is that of the whole region."""
-        surround = None if conditioning.surround is None else conditioning.surround[window]
-        return replace(
-            conditioning, clean=conditioning.clean[window], mask=conditioning.mask[window], surround=surround
-        )
+        filled = None if conditioning.filled is None else conditioning.filled[window]
+        return replace(conditioning, clean=conditioning.clean[window], mask=conditioning.mask[window], filled=filled)
 
     def _starts(self, size: int) -> list[int]:
         if size <= self.tile:

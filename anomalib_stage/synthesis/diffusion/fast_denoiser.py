@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
-    from anomalib_stage.synthesis.diffusion.sampling import Branch, Conditioning, Denoiser
+    from anomalib_stage.synthesis.diffusion.denoising import Branch, Conditioning, Denoiser
 
 __all__ = ["FastDenoiser", "build_fast_denoiser"]
 
@@ -84,11 +84,11 @@ class FastDenoiser:
 
     def _inputs(self, x: Tensor, conditioning: Conditioning, aligned: Tensor, branch: Branch) -> Tensor:
         """Lay out what the network sees, in the order of :class:`CompactDenoiser`."""
-        surround, cells = conditioning.surround, conditioning.mask[:, : self.cells]
-        if surround is None:
-            surround = fill_hole(conditioning.clean, conditioning.mask)
+        filled, cells = conditioning.filled, conditioning.mask[:, : self.cells]
+        if filled is None:
+            filled = fill_hole(conditioning.clean, conditioning.mask)
         aware = branch == "aware"
-        surface = surround if aware else conditioning.mask * surround
+        surface = filled if aware else conditioning.mask * filled
         contrast = cells.amax(dim=1, keepdim=True)
         contrast = contrast * (0.0 if conditioning.contrast is None else conditioning.contrast.view(-1, 1, 1, 1))
         parts = (x, aligned[:, : self.cells], cells, surface, contrast)

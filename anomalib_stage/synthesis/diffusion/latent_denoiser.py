@@ -14,7 +14,7 @@ from anomalib_stage.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from anomalib_stage.synthesis.diffusion.sampling import Branch, Conditioning
+    from anomalib_stage.synthesis.diffusion.denoising import Branch, Conditioning
 
 __all__ = ["LatentDenoiser"]
 
@@ -23,7 +23,7 @@ class LatentDenoiser(nn.Module):
     """The published arrangement: eps of a U-Net that attends to condition vectors, rewritten by a branch's adapter.
 
     An inpainting U-Net (twice the latent channels and a mask as input) also sees the mask and the latent of the picture
-    with the anomaly cut out (``guidance.surround``). In the anomaly-only branch it sees no surface: everything is mask.
+    with the anomaly cut out (``filled``). In the anomaly-only branch it sees no surface: everything is mask.
 
     Args:
         unet (nn.Module): ``UNet2DConditionModel`` of diffusers, or a module that is called like it.
@@ -69,7 +69,7 @@ class LatentDenoiser(nn.Module):
             x (Tensor): Noisy latent ``(B, C, h, w)``.
             t (Tensor): Time steps ``(B,)`` int64.
             conditioning (Guidance): Masks ``(B, 1, h, w)`` and conditions ``(B, N, D)``; with an inpainting U-Net also
-                ``surround``, the latent of the picture without the anomaly.
+                ``filled``, the latent of the picture without the anomaly.
             aligned (Tensor): Alignment mask ``(B, 1, h, w)``, what the adapter is told.
             branch (Branch | Tensor): Branch of all samples, or ``(B,)`` float, 1 aware and 0 anomaly-only.
 
@@ -93,7 +93,7 @@ class LatentDenoiser(nn.Module):
 
     @staticmethod
     def _surface(conditioning: Conditioning, flag: Tensor) -> tuple[Tensor, Tensor]:
-        if conditioning.surround is None:
-            msg = "an inpainting U-Net needs guidance.surround, the latent of the picture without the anomaly"
+        if conditioning.filled is None:
+            msg = "an inpainting U-Net needs conditioning.filled, the latent of the picture without the anomaly"
             raise InputError(msg)
-        return torch.maximum(conditioning.mask, 1.0 - flag), conditioning.surround * flag
+        return torch.maximum(conditioning.mask, 1.0 - flag), conditioning.filled * flag

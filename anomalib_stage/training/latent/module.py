@@ -11,7 +11,7 @@ from diffusers.optimization import get_scheduler
 from lightning.pytorch import LightningModule
 
 from anomalib_stage.seeds import derive_seed, generators, numpy_generator, standard_normal
-from anomalib_stage.synthesis.diffusion.sampling import Conditioning
+from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.training.loss import graded_loss, reference_loss
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class LatentFit(LightningModule):
             regions.clean[rows].to(self.device),
             regions.mask[rows].float().to(self.device),
             conditions[regions.defect[rows].to(self.device)],
-            surround=surround,
+            filled=surround,
         )
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:

@@ -13,8 +13,8 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.diffusion import denoiser as modules
 from anomalib_stage.synthesis.diffusion import fast_denoiser as frozen
 from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser, TiledDenoiser
+from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.fast_denoiser import FastDenoiser
-from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 
 TINY = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
 
@@ -54,8 +54,8 @@ def test_a_sample_alone_equals_the_sample_in_a_batch(network: CompactDenoiser, s
 
 def test_the_anomaly_only_branch_does_not_see_the_surface(network: CompactDenoiser) -> None:
     x, t, conditioning = _inputs(network, (16, 16), 2)
-    conditioning = replace(conditioning, surround=conditioning.clean)
-    other = replace(conditioning, surround=conditioning.clean * conditioning.mask)
+    conditioning = replace(conditioning, filled=conditioning.clean)
+    other = replace(conditioning, filled=conditioning.clean * conditioning.mask)
     results = {
         branch: [network(x, t, conditioning=g, aligned=g.mask, branch=branch) for g in (conditioning, other)]
         for branch in ("aware", "only")
@@ -101,7 +101,7 @@ def test_a_frozen_denoiser_gives_the_same_numbers(
     same = FastDenoiser(network)
     for size, count in (((16, 16), 1), ((32, 24), 3), ((8, 40), 2)):
         x, t, conditioning = _inputs(network, size, count)
-        told = replace(conditioning, surround=conditioning.clean.flip(2), contrast=torch.rand(count))
+        told = replace(conditioning, filled=conditioning.clean.flip(2), contrast=torch.rand(count))
         for given in (conditioning, told):
             wanted = network(x, t, conditioning=given, aligned=0.5 * given.mask, branch=branch)
             found = same(x, t, conditioning=given, aligned=0.5 * given.mask, branch=branch)

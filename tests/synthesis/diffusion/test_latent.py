@@ -10,9 +10,9 @@ import torch
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.blend.colour_match import match_colour
 from anomalib_stage.synthesis.diffusion.adapter import ResidualAdapter
+from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
-from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from tests.tiny_latent import CONTEXT, tiny_unet, tiny_vae
 
 
@@ -107,11 +107,11 @@ def test_inpainting_unet_sees_mask_and_surface_and_none_of_it_in_the_only_branch
     unet = tiny_unet(in_channels=9)
     denoiser = LatentDenoiser(unet, conditions={"a": normal(5, CONTEXT)}, inpainting=True)
     x, t, surround = normal(2, 4, 16, 16), torch.tensor([10, 900]), normal(2, 4, 16, 16, seed=3)
-    given = conditioning(surround=surround)
+    given = conditioning(filled=surround)
     for branch, mask, seen in (("aware", given.mask, surround), ("only", torch.ones_like(given.mask), 0 * surround)):
         expected = unet(torch.cat([x, mask, seen], dim=1), t, encoder_hidden_states=given.condition).sample
         assert torch.equal(denoiser(x, t, conditioning=given, aligned=given.mask, branch=branch), expected)
-    with pytest.raises(InputError, match="surround"):
+    with pytest.raises(InputError, match="filled"):
         denoiser(x, t, conditioning=conditioning(), aligned=given.mask, branch="aware")
 
 

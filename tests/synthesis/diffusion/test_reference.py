@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
 from anomalib_stage.synthesis.diffusion.denoiser import AdaptedDenoiser
-from anomalib_stage.synthesis.diffusion.sampling import Conditioning, reverse_step, sample_reference
+from anomalib_stage.synthesis.diffusion.denoising import Conditioning
+from anomalib_stage.synthesis.diffusion.published_sampling import reverse_step, sample_reference
 from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE, Schedule, alignment
 from anomalib_stage.training.loss import reference_loss
 from tests.golden.stream import Stream

@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from anomalib_stage.pipeline import region_painter as painting
-from anomalib_stage.pipeline.latent_painter import LatentPainter, native_region
-from anomalib_stage.pipeline.region_painter import Job
+from anomalib_stage.pipeline.jobs import Job
+from anomalib_stage.pipeline.latent_backbone import LatentBackbone, native_region
+from anomalib_stage.pipeline.region_batch import RegionBatch
+from anomalib_stage.pipeline.region_painter import RegionPainter
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import GateSettings, LatentSettings, SamplerSettings, SynthesisSettings
+from anomalib_stage.synthesis.diffusion.constraint import unconstrained
+from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.latent_cache import CachedCodec
-from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent.bundle import load_latent
 from tests.golden.stream import Stream
@@ -120,15 +123,18 @@ def test_the_reference_sampler_is_the_published_loop_here_too(
             return type("Output", (), {"sample": stand_in.network(x, t, encoder_hidden_states)})
 
     settings = SynthesisSettings(sampler=SamplerSettings(name="reference"))
-    painter = LatentPainter(bundle, device=CPU, settings=settings)
-    painter._latent_denoiser.unet = Network()
-    painter._latent_denoiser.aware, painter._latent_denoiser.only = stand_in.aware, stand_in.only
+    backbone = LatentBackbone(bundle, device=CPU, settings=settings)
+    painter = RegionPainter(backbone, device=CPU, settings=settings)
+    backbone.network.unet = Network()
+    backbone.network.aware, backbone.network.only = stand_in.aware, stand_in.only
     noise = Stream(24)  # the golden noise in place of our own
     monkeypatch.setattr(painting, "standard_normal", lambda shape, streams: noise((len(streams), *shape)))
-    job = Job(torch.zeros(3, 16, 16), torch.ones(1, 16, 16, dtype=torch.bool), "scratch", 0)
+    inside = torch.ones(1, 16, 16, dtype=torch.bool)
+    jobs = [Job(i, "scratch", 0, inside) for i in range(3)]
+    batch = RegionBatch(jobs, [], torch.zeros(3, 3, 16, 16), inside.expand(3, 1, 16, 16), torch.zeros(3, 2, 3))
     conditioning = Conditioning(golden["clean"], golden["mask"].float(), torch.zeros(3, 5, 32))
     with torch.no_grad():
-        final = painter._sample(conditioning, [job] * 3)
+        final = painter._sample(batch, conditioning, unconstrained)
     torch.testing.assert_close(final, golden["final"], rtol=0, atol=TOLERANCE)
 
 
@@ -161,7 +167,7 @@ def test_layout_and_slicing_change_nothing_that_counts(bundle: StageBundle) -> N
 def test_regions_of_several_images_share_a_call(bundle: StageBundle) -> None:
     synth = synthesizer(bundle, latent=LatentSettings(batch=2))
     sizes: list[int] = []
-    unet = synth._painter._latent_denoiser.unet
+    unet = synth._painter.backbone.network.unet
     unet.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
     synth(images(3), defects="scratch", seeds=0)
     assert set(sizes) == {1, 2}
@@ -172,7 +178,7 @@ def test_regions_of_several_images_share_a_call(bundle: StageBundle) -> None:
 def test_an_unchanged_surface_is_encoded_once(options: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
     gate = GateSettings(min_visibility=1e9, max_tries=3)  # nothing is ever visible enough: three pictures
     synth = synthesizer(tiny_latent_bundle(**options), gate=gate)
-    vae, encoded = synth._painter._latents.vae, []
+    vae, encoded = synth._painter.backbone.codec.vae, []
     original = vae.encode
     monkeypatch.setattr(vae, "encode", lambda x: encoded.append(len(x)) or original(x))
     clean = images(2, SIDE, SIDE)  # a region is the whole image

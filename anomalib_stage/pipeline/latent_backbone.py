@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Paint regions with a latent bundle: encode, sample, decode, match the colours."""
+"""The paper's backbone: a pretrained U-Net in the latents of an autoencoder."""
 
 from __future__ import annotations
 
@@ -9,38 +9,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch.nn import functional as F
+from torch.profiler import record_function
 
-from anomalib_stage.pipeline.region_painter import RegionPainter
+from anomalib_stage.pipeline.backbone import Latents
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.blend.colour_match import match_colour
+from anomalib_stage.synthesis.diffusion.constraint import build_constraint
 from anomalib_stage.synthesis.diffusion.denoiser import TiledDenoiser, bf16_is_fast
+from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.latent_cache import CachedCodec
-from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.synthesis.regions import Region
-from anomalib_stage.weights.compact import load_softness
 from anomalib_stage.weights.latent.bundle import load_latent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from anomalib_stage.pipeline.region_painter import Job
+    from anomalib_stage.pipeline.jobs import Job
+    from anomalib_stage.pipeline.region_batch import RegionBatch
     from anomalib_stage.settings import LatentSettings, SynthesisSettings
-    from anomalib_stage.synthesis.appearance.exemplar import Exemplar
-    from anomalib_stage.synthesis.fetching import Steps
+    from anomalib_stage.synthesis.diffusion.constraint import Constrain
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["LatentPainter", "native_region"]
+__all__ = ["GREY", "LatentBackbone", "native_region"]
 
 GREY = 0.5
 """What an inpainting U-Net sees in place of the anomaly: 0 in the autoencoder's range, as it was trained."""
 
 
-class LatentPainter(RegionPainter):
-    """Runs graded diffusion in the latents of regions of the backbone's native size.
+class LatentBackbone:
+    """Paints in the latents of regions of the backbone's native size.
 
     A mask that does not fit gets a larger region, which is painted in overlapping tiles of the native size that share
     one latent and one noise.
@@ -54,52 +53,57 @@ class LatentPainter(RegionPainter):
         BundleError: If the bundle's networks cannot be built.
     """
 
-    few = 20
+    default_steps = 20
 
     def __init__(self, bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings) -> None:
-        self.device, self.settings = device, settings
-        dtype = _dtype(settings.latent, device)
-        denoiser, self._latents = load_latent(bundle, dtype=dtype)
-        self._latent_denoiser = denoiser.to(device)
-        self._encoded = CachedCodec(self._latents)
-        self._schedule, self._clip = Schedule(bundle.manifest.schedule), 0.0
-        self._softness = load_softness(bundle)
+        self.settings, self.device = settings, device
+        self.network, self.codec = load_latent(bundle, dtype=_choose_dtype(settings.latent, device))
+        self.network.to(device)
+        self._encoder = CachedCodec(self.codec)
         self._native = bundle.manifest.region_size
-        _arrange(self._latent_denoiser.unet, self._latents.vae.to(device), settings.latent)
-        tile = self._native // self._latents.factor
-        self._denoiser = TiledDenoiser(self._latent_denoiser, tile=tile, overlap=max(tile // 4, 1))
+        self.schedule = Schedule(bundle.manifest.schedule)
+        self.most_pixels = settings.latent.batch * self._native**2
+        _arrange(self.network.unet, self.codec.vae.to(device), settings.latent)
+        tile = self._native // self.codec.factor
+        self.denoiser = TiledDenoiser(self.network, tile=tile, overlap=max(tile // 4, 1))
 
-    def _region(self, job: Job) -> Region:
-        mask, margin = job.mask[0].numpy(), max(self.settings.margin, self._latents.factor)
-        return native_region(mask, margin=margin, native=self._native, multiple=self._latents.factor)
+    def region(self, job: Job) -> Region:
+        """Return a region of the native size around the mask, or a larger one where it must be."""
+        mask, margin = job.mask[0].numpy(), max(self.settings.margin, self.codec.factor)
+        return native_region(mask, margin=margin, native=self._native, multiple=self.codec.factor)
 
-    def _real(self, job: Job) -> Exemplar | None:
-        del job  # the network paints all detail
-        return None
+    def encode(self, batch: RegionBatch) -> Latents:
+        """Encode regions, and for an inpainting U-Net their surface with the anomaly cut out."""
+        with record_function("stage::encode"):
+            clean = self._encoder.encode(batch.pixels, noise=self._draw_posterior(batch))
+            hole, filled = self.codec.encode_mask(batch.inside), None
+            if self.network.inpainting:
+                cut = torch.where(batch.inside, torch.full_like(batch.pixels, GREY), batch.pixels)
+                filled = self._encoder.encode(cut)
+            return Latents(clean, hole, filled)
 
-    def _together(self) -> int:
-        return self.settings.latent.batch * self._native**2
+    def condition(
+        self, batch: RegionBatch, latents: Latents, context: NDArray[np.float32] | None
+    ) -> tuple[Conditioning, Constrain]:
+        """Name the defects; the network decides all else."""
+        del context  # nothing is drawn on the host
+        condition = self.network.condition([job.defect for job in batch.jobs])
+        told = Conditioning(latents.clean, latents.hole, condition, filled=latents.filled)
+        return told, build_constraint(told, strength=batch.strength())
 
-    def _pictures(self, pixels: Tensor, inside: Tensor, cuts: Sequence[tuple[Job, Region]]) -> Steps[Tensor]:
-        yield from ()  # nothing here is decided on the host
-        jobs = [job for job, _ in cuts]
-        codec = self._latents
-        clean, hole = self._encoded.encode(pixels, noise=self._posterior(pixels, jobs)), codec.encode_mask(inside)
-        surround = None
-        if self._latent_denoiser.inpainting:
-            surround = self._encoded.encode(torch.where(inside, torch.full_like(pixels, GREY), pixels))
-        conditions = self._latent_denoiser.condition([job.defect for job in jobs])
-        painted = codec.decode(self._sample(Conditioning(clean, hole, conditions, surround=surround), jobs))
-        return match_colour(painted, pixels, free=F.interpolate(hole, scale_factor=codec.factor) > 0)
+    def decode(self, latents: Tensor, batch: RegionBatch, hole: Tensor) -> Tensor:
+        """Decode, and match the colours that the autoencoder shifts."""
+        with record_function("stage::decode"):
+            free = F.interpolate(hole, scale_factor=self.codec.factor) > 0
+            return match_colour(self.codec.decode(latents), batch.pixels, free=free)
 
-    def _posterior(self, pixels: Tensor, jobs: Sequence[Job]) -> Tensor | None:
+    def _draw_posterior(self, batch: RegionBatch) -> Tensor | None:
         """Noise of the codec, where the bundle wants samples."""
-        codec = self._latents
-        if not codec.sample:
+        if not self.codec.sample:
             return None
-        height, width = (side // codec.factor for side in pixels.shape[2:])
-        streams = generators([job.seed for job in jobs], "codec")
-        return standard_normal((codec.channels, height, width), streams).to(self.device)
+        height, width = (side // self.codec.factor for side in batch.pixels.shape[2:])
+        streams = generators([job.seed for job in batch.jobs], "codec")
+        return standard_normal((self.codec.channels, height, width), streams).to(self.device)
 
 
 def native_region(mask: NDArray[np.bool_], *, margin: int, native: int, multiple: int) -> Region:
@@ -126,7 +130,7 @@ def native_region(mask: NDArray[np.bool_], *, margin: int, native: int, multiple
     return Region(top, left, height, width)
 
 
-def _dtype(settings: LatentSettings, device: torch.device) -> torch.dtype:
+def _choose_dtype(settings: LatentSettings, device: torch.device) -> torch.dtype:
     half = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     if settings.precision == "auto":
         return torch.bfloat16 if device.type == "cuda" and bf16_is_fast(device) else torch.float32
