@@ -21,39 +21,39 @@ GREY_SHARE = 0.5
 """Share of pictures with three equal channels."""
 
 
-def photograph(tone: Field, height: Field, *, rng: np.random.Generator) -> Field:
+def photograph(reflectance: Field, height: Field, *, rng: np.random.Generator) -> Field:
     """Photograph a surface.
 
     Args:
-        tone (NDArray[np.float32]): Reflectance, ``(H, W)``, about [0, 1].
+        reflectance (NDArray[np.float32]): Reflectance, ``(H, W)``, about [0, 1].
         height (NDArray[np.float32]): Height in pixels, ``(H, W)``.
         rng (np.random.Generator): Source of randomness.
 
     Returns:
         NDArray[np.float32]: ``(H, W, 3)`` RGB in [0, 1].
     """
-    lit = _lit(tone, height, rng=rng) + _illumination(tone.shape, rng=rng)
-    picture = _coloured(np.clip(lit, 0.0, 1.0), rng=rng)
-    picture = _exposed(picture, rng=rng)
-    picture = _focused(picture, rng=rng)
-    picture = _sensed(picture, rng=rng)
-    return _compressed(np.clip(picture, 0.0, 1.0), rng=rng)
+    lit = _light_surface(reflectance, height, rng=rng) + _draw_illumination(reflectance.shape, rng=rng)
+    picture = _colour(np.clip(lit, 0.0, 1.0), rng=rng)
+    picture = _expose(picture, rng=rng)
+    picture = _focus(picture, rng=rng)
+    picture = _add_sensor_noise(picture, rng=rng)
+    return _compress(np.clip(picture, 0.0, 1.0), rng=rng)
 
 
-def _lit(tone: Field, height: Field, *, rng: np.random.Generator) -> Field:
+def _light_surface(reflectance: Field, height: Field, *, rng: np.random.Generator) -> Field:
     """Slope towards the light brightens; steep slopes facing a second direction glint."""
     angle, strength = rng.uniform(0, 2 * math.pi), rng.uniform(0.02, 0.25)
     slope_x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3) / 8.0
     slope_y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3) / 8.0
     toward = slope_x * math.cos(angle) + slope_y * math.sin(angle)
     shade = np.tanh(2.0 * toward)
-    lit = tone * (1.0 + 2.0 * strength * shade) + 0.3 * strength * shade
+    lit = reflectance * (1.0 + 2.0 * strength * shade) + 0.3 * strength * shade
     if rng.random() < 0.35:
         lit = lit + rng.uniform(0.05, 0.3) * np.clip(shade - 0.3, 0, 1) ** 2
     return np.asarray(lit, dtype=np.float32)
 
 
-def _illumination(size: tuple[int, ...], *, rng: np.random.Generator) -> Field:
+def _draw_illumination(size: tuple[int, ...], *, rng: np.random.Generator) -> Field:
     """Gradient, vignette and at times a broad highlight; the picture may be part of a larger scene."""
     ys = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None]
     xs = np.linspace(-1, 1, size[1], dtype=np.float32)[None, :]
@@ -69,7 +69,7 @@ def _illumination(size: tuple[int, ...], *, rng: np.random.Generator) -> Field:
     return np.asarray(field, dtype=np.float32)
 
 
-def _coloured(grey: Field, *, rng: np.random.Generator) -> Field:
+def _colour(grey: Field, *, rng: np.random.Generator) -> Field:
     if rng.random() < GREY_SHARE:
         return np.repeat(grey[..., None], 3, axis=2)
     # a two-colour ramp: shadows and lights of one material differ a little in hue
@@ -81,25 +81,25 @@ def _coloured(grey: Field, *, rng: np.random.Generator) -> Field:
     return np.asarray(share * (dark * (1 - share) + light * share), dtype=np.float32)
 
 
-def _exposed(picture: Field, *, rng: np.random.Generator) -> Field:
+def _expose(picture: Field, *, rng: np.random.Generator) -> Field:
     gamma, gain = math.exp(rng.normal(0, 0.25)), math.exp(rng.normal(0, 0.12))
     low = abs(rng.normal(0, 0.03))
     return np.asarray(low + (1 - low) * gain * np.clip(picture, 0, None) ** gamma, dtype=np.float32)
 
 
-def _focused(picture: Field, *, rng: np.random.Generator) -> Field:
-    defect = rng.random()
-    if defect < 0.6:
+def _focus(picture: Field, *, rng: np.random.Generator) -> Field:
+    choice = rng.random()
+    if choice < 0.6:
         sigma = rng.uniform(0.3, 1.0) if rng.random() < 0.8 else rng.uniform(1.0, 2.2)
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), dtype=np.float32)
-    if defect < 0.65:
+    if choice < 0.65:
         length = int(rng.integers(2, 6))
         kernel = np.full((1, length) if rng.random() < 0.5 else (length, 1), 1.0 / length, dtype=np.float32)
         return np.asarray(cv2.filter2D(picture, -1, kernel), dtype=np.float32)
     return picture
 
 
-def _sensed(picture: Field, *, rng: np.random.Generator) -> Field:
+def _add_sensor_noise(picture: Field, *, rng: np.random.Generator) -> Field:
     """Grain: independent of the light and growing with it; coarser where the camera has interpolated or scaled."""
     if rng.random() < 0.2:
         return picture
@@ -113,7 +113,7 @@ def _sensed(picture: Field, *, rng: np.random.Generator) -> Field:
     return np.asarray(picture + grain * (fixed + growing * np.sqrt(np.clip(picture, 0, 1))), dtype=np.float32)
 
 
-def _compressed(picture: Field, *, rng: np.random.Generator) -> Field:
+def _compress(picture: Field, *, rng: np.random.Generator) -> Field:
     pixels = (picture * 255.0 + 0.5).astype(np.uint8)
     if rng.random() < 0.4:
         quality = int(rng.integers(60, 98))

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.rendering.defects import DEFECT_NAMES, DEFECT_SHAPES, paint_defect
+from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES, DEFECT_SHAPES
+from anomalib_stage.rendering.defects import paint_defect
 from anomalib_stage.synthesis.masks.draw import SHAPES, draw_mask
 
 DEFECTS = tuple(defect for defect in DEFECT_NAMES if defect != "good")

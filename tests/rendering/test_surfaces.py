@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.rendering.surface_light import FORMS, cells, noise_field, turned
+from anomalib_stage.rendering.surface_types.fields import draw_noise_field, scatter_cells, turn_frame
+from anomalib_stage.rendering.surface_types.objects import FORMS
 from anomalib_stage.rendering.surfaces import SURFACES, render_surface
 
 SIZES = ((16, 16), (17, 64), (160, 160), (96, 160), (512, 512), (16, 400), (301, 33))
@@ -50,12 +51,12 @@ def test_form_keeps_shape_and_changes_the_material(form: str) -> None:
         for seed, size in enumerate(SIZES):
             material = SURFACES["plain"](size, stream(seed))
             before = [layer.copy() for layer in material]
-            tone, height = FORMS[form](material, rng=stream(seed))
-            assert tone.shape == height.shape == size
-            assert tone.dtype == height.dtype == np.float32
-            assert np.isfinite(tone).all()
+            reflectance, height = FORMS[form](material, rng=stream(seed))
+            assert reflectance.shape == height.shape == size
+            assert reflectance.dtype == height.dtype == np.float32
+            assert np.isfinite(reflectance).all()
             assert np.isfinite(height).all()
-            assert not np.array_equal(tone, before[0])
+            assert not np.array_equal(reflectance, before[0])
             assert all(np.array_equal(layer, kept) for layer, kept in zip(material, before, strict=True))
 
 
@@ -112,7 +113,7 @@ def test_too_small_size_is_refused(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(("period", "stretch"), [(1.0, 1.0), (3.0, 20.0), (40.0, 1.0), (500.0, 6.0)])
 def test_noise_is_standardised_whatever_its_scale(period: float, stretch: float) -> None:
-    field = noise_field((50, 70), period=period, rng=stream(1), octaves=2, stretch=stretch)
+    field = draw_noise_field((50, 70), period=period, rng=stream(1), octaves=2, stretch=stretch)
     assert field.shape == (50, 70)
     assert field.dtype == np.float32
     assert abs(field.mean()) < 1e-3
@@ -121,14 +122,16 @@ def test_noise_is_standardised_whatever_its_scale(period: float, stretch: float)
 
 def test_noise_is_smoother_with_a_longer_period_and_along_its_stretch() -> None:
     def roughness(axis: int, period: float, stretch: float = 1.0) -> float:
-        return float(np.diff(noise_field((96, 96), period=period, rng=stream(2), stretch=stretch), axis=axis).std())
+        return float(
+            np.diff(draw_noise_field((96, 96), period=period, rng=stream(2), stretch=stretch), axis=axis).std()
+        )
 
     assert roughness(0, period=2) > 3 * roughness(0, period=16)
     assert roughness(0, period=2, stretch=12) > 3 * roughness(1, period=2, stretch=12)
 
 
 def test_cells_label_each_pixel_by_its_nearest_point() -> None:
-    near, label = cells((60, 80), 10.0, rng=stream(4))
+    near, label = scatter_cells((60, 80), 10.0, rng=stream(4))
     assert near.shape == label.shape == (60, 80)
     assert near.min() >= 0
     assert near.max() < 2 * 10.0 * 2**0.5
@@ -136,11 +139,11 @@ def test_cells_label_each_pixel_by_its_nearest_point() -> None:
 
 
 def test_turned_frame_covers_the_whole_picture() -> None:
-    @turned
+    @turn_frame
     def white(size: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return np.ones(size, np.float32), np.zeros(size, np.float32)
 
     for seed in range(20):
-        tone, height = white((40, 90), stream(seed))
-        assert tone.shape == height.shape == (40, 90)
-        assert np.allclose(tone, 1)
+        reflectance, height = white((40, 90), stream(seed))
+        assert reflectance.shape == height.shape == (40, 90)
+        assert np.allclose(reflectance, 1)

@@ -19,7 +19,8 @@ from anomalib.data import Folder
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.files.atomic import replace_whole
-from anomalib_stage.rendering.defects import DEFECT_NAMES, DEFECT_SHAPES, paint_defect
+from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES, DEFECT_SHAPES
+from anomalib_stage.rendering.defects import paint_defect
 from anomalib_stage.rendering.surfaces import SURFACES, render_surface
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.synthesis.masks.draw import draw_extent, draw_mask

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anomalib_stage.rendering.defects import DEFECT_NAMES, DEFECT_SHAPES, paint_defect
+from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES, DEFECT_SHAPES
+from anomalib_stage.rendering.defects import paint_defect
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.synthesis.masks.draw import draw_mask
 from anomalib_stage.training.data.example import Example, at_least

@@ -17,7 +17,7 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.pipeline.mask_drawer import GOOD
 from anomalib_stage.pipeline.synthesizer import resolve_device
-from anomalib_stage.rendering.defects import DEFECT_SHAPES
+from anomalib_stage.rendering.defect_types.painters import DEFECT_SHAPES
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.synthesis.diffusion.denoiser import bf16_is_fast
 from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec

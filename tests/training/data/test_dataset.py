@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.rendering.defects import DEFECT_NAMES
+from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES
 from anomalib_stage.synthesis.diffusion.sampling import Conditioning
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, Schedule
 from anomalib_stage.training.data.dataset import (
