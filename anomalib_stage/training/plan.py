@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from anomalib_stage.pipeline.synthesizer import GOOD
-from anomalib_stage.rendering.defects import DEFECT_NAMES, DEFECT_SHAPES
+from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES, DEFECT_SHAPES
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, Schedule
