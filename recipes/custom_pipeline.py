@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""StageTransform in a data module of another defect, beside augmentations of your own.
+"""StageTransform in another data module, beside augmentations of your own.
 
     anomalib-stage pregenerate --data datasets/tiles/train/good --out datasets/tiles/pairs --count 1000
     python recipes/custom_pipeline.py datasets/tiles

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the contact sheet of the README: `python docs/images/contact_sheet.py docs/images/contact_sheet.png`.
 
-Eight rendered surfaces that the bundle has never seen (their seeds are not the training's), one defects each,
+Eight rendered surfaces that the bundle has never seen (their seeds are not the training's), one defect each,
 unsorted: nothing is picked by hand.
 """
 

@@ -24,7 +24,7 @@ def main() -> None:
     """Read a split, and write the smaller one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="data set with few_shot.json")
-    parser.add_argument("--shots", type=int, default=5, help="defects of each kind")
+    parser.add_argument("--shots", type=int, default=5, help="pictures of each defect")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     print(write_fewer(given.data, shots=given.shots, out=given.out))
