@@ -13,36 +13,36 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from anomalib_stage._version import __version__
-from anomalib_stage.commands.judging import quality
-from anomalib_stage.commands.latent import convert, fit_latent, store_base
-from anomalib_stage.commands.learning import benchmark, fit, inspect
-from anomalib_stage.commands.measuring import benchmark_speed
-from anomalib_stage.commands.painting import pregenerate, preview, verify
+from anomalib_stage.deprecated.arguments import OldNameWarning
 from anomalib_stage.errors import StageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "load_command", "main"]
 
+logger = logging.getLogger(__name__)
 
-COMMANDS: dict[str, Callable[..., Iterator[str]]] = {
-    "pregenerate": pregenerate,
-    "verify": verify,
-    "preview": preview,
-    "fit": fit,
-    "fit-latent": fit_latent,
-    "convert": convert,
-    "store-base": store_base,
-    "benchmark": benchmark,
-    "quality": quality,
-    "benchmark-speed": benchmark_speed,
-    "inspect": inspect,
+COMMANDS = {
+    "pregenerate": "paint",
+    "verify": "paint",
+    "preview": "paint",
+    "fit": "learn",
+    "fit-latent": "learn",
+    "convert": "learn",
+    "store-base": "learn",
+    "benchmark": "measure",
+    "quality": "measure",
+    "benchmark-speed": "measure",
+    "inspect": "help",
 }
+"""Commands, and the folder of ``commands`` that has the module and in it the function of that name."""
 
 INTERRUPTED = {
     "benchmark": "run the same command again to go on",
@@ -51,6 +51,15 @@ INTERRUPTED = {
     "pregenerate": "the pairs finished so far are kept, run the same command again to go on",
 }
 """What to do after Ctrl-C."""
+
+
+def load_command(name: str) -> Callable[..., Iterator[str]]:
+    """Return the function of a command, which imports its settings and nothing heavy."""
+    function = name.replace("-", "_")
+    command: Callable[..., Iterator[str]] = getattr(
+        import_module(f"anomalib_stage.commands.{COMMANDS[name]}.{function}"), function
+    )
+    return command
 
 
 class _Terminated(KeyboardInterrupt):
@@ -74,6 +83,23 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextmanager
+def _old_names_said() -> Iterator[None]:
+    """Say old names that were used in a line of their own, whatever Python is told to do with such warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", OldNameWarning)
+        shown = warnings.showwarning
+
+        def say(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:  # noqa: ANN401
+            if issubclass(category, OldNameWarning):
+                logger.warning("%s", message)
+            else:
+                shown(message, category, *rest, **more)
+
+        warnings.showwarning = say
+        yield
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -85,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from jsonargparse import CLI
 
-    from anomalib_stage.commands.parser import PROGRAM, Parser, dashed
+    from anomalib_stage.commands.parser import PROGRAM, Parser, dashed, renamed
 
     arguments = dashed(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
@@ -93,9 +119,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("anomalib_stage").setLevel(logging.INFO if first else logging.ERROR)
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # it reports unreadable files in its own words; so do we
     try:
-        with _terminable():
+        with _terminable(), _old_names_said():
+            arguments = renamed(arguments)
+            named = [name for name in arguments[:1] if name in COMMANDS]  # the others need not be imported
             lines = CLI(
-                COMMANDS, as_positional=False, args=arguments, parser_class=Parser, prog=PROGRAM, version=__version__
+                {name: load_command(name) for name in named or COMMANDS},
+                as_positional=False,
+                args=arguments,
+                parser_class=Parser,
+                prog=PROGRAM,
+                version=__version__,
             )
             for line in lines or ():
                 print(line)

@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from anomalib_stage.deprecated.arguments import rename_settings
 from anomalib_stage.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic_core import ErrorDetails
 
 __all__ = [
@@ -87,8 +87,7 @@ class MaskSettings(Settings):
         bank_share: Share of masks drawn from the bundle's bank of real masks, for defects that have some; the others
             are drawn shapes, as large as those of the bank.
         bank_defects: Share of anomalies of defects that have real masks, where the bundle has others too and no defect
-            is
-            given: a fitted bundle paints what it was fitted on more often than what it knew before.
+            is given: a fitted bundle paints what it was fitted on more often than what it knew before.
         displaced: Share of the chips, contaminations, discolorations and stains that are large and show another place
             of the image (:mod:`~anomalib_stage.synthesis.appearance.displaced`); good surface that is painted again
             gets masks as large as often as anomalies. Without effect on defects with real masks, which say what the
@@ -223,22 +222,77 @@ def validated(cls: type[SettingsT], **values: Any) -> SettingsT:  # noqa: ANN401
         raise InputError(msg) from error
 
 
-def build_settings(changes: Mapping[str, Any], *, steps: int | None) -> SynthesisSettings:
-    """Build settings from what a user changes of the defaults; the steps have an option of their own.
+def build_settings(
+    synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
+    *,
+    sampling_steps: int | None = None,
+    strength: tuple[float, float] | None = None,
+    foreground: Literal["auto", "none"] | None = None,
+    extent: tuple[float, float] | None = None,
+    min_visibility: float | None = None,
+    trim: bool | None = None,
+) -> SynthesisSettings:
+    """Build settings from what a user changes of the defaults: the only place where options become settings.
 
     Args:
-        changes (Mapping[str, Any]): Such as ``{"masks": {"extent": [0.03, 0.6]}}``.
-        steps (int | None): Denoising steps, unless ``changes`` names others.
+        synthesis (SynthesisSettings | Mapping[str, Any] | None): What differs from the defaults, such as
+            ``{"masks": {"extent": [0.03, 0.6]}}``.
+        sampling_steps (int | None): ``sampler.steps``. Here and below, None is an option that was not given.
+        strength (tuple[float, float] | None): ``strength``.
+        foreground (Literal["auto", "none"] | None): ``masks.foreground``.
+        extent (tuple[float, float] | None): ``masks.extent``.
+        min_visibility (float | None): ``gate.min_visibility``.
+        trim (bool | None): ``gate.trim``.
+
+    Returns:
+        SynthesisSettings: Validated.
 
     Raises:
-        InputError: With every complaint, if a name or value cannot be used.
+        InputError: With every complaint, if a name or value cannot be used; or if an option and ``synthesis`` say
+            different things.
     """
-    sampler = {"steps": steps}
-    own = changes.get("sampler", {})
-    return validated(SynthesisSettings, **{**changes, "sampler": {**sampler, **own} if isinstance(own, dict) else own})
+    tree = rename_settings(_plain(synthesis))
+    for option, path, value in (
+        ("sampling_steps", "sampler.steps", sampling_steps),
+        ("strength", "strength", strength),
+        ("foreground", "masks.foreground", foreground),
+        ("extent", "masks.extent", extent),
+        ("min_visibility", "gate.min_visibility", min_visibility),
+        ("trim", "gate.trim", trim),
+    ):
+        if value is not None:
+            _state(tree, path, value, option=option)
+    return validated(SynthesisSettings, **tree)
+
+
+def _plain(synthesis: object) -> dict[str, Any]:
+    """Return what was stated of settings as nested dictionaries of one's own."""
+    if isinstance(synthesis, Settings):
+        return synthesis.model_dump(exclude_unset=True)
+    if not isinstance(synthesis, Mapping | None):
+        msg = f"synthesis is {synthesis!r}; give a mapping of settings such as {{'gate': {{'trim': True}}}}"
+        raise InputError(msg)
+    return {
+        name: _plain(value) if isinstance(value, Settings | Mapping) else value
+        for name, value in (synthesis or {}).items()
+    }
+
+
+def _state(tree: dict[str, Any], path: str, value: object, *, option: str) -> None:
+    """Put an option's value where it belongs, unless something else is there."""
+    *folders, leaf = path.split(".")
+    for folder in folders:
+        inner = tree.setdefault(folder, {})
+        if not isinstance(inner, dict):
+            return  # no mapping, which validation says
+        tree = inner
+    if leaf in tree and tree[leaf] not in (value, list(value) if isinstance(value, tuple) else value):
+        msg = f"{option} is {value!r}, but synthesis says {path} {tree[leaf]!r}; give one of them"
+        raise InputError(msg)
+    tree[leaf] = value
 
 
 def _complaint(error: ErrorDetails) -> str:
-    if not error["loc"]:  # of several values together, which the message names
+    if error["type"] == "value_error":  # of several values together, which the message names
         return error["msg"].removeprefix("Value error, ")
     return f"{'.'.join(map(str, error['loc']))}: {error['msg']}, got {error['input']!r}"

@@ -24,7 +24,7 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("
 
 FLOORS = (
     "errors  seeds  _version",
-    "rendering.surface_types  rendering.defect_types",
+    "deprecated  rendering.surface_types  rendering.defect_types",
     "settings  devices  files  synthesis  rendering",
     "synthesis.appearance  synthesis.blend  metrics",
     "synthesis.diffusion  synthesis.masks  pregeneration.planning",

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from anomalib_stage import __version__
-from anomalib_stage.cli import COMMANDS, main
+from anomalib_stage.cli import COMMANDS, load_command, main
 from anomalib_stage.commands.progress import Progress
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
@@ -52,7 +52,7 @@ def pregenerate(good_folder: Path, tiny_bundle_path: Path) -> Callable[..., int]
             "out": good_folder.parent / "out",
             "count": 3,
             "weights": tiny_bundle_path,
-            "steps": 4,
+            "sampling_steps": 4,
             "device": "cpu",
         }
         named = {name.replace("_", "-"): v for name, v in (options | changed).items() if v is not None}
@@ -98,28 +98,68 @@ def test_help_imports_no_torch_and_takes_less_than_a_second(arguments: list[str]
 def test_help_explains_every_option_with_dashes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
     text = capsys.readouterr().out
-    for parameter in inspect.signature(COMMANDS[name]).parameters:
+    for parameter in inspect.signature(load_command(name)).parameters:
         option = {"inspect": "FILE", "verify": "OUT"}.get(name, f"--{parameter.replace('_', '-')}")
         assert option in text
     described = " ".join(text.split()).replace("- ", "-")
-    for line in (inspect.getdoc(COMMANDS[name]) or "").split("Args:")[1].strip().splitlines():
+    for line in (inspect.getdoc(load_command(name)) or "").split("Args:")[1].strip().splitlines():
         assert line.split(": ", 1)[1].rstrip(".").split("; ")[0][:30] in described
 
 
-@pytest.mark.parametrize("name", ["pregenerate", "preview", "fit", "quality"])
-def test_command_and_function_have_the_same_options_and_defaults(name: str) -> None:
+def _functions(name: str) -> tuple[Callable[..., object], ...]:
+    """What a command calls."""
+    from anomalib_stage.evaluation.detection.run import benchmark
     from anomalib_stage.evaluation.realism.run import quality
+    from anomalib_stage.evaluation.speed.run import benchmark_speed
     from anomalib_stage.pregeneration.prepare import prepare
     from anomalib_stage.pregeneration.run import run
     from anomalib_stage.preview.preview import preview
-    from anomalib_stage.training.fit import fit
+    from anomalib_stage.training.latent.fit import fit_latent
+    from anomalib_stage.training.latent.settings import LatentFitSettings
+    from anomalib_stage.training.settings import FitSettings
 
-    functions = {"pregenerate": (prepare, run), "preview": (preview,), "fit": (fit,), "quality": (quality,)}[name]
-    behind = {key: value for function in functions for key, value in inspect.signature(function).parameters.items()}
-    offered = inspect.signature(COMMANDS[name]).parameters
-    assert {key: value.default for key, value in offered.items() if key != "dry_run"} == {
-        key: value.default for key, value in behind.items() if key not in {"progress", "job"}
+    return {
+        "pregenerate": (prepare, run),
+        "preview": (preview,),
+        "fit": (FitSettings,),
+        "fit-latent": (fit_latent, LatentFitSettings),
+        "quality": (quality,),
+        "benchmark": (benchmark,),
+        "benchmark-speed": (benchmark_speed,),
+    }[name]
+
+
+NO_OPTIONS = {"progress", "job", "settings"}
+NO_OPTIONS |= {"tokens", "regions", "region_size", "gradient_checkpointing", "precision"}  # of LatentFitSettings
+ITS_OWN = {"adapter", "sources", "seeds", "sizes", "batch_sizes", "parts"}
+"""Options whose default the command line writes in another way."""
+
+
+@pytest.mark.parametrize(
+    "name", ["pregenerate", "preview", "fit", "fit-latent", "quality", "benchmark", "benchmark-speed"]
+)
+def test_command_and_function_have_the_same_options_and_defaults(name: str) -> None:
+    behind = {
+        key: value
+        for function in _functions(name)
+        for key, value in inspect.signature(function).parameters.items()
+        if key not in NO_OPTIONS
     }
+    offered = {key: value for key, value in inspect.signature(load_command(name)).parameters.items() if key != "dry_run"}
+    assert offered.keys() == behind.keys()
+    same = offered.keys() - ITS_OWN - ({"sampling_steps"} if name == "benchmark-speed" else set())
+    assert {key: offered[key].default for key in same} == {key: behind[key].default for key in same}
+
+
+def test_the_options_of_fit_are_its_settings() -> None:
+    from anomalib_stage.training.settings import FitSettings
+
+    offered = inspect.signature(load_command("fit")).parameters
+    assert {name: (option.annotation, option.default) for name, option in offered.items()} == {
+        name: (field.annotation, inspect.Parameter.empty if field.is_required() else field.default)
+        for name, field in FitSettings.model_fields.items()
+    }
+    assert all(field.description and field.description.endswith(".") for field in FitSettings.model_fields.values())
 
 
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,7 +209,7 @@ def test_underscores_are_accepted_and_lists_need_no_brackets(
     good_folder: Path, tiny_bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--data", good_folder, "--out", tmp_path / "out", "--count=2", "--weights", tiny_bundle_path]
-    options += ["--defects", "hole", "stain", "--batch_size", "1", "--steps=4", "--on_unreadable=skip"]
+    options += ["--defects", "hole", "stain", "--batch_size", "1", "--sampling-steps=4", "--on_unreadable=skip"]
     assert main(["pregenerate", *map(str, options)]) == 0
     assert set(json.loads(capsys.readouterr().out)["defects"]) == {"hole", "stain"}
 
@@ -261,7 +301,7 @@ BAD: dict[str, tuple[Callable[[Bad], dict[str, Any]], int, str]] = {
     ),
     "count 0": (lambda b: {"count": 0}, 2, "--count is 0 and --batch-size 64; both must be at least 1"),
     "batch size 0": (lambda b: {"batch_size": 0}, 2, "--batch-size 0; both must be at least 1"),
-    "steps 3": (lambda b: {"steps": 3}, 2, "steps: Input should be greater than or equal to 4, got 3"),
+    "steps 3": (lambda b: {"sampling_steps": 3}, 2, "steps: Input should be greater than or equal to 4, got 3"),
     "strength 0": (lambda b: {"strength": "[0, 1]"}, 2, "strength.0: Input should be greater than 0, got 0.0"),
     "strength reversed": (lambda b: {"strength": "[1, 0.5]"}, 2, "strength (1.0, 0.5) is empty; give (weakest, stron"),
     "strength of three": (lambda b: {"strength": "[0.1, 0.5, 1]"}, 2, "--strength Expected a tuple with 2 elements"),
@@ -477,7 +517,7 @@ def test_verify_says_what_is_damaged_and_exits_with_1(
 
 @pytest.mark.slow
 def test_two_processes_write_what_one_writes(good_folder: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
-    options = ["--data", good_folder, "--count=6", "--batch-size=1", "--weights", tiny_bundle_path, "--steps=4"]
+    options = ["--data", good_folder, "--count=6", "--batch-size=1", "--weights", tiny_bundle_path, "--sampling-steps=4"]
     command = [sys.executable, "-m", "anomalib_stage", "pregenerate", "--device=cpu", *map(str, options)]
     assert main([*command[3:], "--out", str(tmp_path / "one")]) == 0
     done = subprocess.run(
@@ -500,7 +540,7 @@ def test_of_two_processes_one_that_is_killed_costs_nothing(
     good_folder: Path, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     """Both are started by Fabric, and meet through gloo."""
-    options = ["--data", good_folder, "--count=120", "--batch-size=1", "--weights", tiny_bundle_path, "--steps=4"]
+    options = ["--data", good_folder, "--count=120", "--batch-size=1", "--weights", tiny_bundle_path, "--sampling-steps=4"]
     command = [sys.executable, "-m", "anomalib_stage", "pregenerate", "--device=cpu", *map(str, options)]
     one, two, until = tmp_path / "one", tmp_path / "two", time.monotonic() + 800
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
@@ -528,7 +568,7 @@ def test_preview_prints_the_path_of_the_grid(
     good_folder: Path, tiny_bundle_path: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "grids" / "grid.png"
-    options = ["--data", good_folder, "--out", out, "--weights", tiny_bundle_path, "--count=2", "--steps=4"]
+    options = ["--data", good_folder, "--out", out, "--weights", tiny_bundle_path, "--count=2", "--sampling-steps=4"]
     assert main(["preview", *map(str, options)]) == 0
     assert capfd.readouterr().out == f"{out}\n"
     assert out.read_bytes().startswith(b"\x89PNG")
@@ -539,7 +579,7 @@ def test_preview_writes_a_page_beside_the_grid(
 ) -> None:
     out, html = tmp_path / "grid.png", tmp_path / "pages" / "page.html"
     options = ["--data", good_folder, "--out", out, "--html", html, "--weights", tiny_bundle_path, "--count=1"]
-    assert main(["preview", *map(str, options), "--steps=4"]) == 0
+    assert main(["preview", *map(str, options), "--sampling-steps=4"]) == 0
     assert capfd.readouterr().out == f"{out}\n{html}\n"
     assert html.read_text().startswith("<!DOCTYPE html>")
 

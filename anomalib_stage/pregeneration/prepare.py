@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.images import find_images, read_bytes
@@ -16,14 +16,15 @@ from anomalib_stage.pregeneration.job import Pregeneration
 from anomalib_stage.pregeneration.planning.claim import check_free
 from anomalib_stage.pregeneration.planning.plan import Plan, check_masks, check_outside, find_sources, images_root
 from anomalib_stage.pregeneration.planning.spec import FileList, Job
-from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, validated
+from anomalib_stage.settings import build_settings
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from anomalib_stage.pregeneration.planning.spec import Layout
+    from anomalib_stage.settings import SynthesisSettings
 
 __all__ = ["prepare"]
 
@@ -42,11 +43,12 @@ def prepare(
     defects: Sequence[str] | None = None,
     masks: Path | None = None,
     seed: int = 0,
-    steps: int | None = None,
-    strength: tuple[float, float] = (1.0, 1.0),
-    foreground: Literal["auto", "none"] = "auto",
+    sampling_steps: int | None = None,
+    strength: tuple[float, float] | None = None,
+    foreground: Literal["auto", "none"] | None = None,
     min_visibility: float | None = None,
     trim: bool = False,
+    synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
     batch_size: int = 64,
     device: str = "auto",
     layout: Layout = "folder",
@@ -62,12 +64,15 @@ def prepare(
         defects (Sequence[str] | None): Defects to paint, in any order; None: every defect of the bundle.
         masks (Path | None): Folder of masks to use in turn, each of its image's size; None: masks are drawn.
         seed (int): Base seed.
-        steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
-        strength (tuple[float, float]): Weakest and strongest anomaly, in (0, 1].
-        foreground (Literal["auto", "none"]): ``auto`` keeps drawn masks on the object, ``none`` lets them lie anywhere.
+        sampling_steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
+        strength (tuple[float, float] | None): Weakest and strongest anomaly, in (0, 1]; None: full strength.
+        foreground (Literal["auto", "none"] | None): ``auto``, the default, keeps drawn masks on the object, ``none``
+            lets them lie anywhere.
         min_visibility (float | None): Least change inside a mask
             (:class:`~anomalib_stage.settings.GateSettings`); None: the default, 0: everything passes.
         trim (bool): Take pixels without visible change out of the masks.
+        synthesis (SynthesisSettings | Mapping[str, Any] | None): What else differs from the default settings, such as
+            ``{"masks": {"extent": [0.03, 0.6]}}``; the five before have arguments of their own.
         batch_size (int): Most images painted together, fewer of large ones; it may decide the last bit of a pixel.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         layout (Layout): ``folder``: ``image/<defect>``, ``mask/<defect>``; ``mvtec``: a category that ``MVTecAD``
@@ -80,14 +85,14 @@ def prepare(
     Raises:
         StageError: If an argument, image, mask or bundle cannot be used; the message says which.
     """
-    gate = {"trim": trim} | ({} if min_visibility is None else {"min_visibility": min_visibility})
-    settings = _settings(
-        count=count,
-        batch_size=batch_size,
-        sampler=validated(SamplerSettings, steps=steps),
-        gate=validated(GateSettings, **gate),
-        masks=validated(MaskSettings, foreground=foreground),
+    _check_counts(count=count, batch_size=batch_size)
+    settings = build_settings(
+        synthesis,
+        sampling_steps=sampling_steps,
         strength=strength,
+        foreground=foreground,
+        min_visibility=min_visibility,
+        trim=trim or None,
     )
     root = images_root(data)
     check_free(out)
@@ -118,14 +123,13 @@ def prepare(
     return Pregeneration(job, plan, out=out, bundle=bundle, device=where, masks=masks, skipped=skipped)
 
 
-def _settings(*, count: int, batch_size: int, **values: object) -> SynthesisSettings:
+def _check_counts(*, count: int, batch_size: int) -> None:
     if count < 1 or batch_size < 1:
         msg = f"--count is {count} and --batch-size {batch_size}; both must be at least 1"
         raise InputError(msg)
     if count > MOST_PAIRS:
         msg = f"--count is {count}; at most {MOST_PAIRS} go into one folder, write more into another"
         raise InputError(msg)
-    return validated(SynthesisSettings, **values)
 
 
 def _given_masks(masks: Path | None, *, root: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.errors import DataError
 from anomalib_stage.files.locks import locked
 from anomalib_stage.pregeneration.distributed import Rank, check_devices, meet, while_launched
@@ -117,6 +118,7 @@ def run_together(
     return result | pace
 
 
+@accept_old_names
 def pregenerate(
     *,
     devices: int = 1,

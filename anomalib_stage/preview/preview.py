@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
 
 from anomalib_stage._version import __version__
+from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.images import find_images, read_image
@@ -20,20 +21,23 @@ from anomalib_stage.preview.grid import draw_grid
 from anomalib_stage.preview.page import preview_page
 from anomalib_stage.preview.rows import paint_rows
 from anomalib_stage.seeds import derive_seed
-from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, validated
+from anomalib_stage.settings import build_settings
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from anomalib_stage.settings import SynthesisSettings
 
 __all__ = ["preview"]
 
 PAGE_SUFFIXES = (".html", ".htm")
 
 
+@accept_old_names
 def preview(
     *,
     data: Path,
@@ -43,9 +47,10 @@ def preview(
     defects: Sequence[str] | None = None,
     count: int = 8,
     seed: int = 0,
-    steps: int | None = None,
-    strength: tuple[float, float] = (1.0, 1.0),
-    foreground: Literal["auto", "none"] = "auto",
+    sampling_steps: int | None = None,
+    strength: tuple[float, float] | None = None,
+    foreground: Literal["auto", "none"] | None = None,
+    synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
     device: str = "auto",
     size: int | None = None,
 ) -> Path:
@@ -64,9 +69,12 @@ def preview(
             turn.
         count (int): Images to paint, spread over the folder.
         seed (int): Base seed.
-        steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
-        strength (tuple[float, float]): Weakest and strongest anomaly, in (0, 1].
-        foreground (Literal["auto", "none"]): ``auto`` keeps masks on the object, ``none`` lets them lie anywhere.
+        sampling_steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
+        strength (tuple[float, float] | None): Weakest and strongest anomaly, in (0, 1]; None: full strength.
+        foreground (Literal["auto", "none"] | None): ``auto``, the default, keeps masks on the object, ``none`` lets
+            them lie anywhere.
+        synthesis (SynthesisSettings | Mapping[str, Any] | None): What else differs from the default settings, such as
+            ``{"gate": {"trim": True}}``; the three before have arguments of their own.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         size (int | None): Resize images to this side in pixels first; None: as they are.
 
@@ -77,12 +85,7 @@ def preview(
         StageError: If an argument, image or bundle cannot be used; the message says which.
     """
     _check_arguments(out, html=html, count=count, size=size)
-    settings = validated(
-        SynthesisSettings,
-        sampler=validated(SamplerSettings, steps=steps),
-        masks=validated(MaskSettings, foreground=foreground),
-        strength=strength,
-    )
+    settings = build_settings(synthesis, sampling_steps=sampling_steps, strength=strength, foreground=foreground)
     root = images_root(data)
     paths = find_images(root)
     # spread over the folder, not its first files

@@ -62,10 +62,10 @@ def _fit(data: Path, defect: str, base: Path, out: Path, **changes: object) -> S
     chosen = out.with_suffix(".json")
     chosen.write_text(json.dumps({defect: ["0", "1", "2"]}))
     parts = {
-        "normal": data / "good",
+        "data": data / "good",
         "defect_dir": data / "defects",
         "defect_mask_dir": data / "masks",
-        "include": chosen,
+        "split": chosen,
     }
     return StageBundle.load(fit(out=out, base=str(base), max_steps=4, batch_size=4, device="cpu", **parts, **changes))
 
@@ -104,7 +104,7 @@ def test_an_added_kind_leaves_the_others_as_they_were(
 def test_nothing_can_be_frozen_without_a_base_or_defects(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     for changes in ({"base": "none", "defect_dir": data / "defects"}, {"base": str(tiny_bundle_path)}):
         with pytest.raises(InputError, match="--freeze learns new defects on top of a base"):
-            fit(out=tmp_path / "out.safetensors", normal=data / "good", freeze=True, **changes)
+            fit(out=tmp_path / "out.safetensors", data=data / "good", freeze=True, **changes)
 
 
 def _material(*defects: str) -> TrainingData:

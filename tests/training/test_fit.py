@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _arguments(data: Path, base: Path, out: Path) -> dict:
     return {
         "out": out,
-        "normal": data / "good",
+        "data": data / "good",
         "defect_dir": data / "defects",
         "defect_mask_dir": data / "masks",
         "base": str(base),
@@ -176,7 +176,7 @@ def test_a_bundle_says_which_pictures_it_has_seen(data: Path, tiny_bundle_path: 
     def seen(base: Path, defect: str) -> list[str]:
         (tmp_path / f"{defect}.json").write_text(json.dumps({defect: ["0", "1", "2"]}))
         arguments = _arguments(data, base, tmp_path / f"{defect}.safetensors") | {
-            "include": tmp_path / f"{defect}.json"
+            "split": tmp_path / f"{defect}.json"
         }
         return StageBundle.load(fit(**arguments | {"max_steps": 1})).manifest.training["pictures"]
 
@@ -206,7 +206,7 @@ def test_folders_can_share_a_kind_and_include_selects(data: Path, tiny_bundle_pa
     chosen = tmp_path / "include.json"
     chosen.write_text(json.dumps({"rust": {"fit": ["0", "2"], "eval": ["1"]}, "scratch": ["1"]}))
     arguments = _arguments(data, tiny_bundle_path, tmp_path / "some.safetensors")
-    out = fit(**{**arguments, "max_steps": 2}, include=chosen, rename={"rust": "hole"})
+    out = fit(**{**arguments, "max_steps": 2}, split=chosen, rename={"rust": "hole"})
     learnt = StageBundle.load(out).manifest.training["learnt"]
     assert {defect: row["images"] for defect, row in learnt.items()} == {"hole": 2, "scratch": 1}
 
@@ -219,16 +219,16 @@ def test_the_bundle_keeps_the_real_masks_and_draws_like_them(
     stored = {name for name in bundle.tensors if name.startswith(("mask_bank.", "prior."))}
     assert stored == {"mask_bank.rust", "prior.rust", "mask_bank.scratch", "prior.scratch"}
     settings = SynthesisSettings(masks=MaskSettings(bank_share=1.0))
-    masks = StageSynthesizer(bundle, device="cpu", settings=settings).draw_masks(
+    jobs = StageSynthesizer(bundle, device="cpu", settings=settings).plan(
         torch.rand(12, 3, 80, 100), defects="rust", seeds=0
     )
-    longest = [max(int(part.any(dim=side).sum()) for side in (1, 2)) for part in masks]
+    longest = [max(int(job.mask.any(dim=side).sum()) for side in (1, 2)) for job in jobs]
     assert min(longest) >= 7  # theirs are 10 x 12 px
     assert max(longest) <= 24
 
     # a defect that is learnt anew gets the new masks, the others keep theirs
     again = arguments | {"out": tmp_path / "again.safetensors", "base": str(arguments["out"])}
-    refit = StageBundle.load(fit(**again, include=_only(tmp_path, "scratch")))
+    refit = StageBundle.load(fit(**again, split=_only(tmp_path, "scratch")))
     assert torch.equal(refit.tensors["prior.rust"], bundle.tensors["prior.rust"])
     assert len(refit.tensors["prior.scratch"]) == 1
 
@@ -312,11 +312,11 @@ def test_a_bundle_with_malformed_looks_is_refused(tiny_bundle_path: Path, tmp_pa
         ({"max_time": "5m"}, InputError, "HH:MM:SS"),
         ({"max_time": "00:00:00"}, InputError, "--max-time is '00:00:00'; it must be above 0"),
         ({"out": Path(__file__).parent}, InputError, "--out .* is a folder; give the file to write"),
-        ({"normal": Path("absent")}, DataError, "absent: no such folder"),
-        ({"defect_mask_dir": None}, DataError, "--defects needs --masks"),
+        ({"data": Path("absent")}, DataError, "absent: no such folder"),
+        ({"defect_mask_dir": None}, DataError, "--defect-dir needs --defect-mask-dir"),
         ({"defect_mask_dir": "good"}, DataError, "no mask for it"),
-        ({"include": Path(__file__)}, DataError, "is not a JSON file"),
-        ({"normal": None, "defect_dir": None, "procedural": 0.0}, DataError, "nothing to train on"),
+        ({"split": Path(__file__)}, DataError, "is not a JSON file"),
+        ({"data": None, "defect_dir": None, "procedural": 0.0}, DataError, "nothing to train on"),
         ({"base": "absent.safetensors"}, BundleError, "absent.safetensors: no such file"),
         ({"resume": True}, DataError, "there is no checkpoint"),
     ],

@@ -91,7 +91,7 @@ def test_chosen_defects_that_are_not_there_are_named(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / folder / "dent" / "000.png"), np.full((8, 8, 3), 255, np.uint8))
     include = {"dent": ["000", "001"], "line": [str(i) for i in range(9)]}
     complaint = (
-        r"--include names 10 of 11 defects that are not in .*: dent/001, line/0, line/1, line/2, line/3, \.\.\.;"
+        r"--split names 10 of 11 defects that are not in .*: dent/001, line/0, line/1, line/2, line/3, \.\.\.;"
     )
     with pytest.raises(DataError, match=complaint):
         load_examples(tmp_path / "test", tmp_path / "masks", include=include, rename={})

@@ -71,6 +71,6 @@ def check_unseen(bundles: Mapping[str, StageBundle], data: BenchmarkData) -> Non
         if seen := data.scored & set(bundle.manifest.training.get("pictures", ())):
             msg = (
                 f"{name} was fitted on {len(seen)} of the {len(data.scored)} pictures kept for the score; "
-                "fit it with --include and the split that is given here"
+                "fit it with --split and the split that is given here"
             )
             raise InputError(msg)

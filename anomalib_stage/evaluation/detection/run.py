@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.errors import InputError
 from anomalib_stage.evaluation.dataset import load_data, stack
 from anomalib_stage.evaluation.detection.findings import check_defects, check_unseen, claim_run, digest_folder
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import torch
 
     from anomalib_stage.evaluation.dataset import BenchmarkData, Pictures
+    from anomalib_stage.settings import SynthesisSettings
 
 __all__ = ["SOURCES", "benchmark", "whole_numbers"]
 
@@ -45,6 +47,7 @@ SOURCES = ("perlin", "cutpaste", "croppaste", "real", "default")
 NETWORK = "small_unet"
 
 
+@accept_old_names
 def benchmark(
     *,
     data: Path,
@@ -53,7 +56,7 @@ def benchmark(
     split: Path | None = None,
     textures: Path | None = None,
     seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 400,
+    max_steps: int = 400,
     pairs: int = 1000,
     size: int = 128,
     batch_size: int = 16,
@@ -61,7 +64,7 @@ def benchmark(
     sampling_steps: int | None = None,
     negatives: float = 0.25,
     defects: Sequence[str] | None = None,
-    synthesis: Mapping[str, Any] | None = None,
+    synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
     device: str = "auto",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> str:
@@ -74,10 +77,10 @@ def benchmark(
             and sums such as ``default+real``: synthetic parts take turns, and real defects keep their half of every
             batch, see :class:`~anomalib_stage.evaluation.detection.train.TrainingMix`.
         split (Path | None): JSON file ``{defect: {"fit": [stems], "eval": [stems]}}``; None: ``few_shot.json`` in
-            ``data``. Bundles must be fitted with the same: ``fit --include``.
+            ``data``. Bundles must be fitted with the same: ``fit --split``.
         textures (Path | None): Folder of texture images for ``perlin``; None: noise colours.
         seeds (Sequence[int]): Seeds of the networks and batches; the pools are the same for all.
-        steps (int): Training steps of each network.
+        max_steps (int): Training steps of each network.
         pairs (int): Pictures in a pool.
         size (int): Side of the pictures in pixels.
         batch_size (int): Pictures in a step; half of them good, in sums with real defects an eighth.
@@ -85,7 +88,7 @@ def benchmark(
         sampling_steps (int | None): Denoising steps of bundles; None: as many as their backbone needs.
         negatives (float): Share of the good pictures that are re-synthesized, for bundles.
         defects (Sequence[str] | None): Defects that bundles paint, in turn; None: drawn from all of each bundle's.
-        synthesis (Mapping[str, Any] | None): What differs from the default
+        synthesis (SynthesisSettings | Mapping[str, Any] | None): What differs from the default
             :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"masks": {"extent": [0.03, 0.6]}}``.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         progress (Callable[[str, int, int], None] | None): Called with what is done, how much of it, and of how much.
@@ -102,12 +105,13 @@ def benchmark(
         BundleError: If a bundle cannot be used.
     """
     parts = list(dict.fromkeys(part for source in sources for part in split_source(source) if part != NONE))
-    _check(sources, seeds=seeds, steps=steps, pairs=pairs, size=size, batch_size=batch_size)
+    _check(sources, seeds=seeds, max_steps=max_steps, pairs=pairs, size=size, batch_size=batch_size)
     _check_rates(learning_rate=learning_rate, negatives=negatives)
     _check_sources(parts)
     load_smp()  # before anything is painted
     target = resolve_device(device)
-    painting = build_settings(synthesis or {}, steps=sampling_steps)
+    stated = build_settings(synthesis)
+    painting = build_settings(stated, sampling_steps=sampling_steps)
     bundles = {part: StageBundle.load(part) for part in parts if part not in BUILT_IN}
     check_defects(bundles, defects)
     read = load_data(data, split=split or data / "few_shot.json", size=size)
@@ -116,7 +120,7 @@ def benchmark(
         "data": data.name,
         "split": split.name if split else None,
         "pictures": read.digest,
-        "steps": steps,
+        "steps": max_steps,
         "pairs": pairs,
         "size": size,
         "batch_size": batch_size,
@@ -125,7 +129,7 @@ def benchmark(
         "negatives": negatives,
         "textures": digest_folder(textures),
         "defects": list(defects) if defects else None,
-        "synthesis": dict(synthesis) if synthesis else None,
+        "synthesis": stated.model_dump(mode="json", by_alias=True, exclude_unset=True) or None,
     }
     claim_run(out, settings)
     say = progress or (lambda *_: None)
@@ -151,7 +155,7 @@ def benchmark(
                     lambda: build_network(NETWORK, encoder_name=None, encoder_weights=None),
                     SegmentationLoss(),
                     lesson,
-                    steps=steps,
+                    steps=max_steps,
                     batch_size=batch_size,
                     learning_rate=learning_rate,
                     seed=seed,
@@ -175,11 +179,13 @@ def whole_numbers(texts: Sequence[str]) -> list[int]:
         raise InputError(msg) from error
 
 
-def _check(sources: Sequence[str], *, seeds: Sequence[int], steps: int, pairs: int, size: int, batch_size: int) -> None:
+def _check(
+    sources: Sequence[str], *, seeds: Sequence[int], max_steps: int, pairs: int, size: int, batch_size: int
+) -> None:
     sums = [source for source in sources if len(parts := set(split_source(source)) - {NONE}) > 1 and "real" in parts]
     list_complaints = [
         (bool(seeds), "--seeds is empty; give at least one, and three to believe a difference"),
-        (steps >= 1, f"--steps is {steps}; it must be at least 1"),
+        (max_steps >= 1, f"--max-steps is {max_steps}; it must be at least 1"),
         (pairs >= SELF_SHARE, f"--pairs is {pairs}; it must be at least {SELF_SHARE}"),
         (size >= 64 and size % 32 == 0, f"--size is {size}; it must be a multiple of 32 from 64"),
         (batch_size >= 2, f"--batch-size is {batch_size}; it must be at least 2"),

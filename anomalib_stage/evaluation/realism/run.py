@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.evaluation.dataset import load_data, resize
 from anomalib_stage.evaluation.realism.report import Comparison, Report, as_json, markdown
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
-from anomalib_stage.metrics.copies import copy_distance, diversity
+from anomalib_stage.metrics.copies import measure_copy_distance
 from anomalib_stage.metrics.crops import cut_crops, group_by_defect
-from anomalib_stage.metrics.distances import FEWEST, compute_gaps, split_halves
+from anomalib_stage.metrics.distances import FEWEST, compare_halves, compute_gaps
+from anomalib_stage.metrics.diversity import compute_diversity
 from anomalib_stage.metrics.figures import draw_copy_sheet, draw_defect_sheet, draw_good_sheet
-from anomalib_stage.metrics.forensics import FEWEST_IMAGES, detect
+from anomalib_stage.metrics.forensics import FEWEST_IMAGES, detect_repainting
 from anomalib_stage.metrics.kid_lpips import compute_kid_lpips
 from anomalib_stage.metrics.statistics import build_feature_table
 from anomalib_stage.metrics.univariate_detectors import measure_univariate_traces
-from anomalib_stage.pipeline.mask_drawer import GOOD
+from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.preview.rows import paint_rows
 from anomalib_stage.seeds import derive_seed, numpy_generator
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.metrics.crops import Crop
     from anomalib_stage.preview.rows import PreviewRow
+    from anomalib_stage.settings import SynthesisSettings
 
     Image = NDArray[np.uint8]
     Say = Callable[[str, int, int], None]
@@ -49,6 +52,7 @@ TEST_SIZE = 64
 """Test pictures are read at this size: none of them is looked at."""
 
 
+@accept_old_names
 def quality(
     *,
     data: Path,
@@ -58,8 +62,8 @@ def quality(
     count: int = 200,
     size: int | None = None,
     seed: int = 0,
-    steps: int | None = None,
-    synthesis: Mapping[str, Any] | None = None,
+    sampling_steps: int | None = None,
+    synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
     device: str = "auto",
     progress: Say | None = None,
 ) -> str:
@@ -75,8 +79,8 @@ def quality(
         count (int): Anomalies to paint, and as many times good surface.
         size (int | None): Resize images to this side in pixels first; None: as they are.
         seed (int): Base seed.
-        steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
-        synthesis (Mapping[str, Any] | None): What differs from the default
+        sampling_steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
+        synthesis (SynthesisSettings | Mapping[str, Any] | None): What differs from the default
             :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"match_grain": false}``.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         progress (Say | None): Called with what is done, how much of it, and of how much.
@@ -90,7 +94,8 @@ def quality(
         BundleError: If the bundle cannot be used.
     """
     _check_arguments(count=count, size=size)
-    settings = build_settings(synthesis or {}, steps=steps)
+    stated = build_settings(synthesis)
+    settings = build_settings(stated, sampling_steps=sampling_steps)
     synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
     images, real = read_set(data, split=split or data / "few_shot.json", size=size)
     painter = _Painter(synthesizer, images, seed=seed, say=progress or (lambda *_: None))
@@ -109,7 +114,7 @@ def quality(
         msg = "the bundle painted nothing visible into these images; look at them with 'anomalib-stage preview'"
         raise InputError(msg)
     painter.say("measuring", 0, 1)
-    copies = copy_distance(anomalies, real)
+    copies = measure_copy_distance(anomalies, real)
     report = Report(
         settings={
             "data": data.name,
@@ -118,13 +123,13 @@ def quality(
             "size": size,
             "seed": seed,
             "steps": synthesizer.steps,
-            "synthesis": dict(synthesis) if synthesis else None,
+            "synthesis": stated.model_dump(mode="json", by_alias=True, exclude_unset=True) or None,
         },
         comparisons=_comparisons(anomalies, real),
-        halves=split_halves(build_feature_table(real), seed=seed),
+        halves=compare_halves(build_feature_table(real), seed=seed),
         diversity={side: _diversities(cuts) for side, cuts in (("synthetic", anomalies), ("real", real))},
         copies=copies,
-        verdict=detect(repainted, untouched, seed=seed, device=str(synthesizer.device)),
+        verdict=detect_repainting(repainted, untouched, seed=seed, device=str(synthesizer.device)),
         measure_univariate_traces=measure_univariate_traces(repainted, untouched),
         learned=compute_kid_lpips(anomalies, real, seed=seed),
     )
@@ -217,4 +222,6 @@ def _comparisons(synthetic: list[Crop], real: list[Crop]) -> dict[str, Compariso
 
 
 def _diversities(cuts: list[Crop]) -> dict[str, float]:
-    return {defect: diversity(members) for defect, members in group_by_defect(cuts).items()} | {ALL: diversity(cuts)}
+    return {defect: compute_diversity(members) for defect, members in group_by_defect(cuts).items()} | {
+        ALL: compute_diversity(cuts)
+    }

@@ -156,7 +156,7 @@ class Mixture:
         self.sources = [source for source, weight in sources if weight > 0]
         weights = np.array([weight for _, weight in sources if weight > 0], dtype=np.float64)
         if not len(weights):
-            msg = "nothing to train on; give --normal and --defects, or a positive --procedural share"
+            msg = "nothing to train on; give --data and --defect-dir, or a positive --procedural share"
             raise DataError(msg)
         self.weights = weights / weights.sum()
 

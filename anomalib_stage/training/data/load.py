@@ -64,7 +64,7 @@ def load_examples(
             another size than its image, or nothing is left.
     """
     if defect_mask_dir is None or not defect_mask_dir.is_dir():
-        msg = f"--defects needs --masks, a folder with a mask for each defect image; got {defect_mask_dir}"
+        msg = f"--defect-dir needs --defect-mask-dir, a folder with a mask for each defect image; got {defect_mask_dir}"
         raise DataError(msg)
     examples, known = [], groups or {}
     paths = [path for path in find_images(defect_dir) if path.parent.name != "good"]
@@ -79,7 +79,7 @@ def load_examples(
         group = known.get(f"{defect}/{path.stem}", known.get(path.stem, ""))
         examples.append(Example(image, mask, rename.get(defect, defect), path.stem, group))
     if not examples:
-        msg = f"{defect_dir}: no defect image left; give one sub-folder for each defect, and stems in it to --include"
+        msg = f"{defect_dir}: no defect image left; give one sub-folder for each defect, and stems in it to --split"
         raise DataError(msg)
     return examples
 
@@ -90,9 +90,7 @@ def _check_included(include: Mapping[str, Collection[str]], paths: Sequence[Path
     wanted = [f"{defect}/{stem}" for defect, stems in include.items() for stem in sorted(stems)]
     if missing := [name for name in wanted if name not in there]:
         shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
-        msg = (
-            f"--include names {len(missing)} of {len(wanted)} defects that are not in {defect_dir}: {shown}; correct it"
-        )
+        msg = f"--split names {len(missing)} of {len(wanted)} defects that are not in {defect_dir}: {shown}; correct it"
         raise DataError(msg)
 
 
@@ -110,7 +108,7 @@ def read_include(path: Path, *, side: str = "fit") -> dict[str, set[str]]:
         content = json.loads(path.read_text())
         return {defect: set(_side(stems, side)) for defect, stems in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"--include {path} is not a JSON file of the form {{defect: [stems]}}: {error!r}"
+        msg = f"--split {path} is not a JSON file of the form {{defect: [stems]}}: {error!r}"
         raise DataError(msg) from error
 
 

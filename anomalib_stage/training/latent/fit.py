@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader
 
+from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.pixels import digest_pictures
-from anomalib_stage.pipeline.mask_drawer import GOOD
+from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.rendering.defect_types.painters import DEFECT_SHAPES
 from anomalib_stage.seeds import derive_seed
@@ -58,14 +59,15 @@ EACH, MOST = 32, 2048
 """Regions to encode for each defect, and most of them."""
 
 
+@accept_old_names
 def fit_latent(
     *,
     out: Path,
     pretrained: str,
     defect_dir: Path,
     defect_mask_dir: Path,
-    normal: Path | None = None,
-    include: Path | None = None,
+    data: Path | None = None,
+    split: Path | None = None,
     rename: Mapping[str, str] | None = None,
     words: Mapping[str, str] | None = None,
     settings: LatentFitSettings | None = None,
@@ -84,8 +86,8 @@ def fit_latent(
             (:func:`~anomalib_stage.weights.latent.pretrained.load_pretrained`).
         defect_dir (Path): Folder with one sub-folder of defect images for each defect.
         defect_mask_dir (Path): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
-        normal (Path | None): Folder of good images, searched recursively; teaches the defect ``good``.
-        include (Path | None): JSON file ``{defect: [stems]}`` of the defects to use.
+        data (Path | None): Folder of good images, searched recursively; teaches the defect ``good``.
+        split (Path | None): JSON file ``{defect: [stems]}`` of the defects to use.
         rename (Mapping[str, str] | None): Names to learn folders under, ``{folder: defect}``.
         words (Mapping[str, str] | None): Words whose meaning defects start from, ``{defect: word}``; needs a text
             encoder.
@@ -112,16 +114,16 @@ def fit_latent(
     checkpoint = find_checkpoint(folder) if resume else None
 
     # what to learn, and from what
-    stems = read_include(include) if include else None
+    stems = read_include(split) if split else None
     real = RealDefects(load_examples(defect_dir, defect_mask_dir, include=stems, rename=rename or {}))
-    good = load_images(normal) if normal else []
+    good = load_images(data) if data else []
     defects = [*real.defects, *([GOOD] if good and GOOD not in real.defects else [])]
     model = load_pretrained(pretrained, config=ldm_config, download=download)
     denoiser = _denoiser(model, defects, words=words or {}, settings=chosen)
-    data = _regions(folder, model, real, good, defects=defects, settings=chosen, device=target)
+    regions = _regions(folder, model, real, good, defects=defects, settings=chosen, device=target)
 
     # train
-    module = LatentFit(denoiser, data, schedule=Schedule(model.schedule), settings=chosen)
+    module = LatentFit(denoiser, regions, schedule=Schedule(model.schedule), settings=chosen)
     decides = chosen.model_dump(mode="json", exclude={"max_steps", "max_time", "gradient_checkpointing", "precision"})
     parts = [array for found in real.group_by_defect.values() for part in found for array in (part.image, part.mask)]
     decides |= {"pretrained": model.origin, "kinds": defects, "pictures": digest_pictures(*parts, *good)}
@@ -146,7 +148,7 @@ def fit_latent(
             "pretrained": model.origin,
             "steps": steps,
             "learning_rate": chosen.rate,
-            "regions": len(data),
+            "regions": len(regions),
             "defects": {defect: len(found) for defect, found in real.group_by_defect.items()},
             "good_images": len(good),
             "command": " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit-latent"] else "fit_latent",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from anomalib_stage.settings import Settings
 from anomalib_stage.weights.latent_manifest import AdapterSpec
@@ -18,38 +18,42 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class LatentFitSettings(Settings):
-    """Everything that changes what :func:`~anomalib_stage.training.latent.fit.fit_latent` learns.
+    """Everything that changes what :func:`~anomalib_stage.training.latent.fit.fit_latent` learns, field by field."""
 
-    Attributes:
-        loss: ``graded``, or ``reference``: the published one (L1, anomaly-aware branch weighted 4, constant rate).
-        adapter: Adapters to train.
-        tokens: Condition vectors of each defect, where no text encoder gives their number.
-        lora_rank: Rank of additions to the U-Net's attention, merged into it at the end; 0: none.
-        regions: Regions to encode and learn from; None: 32 for each defect, at most 2,048.
-        region_size: Their side in pixels; None: that of the model.
-        max_steps: Steps in total; 2,000 if neither limit is given.
-        max_time: Wall-clock limit ``HH:MM:SS``.
-        batch_size: Regions in a step.
-        learning_rate: Peak learning rate of AdamW; None: 1e-3, with the published loss 1.6e-2, what the published
-            launch scripts come to.
-        gradient_checkpointing: Compute activations twice to keep few of them.
-        precision: How the bundle stores U-Net and autoencoder.
-        seed: Base seed.
-    """
+    loss: Literal["graded", "reference"] = Field(
+        "graded",
+        description='"graded", or "reference", the published one: L1, anomaly-aware branch weighted 4, constant rate.',
+    )
+    adapter: AdapterSpec = Field(
+        AdapterSpec(name="residual"), description='Adapters to train: "residual", "published" or "none".'
+    )
+    tokens: Count = Field(8, description="Condition vectors of each defect, where no text encoder gives their number.")
+    lora_rank: int = Field(
+        0, ge=0, description="Rank of additions to the U-Net's attention, merged into it at the end; 0: none."
+    )
+    regions: Count | None = Field(
+        None, description="Regions to encode and learn from; None: 32 for each defect, at most 2048."
+    )
+    region_size: Count | None = Field(None, description="Their side in pixels; None: that of the model.")
+    max_steps: int | None = Field(None, ge=1, description="Steps in total; 2000 if neither limit is given.")
+    max_time: str | None = Field(None, pattern=r"^\d+:[0-5]?\d:[0-5]?\d$", description="Wall-clock limit HH:MM:SS.")
+    batch_size: int = Field(4, ge=1, description="Regions in a step.")
+    learning_rate: float | None = Field(
+        None,
+        gt=0.0,
+        description="Peak learning rate of AdamW; if not given 1e-3, with the published loss 1.6e-2, what its authors' "
+        "scripts come to.",
+    )
+    gradient_checkpointing: bool = Field(default=True, description="Compute activations twice to keep few of them.")
+    precision: Literal["fp32", "fp16", "bf16"] = Field(
+        "fp16", description="How the bundle stores U-Net and autoencoder."
+    )
+    seed: int = Field(0, description="Base seed.")
 
-    loss: Literal["graded", "reference"] = "graded"
-    adapter: AdapterSpec = AdapterSpec(name="residual")
-    tokens: Count = 8
-    lora_rank: Annotated[int, Field(ge=0)] = 0
-    regions: Count | None = None
-    region_size: Count | None = None
-    max_steps: Count | None = None
-    max_time: Annotated[str, Field(pattern=r"^\d+:[0-5]?\d:[0-5]?\d$")] | None = None
-    batch_size: Count = 4
-    learning_rate: Annotated[float, Field(gt=0.0)] | None = None
-    gradient_checkpointing: bool = True
-    precision: Literal["fp32", "fp16", "bf16"] = "fp16"
-    seed: int = 0
+    @field_validator("adapter", mode="before")
+    @classmethod
+    def _is_named(cls, adapter: object) -> object:
+        return {"name": adapter} if isinstance(adapter, str) else adapter
 
     @property
     def steps(self) -> int | None:

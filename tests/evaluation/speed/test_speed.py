@@ -32,7 +32,7 @@ SMALL: dict[str, Any] = {
     "device": "cpu",
     "sizes": [64, 96],
     "batch_sizes": [1, 2],
-    "steps": [4],
+    "sampling_steps": [4],
     "rounds": 2,
     "images": 2,
     "reference_steps": 1,
@@ -147,7 +147,7 @@ def test_a_training_step_is_timed_with_and_without(tiny_bundle_path: Path, monke
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": [2]}, "--steps is 2; it must be at least 4"),
+        ({"sampling_steps": [2]}, "--sampling-steps is 2; it must be at least 4"),
         ({"sizes": []}, "--sizes is empty"),
         ({"sizes": [48]}, "--sizes is 48; it must be at least 64"),
         ({"parts": ["paint"]}, "--parts has 'paint'; there are painting, arithmetic"),

@@ -82,7 +82,7 @@ def fit(data: Path, pretrained: Path, tmp_path: Path, monkeypatch: pytest.Monkey
             "pretrained": str(pretrained),
             "defect_dir": data / "defects",
             "defect_mask_dir": data / "masks",
-            "normal": data / "good",
+            "data": data / "good",
             "device": "cpu",
             "settings": validated(LatentFitSettings, **options),
         }
@@ -150,7 +150,7 @@ def test_an_inpainting_model(data: Path, tmp_path: Path, fit: Fit) -> None:
 
 
 def test_without_adapters_only_the_vectors_learn(fit: Fit) -> None:
-    bundle = fit(adapter={"name": "none"}, max_steps=3, normal=None)
+    bundle = fit(adapter={"name": "none"}, max_steps=3, data=None)
     assert bundle.defects == ("hole",)
     start = start_vectors(load_pretrained_tiny(MODULES[0]), ["hole"], words={}, tokens=8, seed=0)["hole"]
     assert bundle.tensors["condition.hole"].shape == (8, CONTEXT)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that judge what a bundle paints."""
+"""``anomalib-stage quality``: what gives painted anomalies and repainted surface away."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def quality(
     count: int = 200,
     size: int | None = None,
     seed: int = 0,
-    steps: int | None = None,
+    sampling_steps: int | None = None,
     synthesis: dict[str, Any] | None = None,
     device: str = "auto",
 ) -> Iterator[str]:
@@ -38,8 +38,8 @@ def quality(
         count: Anomalies to paint, and as many times good surface.
         size: Resize images to this side in pixels first; as they are if not given.
         seed: Base seed.
-        steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
-        synthesis: What differs from the default settings of painting, '{"match_grain": false}' for example.
+        sampling_steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
+        synthesis: Settings of painting that differ from the defaults, as JSON: '{"gate": {"trim": true}}'.
         device: auto, cpu, cuda or cuda:N.
     """
     from anomalib_stage.evaluation.realism.run import quality as run
@@ -53,7 +53,7 @@ def quality(
             count=count,
             size=size,
             seed=seed,
-            steps=steps,
+            sampling_steps=sampling_steps,
             synthesis=synthesis,
             device=device,
             progress=progress.say,

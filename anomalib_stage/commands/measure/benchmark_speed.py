@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that measure what things cost."""
+"""``anomalib-stage benchmark-speed``: what the synthesis costs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def benchmark_speed(
     device: str = "auto",
     sizes: list[str] | None = None,
     batch_sizes: list[str] | None = None,
-    steps: list[str] | None = None,
+    sampling_steps: list[str] | None = None,
     rounds: int = 3,
     images: int = 4,
     reference_steps: int = 2,
@@ -41,7 +41,7 @@ def benchmark_speed(
         device: auto, cpu, cuda or cuda:N.
         sizes: Sides of the images in pixels; 256 512 1024 2048 if not given.
         batch_sizes: Images in a batch; 1 8 32 if not given. All step counts are timed with the middle one.
-        steps: Denoising steps; 4 8 20 if not given.
+        sampling_steps: Sampling steps; 4 8 20 if not given.
         rounds: Turns of every measurement, fewer of more than 8 images of 1024 px; medians are over them.
         images: Images painted in a turn, more where the batch is larger.
         reference_steps: Steps timed of the published sampler's 1000 in a turn; its time is scaled from them.
@@ -61,7 +61,7 @@ def benchmark_speed(
             device=device,
             sizes=_whole_numbers("sizes", sizes) or SIZES,
             batch_sizes=_whole_numbers("batch-sizes", batch_sizes) or BATCH_SIZES,
-            steps=_whole_numbers("steps", steps) or STEPS,
+            sampling_steps=_whole_numbers("sampling-steps", sampling_steps) or STEPS,
             rounds=rounds,
             images=images,
             reference_steps=reference_steps,
