@@ -9,5 +9,5 @@ author = "The anomalib-stage authors"
 release = __version__
 extensions = ["myst_parser"]
 myst_enable_extensions = ["amsmath", "dollarmath"]
-myst_heading_anchors = 2
+myst_heading_anchors = 3
 exclude_patterns = ["_build"]

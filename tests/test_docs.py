@@ -91,6 +91,27 @@ def test_files_that_the_pages_name_exist() -> None:
     assert missing == []
 
 
+WALK = re.compile(r"^(\d+)\. `([\w.]+)` in `([\w/]+\.py)`: ", flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "walk", ["One image and its mask, from StageAugment to the batch", "One job, from pregenerate to files"]
+)
+def test_each_walk_has_ten_steps_that_exist(walk: str) -> None:
+    page = _read(DOCS / "concepts" / "architecture.md")
+    steps = WALK.findall(page.partition(f"## {walk}\n")[2].partition("\n## ")[0])
+    assert [int(number) for number, _, _ in steps] == list(range(1, 11))
+    assert [(name, path) for _, name, path in steps if name not in _defined(ROOT / path)] == []
+
+
+def test_the_picture_of_the_tree_names_every_module() -> None:
+    """After a move: `python docs/images/architecture.py`."""
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", _read(DOCS / "images" / "architecture.svg"))
+    drawn = {word for text in texts for word in re.split(r"[\s/]+", text)}
+    modules = {path.stem for path in (ROOT / "anomalib_stage").rglob("*.py")}
+    assert modules - drawn == set()
+
+
 def _is_known(dotted: str) -> bool:
     """Say whether a dotted name is a module of this package, or a public name in one."""
     module, _, name = dotted.rpartition(".")
