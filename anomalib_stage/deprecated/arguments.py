@@ -8,7 +8,9 @@ Both keep the signature that readers and jsonargparse see.
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from anomalib_stage.deprecated.names import MOVED, SYNTHESIS, find_renames
@@ -22,15 +24,24 @@ __all__ = ["OldNameWarning", "accept_old_names", "keyword_only", "rename", "rena
 P = ParamSpec("P")
 R = TypeVar("R")
 
+PACKAGE = str(Path(__file__).parents[1])
+
 
 class OldNameWarning(DeprecationWarning):
     """An old name was used; the next version will not know it."""
 
 
-def warn_old(old: str, new: str, *, stacklevel: int = 2) -> None:
-    """Say the new name of something; ``stacklevel`` counts from the caller."""
+if not sys.warnoptions:  # Python hides such warnings where users do not see their own code run, as in a recipe
+    warnings.filterwarnings("default", category=OldNameWarning)
+
+
+def warn_old(old: str, new: str) -> None:
+    """Say the new name of something, with the line outside this package that used the old one."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        level, frame = level + 1, frame.f_back
     msg = f"{old} is called {new} now; the next version will not know the old name"
-    warnings.warn(msg, OldNameWarning, stacklevel=stacklevel + 1)
+    warnings.warn(msg, OldNameWarning, stacklevel=level)
 
 
 def rename(values: Mapping[str, Any], names: Mapping[str, str], *, what: str = "{}") -> dict[str, Any]:
@@ -53,7 +64,7 @@ def rename(values: Mapping[str, Any], names: Mapping[str, str], *, what: str = "
             msg = f"{what.format(old)} is the old name of {new}; give one of them"
             raise InputError(msg)
     for old in [name for name in values if name in names]:
-        warn_old(what.format(old), what.format(names[old]), stacklevel=3)
+        warn_old(what.format(old), what.format(names[old]))
     return {names.get(name, name): value for name, value in values.items()}
 
 
@@ -122,5 +133,5 @@ def warn_moved(owner: str, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - a
     given = {name: value for name, value in values.items() if value is not None}
     new = {**MOVED[owner], **find_renames(owner)}
     for name in given:
-        warn_old(f"{owner}: the argument {name}", new[name], stacklevel=4)
+        warn_old(f"{owner}: the argument {name}", new[name])
     return given

@@ -20,7 +20,6 @@ __all__ = [
     "check_fraction",
     "check_good",
     "check_known_anomalies",
-    "check_override",
     "check_range",
     "check_refresh",
     "check_seed",
@@ -80,23 +79,6 @@ def check_refresh(refresh: object, *, bank: object) -> None:
     check_fraction("refresh", refresh)
     if refresh and bank is None:
         msg = f"{OWNER}: refresh is {refresh!r} without a bank, where every anomaly is live; give bank=FOLDER, or 0"
-        raise InputError(msg)
-
-
-def check_override(mode: str, target: str | None) -> None:
-    """Refuse a mode that does not exist, or a target that does not go with it.
-
-    Raises:
-        InputError: Says what was given.
-    """
-    if mode not in {"auto", "batch", "swap"}:
-        msg = f"StageAugment: mode is {mode!r}; give 'auto', 'batch' or 'swap'"
-        raise InputError(msg)
-    if target is not None and (mode == "batch" or not isinstance(target, str) or not target):
-        msg = (
-            f"StageAugment: target is {target!r} with mode={mode!r}; give the dotted path of a generator and "
-            "mode='swap', or no target"
-        )
         raise InputError(msg)
 
 

@@ -167,13 +167,13 @@ def resolve_seam(model: LightningModule, *, mode: str = "auto", target: str | No
         return Seam("swap", probability=known.probability if known else 0.5, slots=(Slot(target),))
     if mode == "batch" and known is not None and known.mode == "swap":
         msg = (
-            f"StageAugment(mode='batch') cannot be used with {name}: it takes the images of the batch as its clean "
-            f"target, so a painted anomaly would be learned as normal. Leave mode='auto', which replaces {name}'s own "
+            f"StageAugment(seam='batch') cannot be used with {name}: it takes the images of the batch as its clean "
+            f"target, so a painted anomaly would be learned as normal. Leave seam='auto', which replaces {name}'s own "
             "generator."
         )
         raise UnsupportedModelError(msg)
     if mode == "swap" and (known is None or known.mode == "batch"):
-        msg = f"StageAugment(mode='swap') does not know the generator of {name}; name it with target='<dotted path>'"
+        msg = f"StageAugment(seam='swap') does not know the generator of {name}; name it with seam='swap:<dotted path>'"
         raise InputError(msg)
     if known is None and mode == "auto":
         raise UnsupportedModelError(_refusal(model))
@@ -206,8 +206,8 @@ def _refusal(model: object) -> str:
     reason = find_refusal(model) or "it is not known to read masks in training, and would learn anomalies as normal"
     return (
         f"StageAugment cannot be used with {type(model).__name__}: {reason}. Train one of {', '.join(sorted(SEAMS))}; "
-        "for a custom model that reads gt_mask and gt_label set mode='batch', for one with an image generator of its "
-        "own set target='<dotted path>'."
+        "for a custom model that reads gt_mask and gt_label set seam='batch', for one with an image generator of its "
+        "own set seam='swap:<dotted path>'."
     )
 
 

@@ -1,49 +1,90 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""The synthesizer's settings from the plain options of a callback or transform. No torch here."""
+"""What the callback and the transform make of their arguments, old ones included. No torch here."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings, validated
+from anomalib_stage.deprecated.arguments import warn_moved
+from anomalib_stage.errors import InputError
+from anomalib_stage.settings import build_settings
 
-__all__ = ["synthesis_settings"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anomalib_stage.settings import SynthesisSettings
+
+__all__ = ["build_plugin_settings", "read_seam"]
+
+SEAMS = ("auto", "batch", "swap")
 
 
-def synthesis_settings(
+def build_plugin_settings(
+    owner: str,
+    synthesis: SynthesisSettings | Mapping[str, Any] | None,
     *,
-    steps: int | None,
-    foreground: Literal["auto", "none"],
-    extent: tuple[float, float] | None,
+    sampling_steps: int | None,
     strength: tuple[float, float] | None,
-    min_visibility: float | None,
-    trim: bool,
+    foreground: Literal["auto", "none"] | None,
+    steps: int | None,
+    **moved: Any,  # noqa: ANN401 - arguments of any type
 ) -> SynthesisSettings:
-    """Build the settings; None leaves an option at its own default.
+    """Build the synthesizer's settings, and say what the old arguments are called now.
 
     Args:
-        steps (int | None): Denoising steps, 4 to 1000; None: as many as the bundle's backbone needs.
-        foreground (Literal["auto", "none"]): Keep defects on the object, or let them lie anywhere.
-        extent (tuple[float, float] | None): Smallest and largest defect as fractions of the shorter image side.
-        strength (tuple[float, float] | None): Weakest and strongest anomaly, in (0, 1].
-        min_visibility (float | None): Least change inside a mask; 0: everything passes.
-        trim (bool): Take pixels without visible change out of the masks.
+        owner (str): Class whose arguments these are.
+        synthesis (SynthesisSettings | Mapping[str, Any] | None): See :func:`~anomalib_stage.settings.build_settings`,
+            as for the next three.
+        sampling_steps (int | None): Denoising steps.
+        strength (tuple[float, float] | None): Weakest and strongest anomaly.
+        foreground (Literal["auto", "none"] | None): Where defects may lie.
+        steps (int | None): Old name of ``sampling_steps``.
+        **moved (Any): Old arguments that are settings now: ``extent``, ``min_visibility``, ``trim``.
 
     Returns:
         SynthesisSettings: Validated.
 
     Raises:
-        InputError: If an option cannot be used.
+        InputError: If an argument cannot be used, or is given twice.
     """
-    return validated(
-        SynthesisSettings,
-        sampler=validated(SamplerSettings, steps=steps),
-        masks=validated(MaskSettings, foreground=foreground, **_stated(extent=extent)),
-        gate=validated(GateSettings, trim=trim, **_stated(min_visibility=min_visibility)),
-        **_stated(strength=strength),
+    warn_moved(owner, steps=steps, **moved)
+    if steps is not None and sampling_steps is not None:
+        msg = f"{owner}: steps is the old name of sampling_steps; give one of them"
+        raise InputError(msg)
+    return build_settings(
+        synthesis,
+        sampling_steps=steps if sampling_steps is None else sampling_steps,
+        strength=strength,
+        foreground=foreground,
+        **moved,
     )
 
 
-def _stated(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - options of any type
-    return {name: value for name, value in values.items() if value is not None}
+def read_seam(seam: object, *, mode: str | None, target: str | None) -> tuple[str, str | None]:
+    """Read how a model takes anomalies.
+
+    Args:
+        seam (object): ``auto``, ``batch``, ``swap`` or ``swap:<dotted path>``.
+        mode (str | None): Old argument: the first part of ``seam``.
+        target (str | None): Old argument: its second part.
+
+    Returns:
+        tuple[str, str | None]: ``auto``, ``batch`` or ``swap``, and the dotted path of a generator.
+
+    Raises:
+        InputError: If there is no such seam, or it is given twice.
+    """
+    if warn_moved("StageAugment", mode=mode, target=target):
+        if seam != "auto" or (mode == "batch" and target is not None):
+            msg = (
+                f"StageAugment: seam is {seam!r}, mode {mode!r} and target {target!r}; give seam='batch', or "
+                "seam='swap:<dotted path>' with the path of a generator, and nothing else"
+            )
+            raise InputError(msg)
+        seam = (mode or "auto") if target is None else f"swap:{target}"
+    name, colon, path = seam.partition(":") if isinstance(seam, str) else ("", "", "")
+    if name not in SEAMS or (colon and (name != "swap" or not path)):
+        msg = f"StageAugment: seam is {seam!r}; give 'auto', 'batch', 'swap' or 'swap:<dotted path of a generator>'"
+        raise InputError(msg)
+    return name, path or None
