@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""How alike anomalies are: diversity within a defect, and the distance of synthetic anomalies to the nearest real one.
+"""How near synthetic anomalies are to the real ones: copies.
 
 An anomaly is compared by what lies inside its mask alone, scaled to one size and in all flips and quarter turns: on
 another background, larger or mirrored, a copy stays a copy.
@@ -10,26 +10,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.metrics.alignment import TURNS, align_anomaly, turn_planes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from anomalib_stage.metrics.alignment import Vectors
     from anomalib_stage.metrics.crops import Crop
 
-    Vectors = NDArray[np.float32]
+__all__ = ["CopyDistance", "Nearest", "measure_copy_distance"]
 
-__all__ = ["CopyDistance", "Nearest", "aligned", "copy_distance", "diversity"]
 
-SIDE = 24
-"""Anomalies are scaled to this side in pixels."""
-
-TURNS = 8
 EVEN = 1e-3
 """Squared length below which an anomaly counts as even: there is nothing to copy but its outline."""
 
@@ -63,15 +59,15 @@ class CopyDistance(NamedTuple):
     copies: float
 
 
-def copy_distance(synthetic: Sequence[Crop], real: Sequence[Crop]) -> CopyDistance:
+def measure_copy_distance(synthetic: Sequence[Crop], real: Sequence[Crop]) -> CopyDistance:
     """Look for copies: the nearest real anomaly of each synthetic one, over flips and quarter turns.
 
     The distance is ``sqrt(1 - r)``, where r is the correlation inside the masks (0 where it is negative); gain and
     offset of the anomaly do not count.
 
     Args:
-        synthetic (Sequence[Cut]): Synthetic anomalies, at least one.
-        real (Sequence[Cut]): The real ones that were learnt from, of at least two images.
+        synthetic (Sequence[Crop]): Synthetic anomalies, at least one.
+        real (Sequence[Crop]): The real ones that were learnt from, of at least two images.
 
     Returns:
         CopyDistance: Distances, and two numbers that sum them up.
@@ -86,9 +82,9 @@ def copy_distance(synthetic: Sequence[Crop], real: Sequence[Crop]) -> CopyDistan
             "synthetic anomaly and two images with real ones are needed"
         )
         raise InputError(msg)
-    known = _patterns(real)
-    to_real = _nearest(_patterns(synthetic), known, forbidden=None)
-    to_other = _nearest(known, known, forbidden=sources[:, None] == sources[None])
+    known = _build_patterns(real)
+    to_real = _find_nearest(_build_patterns(synthetic), known, forbidden=None)
+    to_other = _find_nearest(known, known, forbidden=sources[:, None] == sources[None])
     least = float(np.quantile(to_other.distance, 0.05))
     middle = float(np.median(to_other.distance))
     return CopyDistance(
@@ -99,67 +95,11 @@ def copy_distance(synthetic: Sequence[Crop], real: Sequence[Crop]) -> CopyDistan
     )
 
 
-def diversity(cuts: Sequence[Crop], *, most: int = 128) -> float:
-    """Return the mean distance between two anomalies of a defect, over flips and turns of one of them.
-
-    It is the root mean square difference of their changes of the surface, in grey levels, after scaling to one size.
-
-    Args:
-        cuts (Sequence[Cut]): Anomalies of one defect.
-        most (int): Most anomalies to compare, spread evenly over ``cuts``.
-
-    Returns:
-        float: 0 if all are the same; NaN for fewer than two.
-    """
-    if len(cuts) < 2:
-        return float("nan")
-    chosen = [cuts[i * len(cuts) // most] for i in range(most)] if len(cuts) > most else cuts
-    changes = np.stack([_change(cut) for cut in chosen])
-    plain = changes.reshape(len(changes), -1)
-    lengths = np.square(plain).sum(axis=1)
-    squared = np.full((len(plain),) * 2, np.inf, np.float32)
-    for turn in range(TURNS):
-        other = _turned(changes, turn).reshape(len(changes), -1)
-        squared = np.minimum(squared, lengths[:, None] + lengths[None] - 2.0 * plain @ other.T)
-    upper = np.triu_indices(len(plain), 1)
-    return float(np.sqrt(np.maximum(squared[upper], 0.0) / plain.shape[1]).mean())
-
-
-def aligned(cut: Crop, *, side: int = SIDE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Scale the square around an anomaly to one size.
-
-    Args:
-        cut (Cut): The anomaly.
-        side (int): Side in pixels.
-
-    Returns:
-        tuple[NDArray[np.float32], NDArray[np.float32]]: The share of each pixel that belongs to the mask,
-        ``(side, side)``, and the grey levels inside times that share: nothing of the surface around is in them.
-    """
-    rows, cols = (np.flatnonzero(cut.mask.any(axis=axis)) for axis in (1, 0))
-    length = int(max(rows[-1] - rows[0], cols[-1] - cols[0])) + 1
-    # in half pixels, so that a square has its centre where the mask's box has it, however that is turned
-    top, left = (int(at[0] + at[-1] + 1) + length for at in (rows, cols))
-    box = slice(top, top + 2 * length), slice(left, left + 2 * length)
-    how = cv2.INTER_AREA if 2 * length > side else cv2.INTER_LINEAR
-    inside = cut.mask.astype(np.float32)
-    planes = [np.pad(plane, length) for plane in (inside, inside * cut.pixels.mean(axis=2, dtype=np.float32))]
-    halves = [plane.repeat(2, axis=0).repeat(2, axis=1)[box] for plane in planes]
-    small = [np.asarray(cv2.resize(plane, (side, side), interpolation=how), np.float32) for plane in halves]
-    return small[0], small[1]
-
-
-def _change(cut: Crop) -> Vectors:
-    """What an anomaly changes: grey levels minus the surface's mean inside the mask, 0 outside."""
-    mask, grey = aligned(cut)
-    return np.asarray(grey - float(cut.pixels[cut.around].mean()) * mask, dtype=np.float32)
-
-
-def _patterns(cuts: Sequence[Crop]) -> Vectors:
+def _build_patterns(cuts: Sequence[Crop]) -> Vectors:
     """What could be copied: grey levels inside the masks, of mean 0 and length 1; ``(N, SIDE, SIDE)``."""
     found = []
     for cut in cuts:
-        mask, grey = aligned(cut)
+        mask, grey = align_anomaly(cut)
         pattern = np.asarray((grey - float(grey.sum() / mask.sum()) * mask) / 255.0, dtype=np.float32)
         if float(np.square(pattern).sum()) < EVEN:
             pattern = mask - mask.mean(dtype=np.float32) if mask.min() < 1.0 else mask
@@ -167,19 +107,14 @@ def _patterns(cuts: Sequence[Crop]) -> Vectors:
     return np.stack(found)
 
 
-def _nearest(ones: Vectors, others: Vectors, *, forbidden: NDArray[np.bool_] | None) -> Nearest:
+def _find_nearest(ones: Vectors, others: Vectors, *, forbidden: NDArray[np.bool_] | None) -> Nearest:
     flat = others.reshape(len(others), -1)
     best = np.full((len(ones), len(others)), -1.0, np.float32)
     for turn in range(TURNS):
-        turned = _turned(ones, turn).reshape(len(ones), -1)
+        turned = turn_planes(ones, turn).reshape(len(ones), -1)
         best = np.maximum(best, turned @ flat.T)
     if forbidden is not None:
         best = np.where(forbidden, -np.inf, best)
     which = best.argmax(axis=1)
     correlation = np.clip(best[np.arange(len(ones)), which], 0.0, 1.0)
     return Nearest(which, np.sqrt(1.0 - correlation))
-
-
-def _turned(planes: Vectors, turn: int) -> Vectors:
-    turned = np.rot90(planes, turn % 4, axes=(1, 2))
-    return turned[:, :, ::-1] if turn >= 4 else turned

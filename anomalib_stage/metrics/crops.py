@@ -56,7 +56,7 @@ def cut_crops(image: NDArray[np.uint8], mask: NDArray[np.bool_], *, defect: str,
         source (int): Number of the image.
 
     Returns:
-        list[Cut]: One for each part of the mask that stands apart; none for a part with no surface around it.
+        list[Crop]: One for each part of the mask that stands apart; none for a part with no surface around it.
     """
     inside = mask.astype(np.uint8)
     count, labels = cv2.connectedComponents(cv2.dilate(inside, np.ones((APART, APART), np.uint8)))
@@ -66,7 +66,7 @@ def cut_crops(image: NDArray[np.uint8], mask: NDArray[np.bool_], *, defect: str,
         part = mask & (labels == label)
         if not part.any():
             continue
-        box = tuple(_reached(part.any(axis=1 - axis)) for axis in (0, 1))
+        box = tuple(_find_span(part.any(axis=1 - axis)) for axis in (0, 1))
         around = cv2.dilate(part[box].astype(np.uint8), np.ones((2 * REACH + 1,) * 2, np.uint8)) > 0
         around &= ~touched[box]
         if around.any():
@@ -75,7 +75,7 @@ def cut_crops(image: NDArray[np.uint8], mask: NDArray[np.bool_], *, defect: str,
     return cuts
 
 
-def _reached(occupied: NDArray[np.bool_]) -> slice:
+def _find_span(occupied: NDArray[np.bool_]) -> slice:
     at = np.flatnonzero(occupied)
     return slice(max(int(at[0]) - REACH, 0), min(int(at[-1]) + 1 + REACH, len(occupied)))
 

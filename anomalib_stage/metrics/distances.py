@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Table = Mapping[str, NDArray[np.float64]]
 
-__all__ = ["Gap", "compute_gaps", "mean_gap", "ranking_score", "split_halves"]
+__all__ = ["Gap", "average_gaps", "compare_halves", "compute_gaps", "compute_ranking_score"]
 
 FEWEST = 5
 """Fewest anomalies on each side for a distance between their statistics."""
@@ -59,10 +59,10 @@ def compute_gaps(synthetic: Table, real: Table) -> dict[str, Gap]:
         dict[str, Gap]: For each statistic; its distance is NaN where it could be measured on fewer than five anomalies
         of a side.
     """
-    return {name: _gap(synthetic[name], real[name]) for name in STATISTICS}
+    return {name: _compute_gap(synthetic[name], real[name]) for name in STATISTICS}
 
 
-def _gap(synthetic: NDArray[np.float64], real: NDArray[np.float64]) -> Gap:
+def _compute_gap(synthetic: NDArray[np.float64], real: NDArray[np.float64]) -> Gap:
     from scipy.stats import wasserstein_distance
 
     one, other = (values[np.isfinite(values)] for values in (synthetic, real))
@@ -73,13 +73,13 @@ def _gap(synthetic: NDArray[np.float64], real: NDArray[np.float64]) -> Gap:
     return Gap(middle, usual, float(wasserstein_distance(one, other)) / spread)
 
 
-def mean_gap(found: Mapping[str, Gap]) -> float:
+def average_gaps(found: Mapping[str, Gap]) -> float:
     """Return the mean distance over the statistics that could be measured; NaN if there is none."""
     distances = [gap.distance for gap in found.values() if np.isfinite(gap.distance)]
     return float(np.mean(distances)) if distances else float("nan")
 
 
-def split_halves(real: Table, *, seed: int = 0) -> dict[str, float]:
+def compare_halves(real: Table, *, seed: int = 0) -> dict[str, float]:
     """Distance between two random halves of the real anomalies, for each statistic: what a perfect generator would get.
 
     Args:
@@ -99,7 +99,7 @@ def split_halves(real: Table, *, seed: int = 0) -> dict[str, float]:
     return {name: float(np.mean(found)) if found else float("nan") for name, found in values.items()}
 
 
-def ranking_score(synthetic: Sequence[Crop], real: Sequence[Crop]) -> float:
+def compute_ranking_score(synthetic: Sequence[Crop], real: Sequence[Crop]) -> float:
     """Return how far synthetic anomalies are from real ones: smaller is better, for ranking the states of a training.
 
     For each defect that both have, the mean over statistics of the Wasserstein distance to the real ones; then the mean
@@ -107,8 +107,8 @@ def ranking_score(synthetic: Sequence[Crop], real: Sequence[Crop]) -> float:
     anomaly.
 
     Args:
-        synthetic (Sequence[Cut]): Synthetic anomalies, best in the places of the real ones: same surfaces and masks.
-        real (Sequence[Cut]): Real ones.
+        synthetic (Sequence[Crop]): Synthetic anomalies, best in the places of the real ones: same surfaces and masks.
+        real (Sequence[Crop]): Real ones.
 
     Returns:
         float: 0 is equal.
@@ -118,7 +118,7 @@ def ranking_score(synthetic: Sequence[Crop], real: Sequence[Crop]) -> float:
     """
     pools = [group_by_defect(list(cuts)) for cuts in (synthetic, real)]
     shared = sorted(set(pools[0]) & set(pools[1]))
-    found = [mean_gap(compute_gaps(*(build_feature_table(pool[defect]) for pool in pools))) for defect in shared]
+    found = [average_gaps(compute_gaps(*(build_feature_table(pool[defect]) for pool in pools))) for defect in shared]
     measured = [value for value in found if np.isfinite(value)]
     if not measured:
         counts = [{defect: len(cuts) for defect, cuts in pool.items()} for pool in pools]

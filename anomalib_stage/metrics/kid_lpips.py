@@ -39,8 +39,8 @@ def compute_kid_lpips(synthetic: Sequence[Crop], real: Sequence[Crop], *, seed: 
     """Measure with networks that others have trained, if they are there.
 
     Args:
-        synthetic (Sequence[Cut]): Synthetic anomalies.
-        real (Sequence[Cut]): Real ones.
+        synthetic (Sequence[Crop]): Synthetic anomalies.
+        real (Sequence[Crop]): Real ones.
         seed (int): Seed of the draws.
 
     Returns:
@@ -48,13 +48,13 @@ def compute_kid_lpips(synthetic: Sequence[Crop], real: Sequence[Crop], *, seed: 
         anomalies, more is more diverse): the number, or the reason why there is none.
     """
     found: dict[str, float | str] = {}
-    for name, measure in (("KID", _kid), ("LPIPS", _lpips)):
-        reason = _missing(name)
-        found[name] = reason or measure(_stacked(synthetic), _stacked(real), seed=seed)
+    for name, measure in (("KID", _compute_kid), ("LPIPS", _compute_lpips)):
+        reason = _explain_absence(name)
+        found[name] = reason or measure(_stack_crops(synthetic), _stack_crops(real), seed=seed)
     return found
 
 
-def _missing(name: str) -> str:
+def _explain_absence(name: str) -> str:
     """Say why a measure cannot be taken; empty if it can."""
     if name == "KID" and importlib.util.find_spec("torch_fidelity") is None:
         return "not measured: the package torch-fidelity is not installed"
@@ -62,13 +62,13 @@ def _missing(name: str) -> str:
     return "" if file.is_file() else f"not measured: no file {file.name} in torch's hub folder"
 
 
-def _stacked(cuts: Sequence[Crop]) -> Tensor:
+def _stack_crops(cuts: Sequence[Crop]) -> Tensor:
     """Scale cuts to one size: ``(N, 3, 96, 96)`` uint8."""
     small = [cv2.resize(cut.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for cut in cuts]
     return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)
 
 
-def _kid(synthetic: Tensor, real: Tensor, *, seed: int) -> float:
+def _compute_kid(synthetic: Tensor, real: Tensor, *, seed: int) -> float:
     from torchmetrics.image.kid import KernelInceptionDistance
 
     with torch.random.fork_rng(devices=[]):
@@ -80,7 +80,7 @@ def _kid(synthetic: Tensor, real: Tensor, *, seed: int) -> float:
         return float(metric.compute()[0])
 
 
-def _lpips(synthetic: Tensor, real: Tensor, *, seed: int) -> float:
+def _compute_lpips(synthetic: Tensor, real: Tensor, *, seed: int) -> float:
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
     del real

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.metrics.copies import copy_distance, diversity
+from anomalib_stage.metrics.copies import measure_copy_distance
 from anomalib_stage.metrics.crops import Crop
+from anomalib_stage.metrics.diversity import compute_diversity
 from tests.metrics.rendered import defect, disc, eight_bit, one_cut, surface
 
 REAL = [defect(seed, defect=("hole", "stain", "contamination")[seed % 3]) for seed in range(24)]
@@ -31,7 +32,7 @@ def pasted(cut: Crop, *, seed: int, turns: int = 0, mirrored: bool = False, scal
 def test_a_copied_anomaly_has_no_distance_whatever_it_lies_on() -> None:
     for turns, mirrored in ((0, False), (1, False), (3, True)):
         copies = [pasted(cut, seed=i, turns=turns, mirrored=mirrored) for i, cut in enumerate(REAL)]
-        found = copy_distance(copies, REAL)
+        found = measure_copy_distance(copies, REAL)
         assert found.synthetic.which.tolist() == list(range(len(REAL)))
         assert found.synthetic.distance.max() < 0.02
         assert found.ratio < 0.05
@@ -39,14 +40,14 @@ def test_a_copied_anomaly_has_no_distance_whatever_it_lies_on() -> None:
 
 
 def test_a_copy_of_another_size_is_still_found() -> None:
-    found = copy_distance([pasted(cut, seed=i, scale=1.5) for i, cut in enumerate(REAL)], REAL)
+    found = measure_copy_distance([pasted(cut, seed=i, scale=1.5) for i, cut in enumerate(REAL)], REAL)
     assert np.mean(found.synthetic.which == np.arange(len(REAL))) > 0.9
     assert found.ratio < 0.5
 
 
 def test_fresh_anomalies_are_as_far_as_real_ones_are_from_each_other() -> None:
     fresh = [defect(100 + seed, defect=("hole", "stain", "contamination")[seed % 3]) for seed in range(24)]
-    found = copy_distance(fresh, REAL)
+    found = measure_copy_distance(fresh, REAL)
     assert 0.8 < found.ratio < 1.25
     assert found.copies < 0.25
     assert (found.real.which != np.arange(len(REAL))).all()
@@ -54,7 +55,7 @@ def test_fresh_anomalies_are_as_far_as_real_ones_are_from_each_other() -> None:
 
 def test_captures_of_one_object_do_not_vouch_for_each_other() -> None:
     twins = [REAL[0], REAL[0], *REAL[1:]]  # two cuts of one image
-    assert copy_distance(REAL[:1], twins).real.distance[:2].min() > 0.1
+    assert measure_copy_distance(REAL[:1], twins).real.distance[:2].min() > 0.1
 
 
 def test_even_anomalies_are_compared_by_their_outline() -> None:
@@ -66,25 +67,25 @@ def test_even_anomalies_are_compared_by_their_outline() -> None:
     bar = np.zeros((72, 72), np.bool_)
     bar[20:50, 30:36] = True
     real = [even(disc(), 0), even(bar, 1)]
-    found = copy_distance([even(np.rot90(bar), 7)], real)
+    found = measure_copy_distance([even(np.rot90(bar), 7)], real)
     assert found.synthetic.which.tolist() == [1]
     assert found.synthetic.distance[0] < 0.1 < found.real.distance.min()
 
 
 def test_too_few_anomalies_are_refused() -> None:
     with pytest.raises(InputError, match="two images"):
-        copy_distance(REAL, [REAL[0]])
+        measure_copy_distance(REAL, [REAL[0]])
     with pytest.raises(InputError, match="0 synthetic"):
-        copy_distance([], REAL)
+        measure_copy_distance([], REAL)
 
 
 def test_diversity_is_nothing_for_copies_and_grows_with_the_differences() -> None:
     turned = [pasted(REAL[0], seed=5, turns=turns) for turns in range(4)]
-    assert diversity(turned) < 0.05 * diversity(REAL)
+    assert compute_diversity(turned) < 0.05 * compute_diversity(REAL)
     faint = [one_cut((cut.pixels // 2 + 64).astype(np.uint8), *_whole(cut)) for cut in REAL]
-    assert diversity(faint) == pytest.approx(0.5 * diversity(REAL), rel=0.1)
-    assert np.isnan(diversity(REAL[:1]))
-    assert diversity(REAL, most=8) == pytest.approx(diversity(REAL), rel=0.5)
+    assert compute_diversity(faint) == pytest.approx(0.5 * compute_diversity(REAL), rel=0.1)
+    assert np.isnan(compute_diversity(REAL[:1]))
+    assert compute_diversity(REAL, most=8) == pytest.approx(compute_diversity(REAL), rel=0.5)
 
 
 def _whole(cut: Crop) -> tuple[np.ndarray]:

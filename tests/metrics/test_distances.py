@@ -8,7 +8,7 @@ import pytest
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.metrics.crops import Crop
-from anomalib_stage.metrics.distances import compute_gaps, mean_gap, ranking_score, split_halves
+from anomalib_stage.metrics.distances import average_gaps, compare_halves, compute_gaps, compute_ranking_score
 from anomalib_stage.metrics.statistics import STATISTICS, build_feature_table
 from tests.metrics.rendered import defect
 
@@ -24,7 +24,7 @@ def blurred(cut: Crop) -> Crop:
 def test_equal_tables_have_no_distance() -> None:
     table = build_feature_table(REAL)
     found = compute_gaps(table, table)
-    assert mean_gap(found) == 0.0
+    assert average_gaps(found) == 0.0
     assert all(gap.synthetic == gap.real for gap in found.values() if np.isfinite(gap.real))
 
 
@@ -39,21 +39,21 @@ def test_too_few_values_have_no_distance_but_a_median() -> None:
     found = compute_gaps(few, few)["seam"]
     assert found.real == 1.5
     assert np.isnan(found.distance)
-    assert np.isnan(mean_gap(compute_gaps(few, few)))
-    assert all(np.isnan(value) for value in split_halves(few).values())
+    assert np.isnan(average_gaps(compute_gaps(few, few)))
+    assert all(np.isnan(value) for value in compare_halves(few).values())
 
 
 def test_halves_of_real_anomalies_are_near_each_other_and_repeatable() -> None:
     table = build_feature_table(REAL)
-    yardstick = split_halves(table, seed=1)
-    assert yardstick == pytest.approx(split_halves(table, seed=1), nan_ok=True)
+    yardstick = compare_halves(table, seed=1)
+    assert yardstick == pytest.approx(compare_halves(table, seed=1), nan_ok=True)
     assert 0.1 < np.nanmean(list(yardstick.values())) < 0.7
 
 
 def test_the_ranking_prefers_what_is_painted_like_the_real_ones() -> None:
     soft = [blurred(cut) for cut in FRESH]
     faint = [cut._replace(pixels=np.where(cut.mask[..., None], cut.pixels // 4 + 96, cut.pixels)) for cut in FRESH]
-    scores = [ranking_score(cuts, REAL) for cuts in (REAL, FRESH, soft, faint)]
+    scores = [compute_ranking_score(cuts, REAL) for cuts in (REAL, FRESH, soft, faint)]
     assert scores[0] == 0.0
     assert scores[1] < 0.75 * min(scores[2:])
 
@@ -61,4 +61,4 @@ def test_the_ranking_prefers_what_is_painted_like_the_real_ones() -> None:
 def test_the_ranking_needs_a_shared_kind() -> None:
     others = [cut._replace(defect="scratch") for cut in FRESH]
     with pytest.raises(InputError, match="share no defect"):
-        ranking_score(others, REAL)
+        compute_ranking_score(others, REAL)

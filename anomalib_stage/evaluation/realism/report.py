@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from anomalib_stage.metrics.distances import mean_gap
+from anomalib_stage.metrics.distances import average_gaps
 from anomalib_stage.metrics.statistics import STATISTICS
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from anomalib_stage.metrics.copies import CopyDistance
     from anomalib_stage.metrics.distances import Gap
-    from anomalib_stage.metrics.forensics import Verdict
-    from anomalib_stage.metrics.univariate_detectors import Trace
+    from anomalib_stage.metrics.traces.forensics import Verdict
+    from anomalib_stage.metrics.traces.univariate_detectors import Trace
 
 __all__ = ["TARGET", "Comparison", "Report", "as_json", "markdown"]
 
@@ -81,7 +81,7 @@ def as_json(report: Report) -> str:
             defect: {
                 "count": row.painted,
                 "against": row.against,
-                "mean_distance": mean_gap(row.gaps),
+                "mean_distance": average_gaps(row.gaps),
                 "statistics": {name: gap._asdict() for name, gap in row.gaps.items()},
             }
             for defect, row in report.comparisons.items()
@@ -118,7 +118,7 @@ def _summary(report: Report) -> str:
         ["repainted good surface told from untouched, AUROC of a network", verdict.network, f"at most {TARGET}"],
         ["the same, larger half of the masks", verdict.large, f"at most {TARGET}"],
         ["the same, logistic regression on the statistics", verdict.regression, f"at most {TARGET}"],
-        ["distance of anomalies' statistics to real ones, mean", mean_gap(everything.gaps), _halves(report)],
+        ["distance of anomalies' statistics to real ones, mean", average_gaps(everything.gaps), _halves(report)],
         ["distance of their seams", everything.gaps["seam"].distance, f"real halves {report.halves['seam']:.2f}"],
         ["diversity, grey levels", synthetic["all"], f"real {real['all']:.1f}"],
         ["copy distance over that of real ones", copies.ratio, "near or above 1"],
@@ -140,7 +140,7 @@ def _defects(report: Report) -> str:
         sides = (("synthetic", defect), ("real", row.against))
         spread = [report.diversity[side].get(name, math.nan) for side, name in sides]
         pairs = [f"{_text(row.gaps[name].synthetic)}, {_text(row.gaps[name].real)}" for name in SHOWN]
-        rows.append([defect, row.painted, row.against, mean_gap(row.gaps), *spread, *pairs])
+        rows.append([defect, row.painted, row.against, average_gaps(row.gaps), *spread, *pairs])
     return _table(head, rows)
 
 

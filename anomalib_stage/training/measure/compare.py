@@ -11,9 +11,9 @@ import torch
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
-from anomalib_stage.metrics.copies import copy_distance
+from anomalib_stage.metrics.copies import measure_copy_distance
 from anomalib_stage.metrics.crops import Crop, cut_crops, group_by_defect
-from anomalib_stage.metrics.distances import ranking_score
+from anomalib_stage.metrics.distances import compute_ranking_score
 from anomalib_stage.metrics.figures import draw_copy_sheet
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.seeds import derive_seed, numpy_generator
@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
             if there are large ones.
         summary (dict[str, Any]): ``painted``, the number of anomalies; ``copy_ratio`` and ``copies``
             (:class:`~anomalib_stage.metrics.copies.CopyDistance`); ``gap``
-            (:func:`~anomalib_stage.metrics.distances.ranking_score`), None where there are too few of each defect.
+            (:func:`~anomalib_stage.metrics.distances.compute_ranking_score`), None where there are too few of each defect.
     """
 
     measured: dict[str, dict[str, float]]
@@ -92,7 +92,7 @@ def compare_with_real(
     cuts = [cut for one in painted for cut in soften(one, measured[one.defect]["softness"])]
     if not cuts:
         return Comparison(measured, {"not_compared": "nothing visible was painted into the good images"})
-    copies = copy_distance(cuts, real)
+    copies = measure_copy_distance(cuts, real)
     write_file(folder / SHEET, encode_png(draw_copy_sheet(cuts, real, copies.synthetic)))
     return Comparison(
         measured,
@@ -136,6 +136,6 @@ def _painted(
 
 def _gap(painted: Sequence[Crop], real: Sequence[Crop]) -> float | None:
     try:
-        return round(ranking_score(painted, real), 3)
+        return round(compute_ranking_score(painted, real), 3)
     except InputError:  # too few of every kind
         return None

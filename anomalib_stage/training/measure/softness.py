@@ -69,7 +69,7 @@ def measure_softness(painted: Sequence[Painted], real: Sequence[Crop]) -> float:
 
     Args:
         painted (Sequence[Painted]): Painted anomalies of a defect.
-        real (Sequence[Cut]): Real ones.
+        real (Sequence[Crop]): Real ones.
 
     Returns:
         float: In [0, 1]; 0 where fewer than three of a side are large enough to tell, or the pictures have two levels.

@@ -30,7 +30,7 @@ def texture_continuity(real: Sequence[Crop]) -> float | None:
     """Say how far the surface's texture goes on in large defects of a defect.
 
     Args:
-        real (Sequence[Cut]): Real defects of the defect.
+        real (Sequence[Crop]): Real defects of the defect.
 
     Returns:
         float | None: 1: the texture inside is as strong as around, at all scales; 0: it differs by a factor of 1.6 and

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from anomalib_stage.metrics.crops import Crop, cut_crops
-from anomalib_stage.metrics.univariate_detectors import measure_univariate_traces
+from anomalib_stage.metrics.traces.univariate_detectors import measure_univariate_traces
 from anomalib_stage.pipeline.synthesizer import GOOD, StageSynthesizer
 from anomalib_stage.preview.rows import paint_rows
 from anomalib_stage.rendering.surfaces import render_surface

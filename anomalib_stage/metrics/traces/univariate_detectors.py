@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-__all__ = ["Trace", "auroc", "build_rows", "measure_univariate_traces", "regress"]
+__all__ = ["Trace", "build_rows", "compute_auroc", "measure_univariate_traces", "score_by_regression"]
 
 
 FEWEST = 10
@@ -40,7 +40,7 @@ class Trace(NamedTuple):
     untouched: float
 
 
-def auroc(positive: Numbers, negative: Numbers) -> float:
+def compute_auroc(positive: Numbers, negative: Numbers) -> float:
     """Return the share of pairs in which the positive value is the larger one, ties by half; NaN if there is none."""
     if not len(positive) or not len(negative):
         return float("nan")
@@ -51,8 +51,8 @@ def measure_univariate_traces(repainted: Sequence[Crop], untouched: Sequence[Cro
     """Ask of each statistic alone how far it gives repainted surface away.
 
     Args:
-        repainted (Sequence[Cut]): Regions whose masked area was painted again as good surface.
-        untouched (Sequence[Cut]): The same regions as they were.
+        repainted (Sequence[Crop]): Regions whose masked area was painted again as good surface.
+        untouched (Sequence[Crop]): The same regions as they were.
 
     Returns:
         dict[str, Trace]: For each of :data:`~anomalib_stage.metrics.statistics.STATISTICS` that could be measured
@@ -63,14 +63,14 @@ def measure_univariate_traces(repainted: Sequence[Crop], untouched: Sequence[Cro
     for name in STATISTICS:
         both = np.isfinite(one[name]) & np.isfinite(other[name])
         if both.sum() >= FEWEST:
-            found[name] = _trace(one[name][both], other[name][both])
+            found[name] = _measure_trace(one[name][both], other[name][both])
     return dict(sorted(found.items(), key=lambda item: -item[1].auroc))
 
 
-def _trace(repainted: Numbers, untouched: Numbers) -> Trace:
+def _measure_trace(repainted: Numbers, untouched: Numbers) -> Trace:
     usual = float(np.median(untouched))
-    side = auroc(repainted, untouched)
-    far = auroc(np.abs(repainted - usual), np.abs(untouched - usual))
+    side = compute_auroc(repainted, untouched)
+    far = compute_auroc(np.abs(repainted - usual), np.abs(untouched - usual))
     return Trace(max(side, 1.0 - side, far, 1.0 - far), float(np.median(repainted)), usual)
 
 
@@ -79,7 +79,7 @@ def build_rows(cuts: Sequence[Crop]) -> Numbers:
     return np.stack(list(build_feature_table(cuts).values()), axis=1)
 
 
-def regress(rows: Sequence[Numbers], seen: NDArray[np.intp], asked: NDArray[np.intp]) -> float:
+def score_by_regression(rows: Sequence[Numbers], seen: NDArray[np.intp], asked: NDArray[np.intp]) -> float:
     """AUROC of a logistic regression on the statistics and on their distances from the usual."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -92,4 +92,4 @@ def regress(rows: Sequence[Numbers], seen: NDArray[np.intp], asked: NDArray[np.i
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
     model.fit(np.concatenate([part[seen] for part in features]), np.repeat([1, 0], len(seen)))
     one, other = (model.decision_function(part[asked]) for part in features)
-    return auroc(one, other)
+    return compute_auroc(one, other)
