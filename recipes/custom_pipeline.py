@@ -38,7 +38,7 @@ class Epochs(Callback):
 
 def pipeline(root: Path, *, num_workers: int = 4) -> tuple[Folder, Epochs]:
     """Return a data module whose training images get pairs, and the callback that belongs to it."""
-    painting = StageTransform(root / "pairs", probability=0.5, seed=0)
+    painting = StageTransform(bank=root / "pairs", probability=0.5, seed=0)
     datamodule = Folder(
         name="tiles",
         root=root,

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="n
 def test_a_run_is_measured_from_its_start_to_its_end(
     tiny_bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = {"out": tmp_path / "run", "count": 12, "images": 3, "size": 48, "steps": 4, "batch-size": 2}
+    options = {"out": tmp_path / "run", "count": 12, "images": 3, "size": 48, "sampling-steps": 4, "batch-size": 2}
     options |= {"weights": tiny_bundle_path, "device": "cpu", "interval": 0.1}
     monkeypatch.setattr(sys, "argv", ["long_run.py", *(f"--{name}={value}" for name, value in options.items())])
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

@@ -3,8 +3,8 @@
 r"""Write a split with fewer defects of each defect to learn from; what is scored stays the same.
 
     python docs/measure/fewer_shots.py --data SET --shots 5 --out five.json
-    anomalib-stage fit --normal SET/train/good --defects SET/test --masks SET/ground_truth --include five.json \
-        --out FILE
+    anomalib-stage fit --data SET/train/good --defect-dir SET/test --defect-mask-dir SET/ground_truth \
+        --split five.json --out FILE
     anomalib-stage benchmark --data SET --split five.json --out bench5 --sources real FILE FILE+real
 
 Defects are taken in sorted order, from as many groups of captures as there are (``groups.json`` in the set, if any).

@@ -8,7 +8,7 @@ each side, precision and mode: pairs painted in a second (median of the rounds),
 allocated, and the seconds of the first call, in which a compiled network is compiled.
 
     python docs/measure/latent_speed.py [--base sd1|text2img-large|tiny] [--sides 256 512] [--precisions fp16 bf16]
-        [--modes eager compiled] [--regions 8] [--steps 20] [--rounds 5] [--device auto]
+        [--modes eager compiled] [--regions 8] [--sampling-steps 20] [--rounds 5] [--device auto]
 
 ``tiny`` is for a try on a CPU; there the memory is not measured.
 """
@@ -32,7 +32,8 @@ from anomalib_stage.settings import GateSettings, LatentSettings, SamplerSetting
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
-from anomalib_stage.weights.latent.bundle import build_adapter, latent_bundle
+from anomalib_stage.weights.latent.bundle import build_latent_bundle
+from anomalib_stage.weights.latent.networks import build_adapter
 from anomalib_stage.weights.latent_manifest import AdapterSpec
 from anomalib_stage.weights.manifest import DefectSpec
 
@@ -65,7 +66,7 @@ def bundle_of(base: str, side: int) -> StageBundle:
         unet, vae = UNet2DConditionModel(**network), AutoencoderKL(**autoencoder)
         aware, only = (build_adapter(adapter, channels=4) for _ in range(2))
     conditions = {"scratch": torch.zeros(77, unet.config.cross_attention_dim)}
-    return latent_bundle(
+    return build_latent_bundle(
         LatentDenoiser(unet, conditions=conditions, aware=aware, only=only),
         vae,
         adapter=adapter,
@@ -80,7 +81,7 @@ def measure(bundle: StageBundle, latent: LatentSettings, given: argparse.Namespa
     device, side = resolve_device(given.device), bundle.manifest.region_size
     cuda = device.type == "cuda"
     settings = SynthesisSettings(
-        sampler=SamplerSettings(steps=given.steps), gate=GateSettings(min_visibility=0.0), latent=latent
+        sampler=SamplerSettings(steps=given.sampling_steps), gate=GateSettings(min_visibility=0.0), latent=latent
     )
     synthesizer = StageSynthesizer(bundle, device=device, settings=settings)
     masks = torch.zeros(given.regions, 1, side, side, dtype=torch.bool)
@@ -110,14 +111,15 @@ def main() -> None:
     parser.add_argument("--precisions", choices=["fp32", "fp16", "bf16"], nargs="+", default=["fp16", "bf16"])
     parser.add_argument("--modes", choices=["eager", "compiled"], nargs="+", default=["eager", "compiled"])
     parser.add_argument("--regions", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--sampling-steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     logging.set_verbosity_error()
     device = resolve_device(given.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    print(f"{given.base}, {given.regions} regions at once, {given.steps} steps, {name}, torch {torch.__version__}\n")
+    steps = f"{given.sampling_steps} steps"
+    print(f"{given.base}, {given.regions} regions at once, {steps}, {name}, torch {torch.__version__}\n")
     print("| side | precision | mode | regions/s | peak GiB | first call, s |\n|---|---|---|---|---|---|")
     for side in given.sides:
         bundle = bundle_of(given.base, side)

@@ -134,7 +134,7 @@ def figure(samples: list[Sample], found: dict[str, Any]) -> bytes:
 
 
 def render(folder: Path, *, count: int, side: int) -> Path:
-    """Render good images of all defects of surfaces."""
+    """Render good images of all families of surfaces."""
     for i in range(count):
         pixels = render_surface((side, side), rng=numpy_generator(0, "long run", i))
         write_file(folder / f"{i:04d}.png", encode_png((pixels * 255).round().astype(np.uint8)))
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="good images; rendered if not given")
     parser.add_argument("--images", type=int, default=256, help="good images to render")
     parser.add_argument("--size", type=int, default=64, help="their side in pixels")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--sampling-steps", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--weights", default="default")
     parser.add_argument("--device", default="auto")
@@ -161,7 +161,7 @@ def main() -> None:
         parser.error(f"--out {given.out} is not empty; a run that goes on with another one measures nothing")
     data = given.data or render(given.out / "good", count=given.images, side=given.size)
     options = {"data": data, "out": given.out / "pairs", "count": given.count, "weights": given.weights}
-    options |= {"steps": given.steps, "batch-size": given.batch_size, "device": given.device}
+    options |= {"sampling-steps": given.sampling_steps, "batch-size": given.batch_size, "device": given.device}
     command = [sys.executable, "-m", "anomalib_stage", "pregenerate"]
     command += [part for name, value in options.items() for part in (f"--{name}", str(value))]
     result, samples = watch(command, given.out / "pairs", interval=given.interval)

@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--textures", type=Path, help="folder of textures for Perlin noise")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--fit-steps", type=int, default=600)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--max-steps", type=int, default=1200)
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=1, help="processes beside each other")
     parser.add_argument("--device", default="auto")
@@ -63,7 +63,8 @@ def main() -> None:
             first.result()
         for rest in [pool.submit(run, given, step) for step in remaining(given)]:
             rest.result()
-    options = {"data": given.data, "seeds": SEEDS, "steps": given.steps, "pairs": given.pairs, "device": given.device}
+    options = {"data": given.data, "seeds": SEEDS, "max_steps": given.max_steps, "pairs": given.pairs}
+    options |= {"device": given.device}
     files = {name: str(given.out / f"{name}.safetensors") for name in ("fitted", "five")}
     all_of_it = (*FREE, "default", files["fitted"], f"{files['fitted']}+real")
     benchmark(out=given.out / "bench", sources=all_of_it, textures=given.textures, **options)
@@ -91,7 +92,7 @@ def chains(given: argparse.Namespace) -> list[list[list[str]]]:
 
 
 def remaining(given: argparse.Namespace) -> list[list[str]]:
-    """Commands that need the pools of painted pictures."""
+    """Commands that need the painted synthetic sets."""
     fitted, rest = str(given.out / "fitted.safetensors"), [str(seed) for seed in SEEDS[1:]]
     return [
         *(_bench(given, f"{fitted}+real", [str(seed)]) for seed in SEEDS),
@@ -104,15 +105,16 @@ def _fit(given: argparse.Namespace, name: str, split: Path) -> list[str]:
     if (out := given.out / f"{name}.safetensors").is_file():
         return []
     data = given.data
-    folders = ["--normal", data / "train" / "good", "--defects", data / "test", "--masks", data / "ground_truth"]
-    return ["fit", *map(str, folders), "--include", str(split), "--max-steps", str(given.fit_steps), "--out", str(out)]
+    folders = ["--data", data / "train" / "good", "--defect-dir", data / "test"]
+    folders += ["--defect-mask-dir", data / "ground_truth"]
+    return ["fit", *map(str, folders), "--split", str(split), "--max-steps", str(given.fit_steps), "--out", str(out)]
 
 
 def _bench(
     given: argparse.Namespace, source: str, seeds: Sequence[str], *more: str, folder: str = "bench"
 ) -> list[str]:
     textures = ["--textures", str(given.textures)] if given.textures and folder == "bench" else []
-    sizes = ["--steps", str(given.steps), "--pairs", str(given.pairs)]
+    sizes = ["--max-steps", str(given.max_steps), "--pairs", str(given.pairs)]
     out = ["--data", str(given.data), "--out", str(given.out / folder), *sizes, *textures, *more]
     return ["benchmark", *out, "--sources", source, "--seeds", *seeds]
 

@@ -31,21 +31,23 @@ from tests.weights.latent.test_convert import write_published
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "how-to" / "paper-backbone.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", PAGE, flags=re.DOTALL)
-COMMANDS = [line for defect, text in BLOCKS if not defect for line in text.splitlines()]
-PYTHON = [text for defect, text in BLOCKS if defect == "python"]
+COMMANDS = [line for language, text in BLOCKS if not language for line in text.splitlines()]
+PYTHON = [text for language, text in BLOCKS if language == "python"]
 NEEDS = {"--words": "transformers", "--lora-rank": "peft"}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 SHORT = {
     "fit-latent": ["--max-steps", "1", "--batch-size", "1", "--device", "cpu"],
-    "preview": ["--count", "1", "--steps", "4", "--device", "cpu"],
-    "pregenerate": ["--count", "2", "--steps", "4", "--device", "cpu", "--min-visibility", "0"],
+    "preview": ["--count", "1", "--sampling-steps", "4", "--device", "cpu"],
+    "pregenerate": ["--count", "2", "--sampling-steps", "4", "--device", "cpu", "--min-visibility", "0"],
     "benchmark": shlex.split(
-        "--steps 1 --pairs 8 --size 64 --batch-size 2 --sampling-steps 4 --seeds 0 --device cpu "
+        "--max-steps 1 --pairs 8 --size 64 --batch-size 2 --sampling-steps 4 --seeds 0 --device cpu "
         """--synthesis '{"gate": {"min_visibility": 0}}'"""
     ),
     "docs/measure/latent_memory.py": ["--side", "64", "--regions", "1"],
-    "docs/measure/latent_speed.py": shlex.split("--base tiny --sides 32 --regions 2 --steps 4 --rounds 1 --device cpu"),
+    "docs/measure/latent_speed.py": shlex.split(
+        "--base tiny --sides 32 --regions 2 --sampling-steps 4 --rounds 1 --device cpu"
+    ),
 }
 """What is added to a command here so that it ends soon; later options win."""
 
