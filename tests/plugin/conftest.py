@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,18 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchvision import tv_tensors
 
+from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.plugin.callback.augment import StageAugment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+def make_pair(image: Tensor, mask: Tensor, painted: Tensor | None = None) -> Pair:
+    """Make a pair of its pixels."""
+    label = mask.flatten(1).any(dim=1)
+    return replace(Pair.untouched(image), mask=mask, painted=mask if painted is None else painted, label=label)
 
 
 @dataclass
@@ -142,7 +149,7 @@ def started(tiny_bundle_path: Path, trainer: SimpleNamespace) -> Callable[..., t
     """Return a function that starts a fit: ``started("Draem", seed=1)`` gives the callback and the model."""
 
     def start(name: str, **arguments: Any) -> tuple[StageAugment, Any]:
-        augment, model = StageAugment(str(tiny_bundle_path), steps=4, **arguments), MODELS[name]()
+        augment, model = StageAugment(weights=str(tiny_bundle_path), sampling_steps=4, **arguments), MODELS[name]()
         trainer.callbacks = [augment]
         augment.setup(trainer, model, "fit")
         augment.on_fit_start(trainer, model)

@@ -27,13 +27,16 @@ from tests.plugin.conftest import Batch, good_images
         ({"defects": ["scratch", "good"]}, "the argument negatives"),
         ({"seed": 1.0}, "seed is 1.0; give an integer"),
         ({"seed": True}, "seed is True"),
-        ({"steps": 3}, "steps"),
-        ({"steps": 1001}, "steps"),
-        ({"extent": (0.5, 0.1)}, "extent"),
-        ({"extent": (0.0, 0.1)}, "extent"),
-        ({"mode": "both"}, "mode is 'both'; give 'auto', 'batch' or 'swap'"),
-        ({"mode": "batch", "target": "augmenter"}, "mode='swap', or no target"),
-        ({"target": ""}, "target is ''"),
+        ({"sampling_steps": 3}, "steps"),
+        ({"sampling_steps": 1001}, "steps"),
+        ({"synthesis": {"masks": {"extent": (0.5, 0.1)}}}, r"extent \(0.5, 0.1\) is empty"),
+        ({"synthesis": {"masks": {"extent": (0.0, 0.1)}}}, "masks.extent.0: .*greater than 0"),
+        ({"synthesis": {"mask": {}}}, "mask: Extra inputs"),
+        ({"synthesis": "weak"}, "synthesis is 'weak'; give a mapping"),
+        ({"seam": "both"}, "seam is 'both'; give 'auto', 'batch', 'swap' or 'swap:"),
+        ({"seam": "batch:augmenter"}, "seam is 'batch:augmenter'"),
+        ({"seam": "swap:"}, "seam is 'swap:'"),
+        ({"seam": None}, "seam is None"),
     ],
 )
 def test_bad_arguments_are_refused_by_the_constructor(arguments: dict[str, Any], complaint: str) -> None:
@@ -47,7 +50,7 @@ def test_the_ends_of_a_fraction_are_allowed(value: float) -> None:
 
 
 def test_the_constructor_reads_no_weights() -> None:
-    assert StageAugment("no/such/file.safetensors").weights == "no/such/file.safetensors"
+    assert StageAugment(weights="no/such/file.safetensors").weights == "no/such/file.safetensors"
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def stage(tiny_bundle_path: Path) -> Callable[..., StageAugment]:
     """Return a function that builds a callback with the small bundle and few steps."""
-    return lambda **arguments: StageAugment(str(tiny_bundle_path), **({"steps": 4, "probability": 1.0} | arguments))
+    return lambda **arguments: StageAugment(
+        weights=str(tiny_bundle_path), **({"sampling_steps": 4, "probability": 1.0} | arguments)
+    )
 
 
 # -- the table against anomalib itself ------------------------------------------------------------------------------
@@ -312,7 +314,7 @@ def test_padim_is_refused_by_name_with_the_reason(parts: Path, tmp_path: Path) -
         backbone="resnet18", pre_trained=False, pre_processor=pre_processor(64, normalise=True), **QUIET
     )
     with pytest.raises(UnsupportedModelError, match="cannot be used with Padim: it remembers"):
-        engine_for(tmp_path, StageAugment("no/such/file")).fit(model, datamodule=data_module(parts))
+        engine_for(tmp_path, StageAugment(weights="no/such/file")).fit(model, datamodule=data_module(parts))
 
 
 def test_a_data_module_that_normalises_is_refused(
@@ -335,7 +337,7 @@ import torch
 bundle, parts, out = sys.argv[1:]
 model = supersimplenet()
 given = heard(model.model)
-augment = StageAugment(bundle, steps=4, probability=1.0)
+augment = StageAugment(weights=bundle, sampling_steps=4, probability=1.0)
 engine = engine_for(Path(out), augment, devices=2, strategy="ddp_find_unused_parameters_true", max_steps=1)
 engine.fit(model, datamodule=data_module(Path(parts), train_batch_size=2))
 torch.save((given[0][1]["masks"].bool(), given[0][1]["labels"]), Path(out) / f"rank{engine.trainer.global_rank}.pt")

@@ -57,7 +57,7 @@ def test_a_memory_bank_is_refused_whatever_its_name() -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_way_out() -> None:
-    with pytest.raises(UnsupportedModelError, match=r"Mine.*mode='batch'.*target="):
+    with pytest.raises(UnsupportedModelError, match=r"Mine.*seam='batch'.*seam='swap:"):
         resolve_seam(_named("Mine"))
 
 
@@ -72,7 +72,7 @@ def test_batch_mode_would_poison_a_model_with_its_own_generator() -> None:
 
 @pytest.mark.parametrize("name", ["Mine", "UniNet"])
 def test_swap_mode_needs_a_target_when_the_model_has_no_known_generator(name: str) -> None:
-    with pytest.raises(InputError, match="target="):
+    with pytest.raises(InputError, match="seam='swap:<dotted path>'"):
         resolve_seam(_named(name), mode="swap")
 
 

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Callback
 
+from anomalib_stage.deprecated.arguments import keyword_only
 from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.callback.foregrounds import built_in_foreground, check_foreground
 from anomalib_stage.plugin.callback.generator_swap import swap
 from anomalib_stage.plugin.callback.session import Session
 from anomalib_stage.plugin.callback.step import COUNTERS, summary
-from anomalib_stage.plugin.checks import check_defects, check_fraction, check_override, check_refresh, check_seed
+from anomalib_stage.plugin.checks import check_defects, check_fraction, check_refresh, check_seed
 from anomalib_stage.plugin.seams import find_refusal, resolve_seam, visibility
-from anomalib_stage.plugin.settings import synthesis_settings
+from anomalib_stage.plugin.settings import build_plugin_settings, read_seam
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.plugin.callback.bank_pairs import BankPairs
+    from anomalib_stage.plugin.pairs.choice import Shares
     from anomalib_stage.plugin.pairs.painter import Painter
     from anomalib_stage.plugin.seams import Seam
+    from anomalib_stage.settings import SynthesisSettings
 
     Visible = Callable[[Tensor, Tensor], Tensor]
 
@@ -61,29 +64,31 @@ class StageAugment(Callback):
             0, so that the model cannot learn to recognise the painter. Defaults to ``0.25``.
         defects (list[str] | None): Defects to paint, such as ``[scratch, stain]``. ``None`` for all defects of
             the bundle. Defaults to ``None``.
-        extent (tuple[float, float] | None): Smallest and largest length of a defect as fractions of the shorter image
-            side. ``None`` for the synthesizer's own range. Defaults to ``None``.
         strength (tuple[float, float] | None): Weakest and strongest anomaly, in (0, 1]: how far a picture leaves the
             clean surface. ``None`` for full strength. Defaults to ``None``.
-        foreground (str | Callable): Where defects may lie: ``auto`` finds the object in each image, ``none`` means
-            everywhere, a folder holds masks named like the images (for data modules without geometric augmentations), a
-            function gets an image ``(3, H, W)`` in [0, 1] and its path and returns a mask. Defaults to ``"auto"``.
-        min_visibility (float | None): Least change inside a mask, in units of what good surface painted over good
-            surface would change; pictures below are painted again, and an image for which none succeeds stays good. 0
-            lets everything pass, ``None`` is the synthesizer's own. Defaults to ``None``.
-        trim (bool): Take pixels without visible change out of the masks. Defaults to ``False``.
+        foreground (str | Callable | None): Where defects may lie: ``auto`` finds the object in each image, ``none``
+            means everywhere, a folder holds masks named like the images (for data modules without geometric
+            augmentations), a function gets an image ``(3, H, W)`` in [0, 1] and its path and returns a mask. Defaults
+            to ``None``: ``auto``, unless ``synthesis`` says otherwise.
+        sampling_steps (int | None): Denoising steps, 4 to 1000. Defaults to ``None``: as many as the bundle's backbone
+            needs, 8 if it is compact.
+        synthesis (dict | SynthesisSettings | None): Any other setting of the painting, such as
+            ``{"masks": {"extent": [0.03, 0.6]}}`` (:class:`~anomalib_stage.SynthesisSettings`). Defaults to ``None``.
         seed (int): Seed of every choice and picture; independent of the training's own random numbers.
             Defaults to ``0``.
-        steps (int | None): Denoising steps, 4 to 1000. Defaults to ``None``: as many as the bundle's backbone needs,
-            8 if it is compact.
         device (str): Where to paint: ``auto`` (where the model is), ``cpu``, ``cuda`` or ``cuda:N``.
             Defaults to ``"auto"``.
-        mode (str): ``auto`` looks the model up. For a custom model ``batch`` edits image, mask and label of its
-            batches, ``swap`` replaces the generator named by ``target``. Defaults to ``"auto"``.
-        target (str | None): Dotted path from a custom model to its image generator, which takes ``(B, 3, H, W)`` images
-            in [0, 1] and returns ``(images, masks)``. Defaults to ``None``.
+        seam (str): How the model takes anomalies: ``auto`` looks it up. For a custom model ``batch`` edits image, mask
+            and label of its batches, ``swap:path.to.generator`` replaces its image generator, which takes
+            ``(B, 3, H, W)`` images in [0, 1] and returns ``(images, masks)``. Defaults to ``"auto"``.
         preview (bool): Write the first painted batch to ``stage_preview.png`` in the run's result folder.
             Defaults to ``True``.
+        extent (tuple[float, float] | None): Old; ``synthesis={"masks": {"extent": ...}}``.
+        min_visibility (float | None): Old; ``synthesis={"gate": {"min_visibility": ...}}``.
+        trim (bool | None): Old; ``synthesis={"gate": {"trim": ...}}``.
+        steps (int | None): Old; ``sampling_steps``.
+        mode (str | None): Old; ``seam``.
+        target (str | None): Old; ``seam="swap:..."``.
 
     Raises:
         InputError: If an argument cannot be used.
@@ -94,46 +99,53 @@ class StageAugment(Callback):
         >>> # Engine(callbacks=[augment]).fit(Draem(), datamodule=datamodule)
     """
 
+    @keyword_only("weights")
     def __init__(
         self,
-        weights: str = "default",
         *,
+        weights: str = "default",
         bank: str | Path | None = None,
         refresh: float = 0.0,
         probability: float | None = None,
         negatives: float = 0.25,
         defects: list[str] | None = None,
-        extent: tuple[float, float] | None = None,
         strength: tuple[float, float] | None = None,
-        foreground: str | Callable[..., Any] = "auto",
-        min_visibility: float | None = None,
-        trim: bool = False,
+        foreground: str | Callable[..., Any] | None = None,
+        sampling_steps: int | None = None,
+        synthesis: dict[str, Any] | SynthesisSettings | None = None,
         seed: int = 0,
-        steps: int | None = None,
         device: str = "auto",
-        mode: Literal["auto", "batch", "swap"] = "auto",
-        target: str | None = None,
+        seam: str = "auto",
         preview: bool = True,
+        extent: tuple[float, float] | None = None,
+        min_visibility: float | None = None,
+        trim: bool | None = None,
+        steps: int | None = None,
+        mode: str | None = None,
+        target: str | None = None,
     ) -> None:
         check_fraction("probability", 0.0 if probability is None else probability)
         check_fraction("negatives", negatives)
         check_refresh(refresh, bank=bank)
         check_defects(defects)
-        check_override(mode, target)
         check_seed(seed)
-        check_foreground(foreground)
-        self.settings = synthesis_settings(
-            steps=steps,
-            foreground=built_in_foreground(foreground),
-            extent=extent,
+        self.foreground = "auto" if foreground is None else foreground
+        check_foreground(self.foreground)
+        self.mode, self.target = read_seam(seam, mode=mode, target=target)
+        self.settings = build_plugin_settings(
+            "StageAugment",
+            synthesis,
+            sampling_steps=sampling_steps,
             strength=strength,
+            foreground=None if foreground is None else built_in_foreground(foreground),
+            steps=steps,
+            extent=extent,
             min_visibility=min_visibility,
             trim=trim,
         )
-        self.foreground = foreground
         self.weights, self.device, self.defects, self.seed = weights, device, defects, seed
         self.probability, self.negatives, self.bank, self.refresh = probability, negatives, bank, refresh
-        self.mode, self.target, self.preview = mode, target, preview
+        self.preview = preview
         self.counts = dict.fromkeys(COUNTERS, 0)
         self._seam: Seam | None = None
         self._session: Session | None = None
@@ -155,7 +167,7 @@ class StageAugment(Callback):
             raise InputError(msg)
         self._seam = resolve_seam(pl_module, mode=self.mode, target=self.target)
         if self.mode != "auto" and (reason := find_refusal(pl_module)):
-            logger.warning("StageAugment(mode=%r) forced on %s, although %s", self.mode, name, reason)
+            logger.warning("StageAugment(seam=%r) forced on %s, although %s", self.mode, name, reason)
         if self._probability == 0.0 and self.negatives == 0.0:
             logger.warning("StageAugment paints nothing: probability and negatives are 0")
 
@@ -166,13 +178,15 @@ class StageAugment(Callback):
             return
         visible = visibility(self._seam, pl_module) if self._seam.mode == "batch" else None
         draws = self.preview and trainer.is_global_zero
+        painter = self._load_painter(pl_module, visible) if self.bank is None or self.refresh else None
         self._session = Session(
             pl_module,
             self._seam,
             seed=self.seed,
+            shares=self._shares if painter is None else painter.shares,
             foreground=self.foreground,
-            placer=self._open_placer(trainer, pl_module, visible) if self.bank is not None else None,
-            painter=self._load_painter(pl_module, visible) if self.bank is None or self.refresh else None,
+            bank=self._open_bank(trainer, pl_module, visible) if self.bank is not None else None,
+            painter=painter,
             preview=Path(trainer.default_root_dir) / "stage_preview.png" if draws else None,
         )
         for slot in self._seam.slots:
@@ -238,13 +252,11 @@ class StageAugment(Callback):
         device = model.device if self.device == "auto" else self.device
         return Painter(
             StageSynthesizer.from_pretrained(self.weights, device=device, settings=self.settings),
-            probability=self._probability,
-            negatives=self.negatives,
-            defects=self.defects,
+            shares=self._shares,
             visible=visible,
         )
 
-    def _open_placer(self, trainer: Trainer, model: LightningModule, visible: Visible | None) -> BankPairs:
+    def _open_bank(self, trainer: Trainer, model: LightningModule, visible: Visible | None) -> BankPairs:
         from anomalib_stage.plugin.callback.bank_pairs import open_bank_pairs  # loads anomalib
 
         assert self.bank is not None  # the caller checked
@@ -258,10 +270,15 @@ class StageAugment(Callback):
             trainer=trainer,
             model=model,
             defects=self.defects,
-            probability=self._probability,
-            refresh=self.refresh,
             visible=visible,
         )
+
+    @property
+    def _shares(self) -> Shares:
+        from anomalib_stage.plugin.pairs.choice import Shares
+
+        refresh = 1.0 if self.bank is None else self.refresh
+        return Shares(self._probability, negatives=self.negatives, refresh=refresh, defects=self.defects)
 
     @property
     def _probability(self) -> float:

@@ -13,9 +13,10 @@ from anomalib.data.transforms.utils import extract_transforms_by_type
 from torchvision.transforms import v2
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.plugin.callback.placed import Placed, alike
+from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.plugin.pairs.bank import PairBank, read_clean
-from anomalib_stage.seeds import chance, numpy_generator
+from anomalib_stage.plugin.pairs.merge import is_same_outside
+from anomalib_stage.seeds import numpy_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.plugin.pairs.bank import BankPair
+    from anomalib_stage.plugin.pairs.choice import Choice
 
 __all__ = ["BankPairs", "open_bank_pairs"]
 
@@ -39,8 +41,6 @@ class BankPairs:
 
     Args:
         bank (PairBank): The pairs.
-        probability (float): Share of images that get an anomaly, in [0, 1].
-        refresh (float): Share of those anomalies that are left for the network to paint, in [0, 1].
         like (v2.Resize | None): How the data module resizes images; None: bilinear and smoothed.
         visible (Callable | None): Takes images and masks and says, ``(B,)`` bool, whether the model sees the defect.
     """
@@ -49,13 +49,10 @@ class BankPairs:
         self,
         bank: PairBank,
         *,
-        probability: float,
-        refresh: float = 0.0,
         like: v2.Resize | None = None,
         visible: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
-        self.bank, self.probability, self.refresh = bank, probability, refresh
-        self.like, self.visible = like, visible
+        self.bank, self.like, self.visible = bank, like, visible
         self._files: dict[str, Path] = {}
 
     def learn(self, paths: Iterable[str]) -> None:
@@ -79,30 +76,34 @@ class BankPairs:
             )
             raise InputError(msg)
 
-    def replace_images(self, images: Tensor, *, seeds: Sequence[int], skip: Tensor) -> Placed:
+    def replace_images(self, images: Tensor, choices: Sequence[Choice], *, seeds: Sequence[int]) -> tuple[Pair, int]:
         """Draw pairs that take the place of images, for models that read masks and labels.
 
         Args:
             images (Tensor): ``(B, 3, H, W)`` in [0, 1].
+            choices (Sequence[Choice]): What each image gets.
             seeds (Sequence[int]): One for each image.
-            skip (Tensor): ``(B,)`` bool, images to leave alone.
 
         Returns:
-            Placed: The pairs, at the size of the images.
+            tuple[Pair, int]: The batch with the pairs, at the size of the images; and how many images stay good
+            because the model would have seen no defect of any pair tried.
         """
-        chosen = self._choose(seeds, skip.tolist())
-        ready: dict[int, tuple[Tensor, Tensor]] = {}
-        waiting = chosen
+        pair = Pair.untouched(images)
+        waiting = [i for i, choice in enumerate(choices) if choice.source == "bank"]
         for attempt in range(TRIES):
             if not waiting:
                 break
             found = self._read([self._pick(seeds[i], attempt=attempt) for i in waiting], images)
             seen = self._seen(found, images)
-            ready |= {i: pair for i, pair, visible in zip(waiting, found, seen, strict=True) if visible}
+            for i, one, visible in zip(waiting, found, seen, strict=True):
+                if visible:
+                    pair.replace_image(i, *one)
             waiting = [i for i, visible in zip(waiting, seen, strict=True) if not visible]
-        return _placed(images, chosen, ready, whole=True, put_back=len(waiting))
+        return pair, len(waiting)
 
-    def pair_with_clean(self, images: Tensor, *, seeds: Sequence[int], paths: Sequence[str]) -> tuple[Tensor, Placed]:
+    def pair_with_clean(
+        self, images: Tensor, choices: Sequence[Choice], *, seeds: Sequence[int], paths: Sequence[str]
+    ) -> tuple[Tensor, Pair]:
         """Draw pairs for a model that compares each anomalous image with its clean original.
 
         Where an image of the batch is not, pixel by pixel, the good image that its pair was painted into (the data
@@ -110,18 +111,20 @@ class BankPairs:
 
         Args:
             images (Tensor): ``(B, 3, H, W)`` in [0, 1].
+            choices (Sequence[Choice]): What each image gets.
             seeds (Sequence[int]): One for each image.
             paths (Sequence[str]): File of each image.
 
         Returns:
-            tuple[Tensor, Placed]: The clean images, and the pairs painted into them.
+            tuple[Tensor, Pair]: The clean images, and the batch with the pairs painted into them.
 
         Raises:
             InputError: If it is not known where the good images of the bank are.
             DataError: If a pair and its good image differ outside the mask.
         """
         self.learn(paths)
-        chosen, clean = self._choose(seeds, [False] * len(images)), images.clone()
+        clean = images.clone()
+        chosen = [i for i, choice in enumerate(choices) if choice.source == "bank"]
         if chosen:
             self.check_known(paths[0])
         sources = {i: self.bank.find_source(paths[i]) for i in chosen}
@@ -129,18 +132,13 @@ class BankPairs:
         ready = {i: pair for i, pair in pairs.items() if pair.source in self._files}
         found = dict(zip(ready, self._read(list(ready.values()), images), strict=True))
         for i, (image, mask) in found.items():
-            own = sources[i] is not None and alike(image, mask, images[i].to(image))
+            own = sources[i] is not None and is_same_outside(image, mask, images[i].to(image))
             if not own:
                 clean[i] = self._original(ready[i], image, mask).to(clean)
-        return clean, _placed(images, chosen, found, whole=False)
-
-    def _choose(self, seeds: Sequence[int], skip: Sequence[bool]) -> list[int]:
-        """Choose the images: those that ``Painter`` would choose for the same seeds, less the share to refresh."""
-        return [
-            i
-            for i, (seed, left_alone) in enumerate(zip(seeds, skip, strict=True))
-            if not left_alone and chance(seed, "choice") < self.probability and chance(seed, "refresh") >= self.refresh
-        ]
+        pair = Pair.untouched(clean)
+        for i, one in found.items():
+            pair.replace_image(i, *one)
+        return clean, pair
 
     def _pick(self, seed: int, *, source: str | None = None, attempt: int = 0) -> BankPair:
         pairs = self.bank.list_painted_into(source)
@@ -160,7 +158,7 @@ class BankPairs:
     def _original(self, pair: BankPair, image: Tensor, mask: Tensor) -> Tensor:
         file = self._files[pair.source]
         clean = read_clean(file, size=_size(image), like=self.like)
-        if not alike(image, mask, clean):
+        if not is_same_outside(image, mask, clean):
             msg = (
                 f"{pair.image} was not painted into {file}: they differ outside the mask; pregenerate from the good "
                 "images that are trained on, 8 bits a channel"
@@ -175,8 +173,6 @@ def open_bank_pairs(
     trainer: Trainer,
     model: LightningModule,
     defects: Sequence[str] | None,
-    probability: float,
-    refresh: float,
     visible: Callable[[Tensor, Tensor], Tensor] | None,
 ) -> BankPairs:
     """Open a bank for one training.
@@ -188,8 +184,6 @@ def open_bank_pairs(
         trainer (Trainer): Knows the data module, if there is one.
         model (LightningModule): Knows how images are resized.
         defects (Sequence[str] | None): Defects to use; None for all.
-        probability (float): Share of images that get an anomaly.
-        refresh (float): Share of those that the network paints.
         visible (Callable | None): What the model sees; None: it compares pairs with their clean originals.
 
     Returns:
@@ -203,7 +197,7 @@ def open_bank_pairs(
     paths = _training_images(trainer)
     steps = extract_transforms_by_type(getattr(getattr(model, "pre_processor", None), "transform", None), v2.Resize)
     like = steps[0] if steps else None
-    placer = BankPairs(bank.within(paths), probability=probability, refresh=refresh, like=like, visible=visible)
+    placer = BankPairs(bank.within(paths), like=like, visible=visible)
     placer.learn(paths)
     if visible is None and paths:
         placer.check_known(paths[0])
@@ -215,23 +209,6 @@ def _training_images(trainer: Trainer) -> list[str]:
     data = getattr(getattr(trainer, "datamodule", None), "train_data", None)
     samples = getattr(data, "samples", None)
     return [] if samples is None else [str(path) for path in samples["image_path"]]
-
-
-def _placed(
-    images: Tensor,
-    chosen: Sequence[int],
-    ready: dict[int, tuple[Tensor, Tensor]],
-    *,
-    whole: bool,
-    put_back: int = 0,
-) -> Placed:
-    taken = torch.zeros(len(images), dtype=torch.bool)
-    taken[list(chosen)] = True
-    index = sorted(ready)
-    height, width = _size(images)
-    image = torch.stack([ready[i][0] for i in index]) if index else torch.zeros(0, 3, height, width)
-    mask = torch.stack([ready[i][1] for i in index]) if index else torch.zeros(0, 1, height, width, dtype=torch.bool)
-    return Placed(taken, index, image, mask, whole, put_back)
 
 
 def _size(images: Tensor) -> tuple[int, int]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
     from torch import Tensor
 
-    from anomalib_stage.plugin.pairs.painting import Painting
+    from anomalib_stage.pipeline.pair import Pair
     from anomalib_stage.plugin.seams import Slot
 
 __all__ = ["Paint", "normalisation", "swap"]
@@ -30,7 +30,7 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 class Paint(Protocol):
     """Paints a batch of images in [0, 1]; ``pixels=False`` wants the masks alone. None outside a training step."""
 
-    def __call__(self, images: Tensor, *, pixels: bool = True) -> Painting | None:  # noqa: D102
+    def __call__(self, images: Tensor, *, pixels: bool = True) -> Pair | None:  # noqa: D102
         ...
 
 
@@ -75,21 +75,21 @@ def normalisation(model: LightningModule) -> Statistics:
 
 
 def _answer_image_mask(original: Any, paint: Paint, _: Statistics, images: Tensor) -> Any:  # noqa: ANN401
-    painting = paint(images)
-    return original(images) if painting is None else (painting.image, painting.mask.to(images.dtype))
+    pair = paint(images)
+    return original(images) if pair is None else (pair.image, pair.mask.to(images.dtype))
 
 
 def _answer_mask(original: Any, paint: Paint, _: Statistics, images: Tensor) -> Any:  # noqa: ANN401
-    painting = paint(images, pixels=False)
-    return original.augment_batch(images) if painting is None else painting.mask.to(images.dtype)
+    pair = paint(images, pixels=False)
+    return original.augment_batch(images) if pair is None else pair.mask.to(images.dtype)
 
 
 def _answer_normalized(original: Any, paint: Paint, statistics: Statistics, images: Tensor) -> Any:  # noqa: ANN401
     mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in statistics)
-    painting = paint((images * std + mean).clamp(0.0, 1.0))  # colour jitter before us may leave [0, 1]
-    if painting is None:
+    pair = paint((images * std + mean).clamp(0.0, 1.0))  # colour jitter before us may leave [0, 1]
+    if pair is None:
         return original(images)
-    return torch.where(painting.painted, (painting.image - mean) / std, images)
+    return torch.where(pair.painted, (pair.image - mean) / std, images)
 
 
 _ANSWERS = {"image_mask": _answer_image_mask, "mask": _answer_mask, "normalized": _answer_normalized}

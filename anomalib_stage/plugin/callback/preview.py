@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from anomalib_stage.plugin.pairs.painting import Painting
+    from anomalib_stage.pipeline.pair import Pair
 
 __all__ = ["draw_batch", "draw_preview", "write_preview"]
 
@@ -37,48 +37,48 @@ MIN_CELL = 192
 """Least side of a cell in pixels; smaller images are enlarged by a whole factor."""
 
 
-def draw_batch(clean: Tensor, painting: Painting, *, rows: int = 4) -> np.ndarray:
+def draw_batch(clean: Tensor, pair: Pair, *, rows: int = 4) -> np.ndarray:
     """Draw a grid of one row for each sample, anomalies first, then negatives, then untouched images.
 
     Anomalies are outlined in red, re-synthesized good surface in blue; outlines lie around the mask, never on it.
 
     Args:
         clean (Tensor): Images before painting, ``(B, 3, H, W)`` float in [0, 1].
-        painting (Painting): The same images after it.
+        pair (Pair): The same images after it.
         rows (int): Most rows.
 
     Returns:
         np.ndarray: RGB picture, uint8, ``(height, width, 3)``.
     """
-    rank = (~painting.anomalous).int() + (~painting.anomalous & ~painting.negative).int()
+    rank = (~pair.label).int() + (~pair.label & ~pair.negative).int()
     chosen = torch.argsort(rank.cpu(), stable=True)[:rows].tolist()
-    return lay_out_rows([_draw_row(clean[i], painting, i) for i in chosen], titles=COLUMNS)
+    return lay_out_rows([_draw_row(clean[i], pair, i) for i in chosen], titles=COLUMNS)
 
 
-def write_preview(path: Path, clean: Tensor, *, painting: Painting) -> None:
+def write_preview(path: Path, clean: Tensor, *, pair: Pair) -> None:
     """Write :func:`draw_batch` as a PNG file.
 
     Raises:
         OSError: If the folder cannot be made or the file cannot be written.
     """
     with replace_whole(path) as partial:
-        partial.write_bytes(encode_png(draw_batch(clean, painting)))
+        partial.write_bytes(encode_png(draw_batch(clean, pair)))
 
 
-def draw_preview(path: Path, clean: Tensor, *, painting: Painting) -> None:
+def draw_preview(path: Path, clean: Tensor, *, pair: Pair) -> None:
     """Write :func:`draw_batch` and say where; a folder that cannot be written costs the picture alone."""
     try:
-        write_preview(path, clean, painting=painting)
+        write_preview(path, clean, pair=pair)
     except OSError as error:
         logger.warning("StageAugment: no preview, %s cannot be written: %s", path, error)
     else:
         logger.info("StageAugment: first painted batch is drawn in %s", path)
 
 
-def _draw_row(clean: Tensor, painting: Painting, i: int) -> list[np.ndarray]:
-    before, after = _read_pixels(clean), _read_pixels(painting.image[i])
-    shown = bool(painting.anomalous[i])
-    region = (painting.mask if shown else painting.painted)[i, 0].cpu().numpy()
+def _draw_row(clean: Tensor, pair: Pair, i: int) -> list[np.ndarray]:
+    before, after = _read_pixels(clean), _read_pixels(pair.image[i])
+    shown = bool(pair.label[i])
+    region = (pair.mask if shown else pair.painted)[i, 0].cpu().numpy()
     scale = -(-MIN_CELL // min(region.shape))
     large, *rest = (enlarge(cell, scale) for cell in (before, after, compute_difference(before, after)))
     return [large, draw_outline(large, region, colour=ANOMALY_COLOUR if shown else GOOD_COLOUR), *rest]

@@ -13,20 +13,25 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.pipeline.jobs import GOOD
+from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.plugin.callback.foregrounds import read_foregrounds
 from anomalib_stage.plugin.callback.generator_swap import normalisation
 from anomalib_stage.plugin.callback.step import Step
 from anomalib_stage.plugin.checks import check_good, check_known_anomalies, check_range
-from anomalib_stage.plugin.pairs.painting import Painting
+from anomalib_stage.plugin.pairs.choice import NOTHING, choose
+from anomalib_stage.plugin.pairs.merge import merge_pairs
 from anomalib_stage.plugin.seams import to_model_input, to_model_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from lightning.pytorch import LightningModule
 
+    from anomalib_stage.pipeline.jobs import Job
     from anomalib_stage.plugin.callback.bank_pairs import BankPairs
+    from anomalib_stage.plugin.pairs.choice import Choice, Shares
     from anomalib_stage.plugin.pairs.painter import Painter
     from anomalib_stage.plugin.seams import Seam
 
@@ -43,7 +48,8 @@ class Session:
         seed (int): Base seed.
         foreground (str | Callable): As in ``StageAugment``.
         painter (Painter | None): Paints with the network; None: everything comes from the bank.
-        placer (Placer | None): Draws pairs of the bank; None: there is no bank.
+        shares (Shares): How many images get what.
+        bank (BankPairs | None): Draws pairs of the bank; None: there is no bank.
         preview (Path | None): Where the first painted batch is to be drawn.
         painting (float): Seconds spent on painting so far.
         steps (float): Seconds that the steps took so far, painting included.
@@ -52,9 +58,10 @@ class Session:
     model: LightningModule
     seam: Seam
     seed: int
+    shares: Shares
     foreground: str | Callable[..., Any] = "auto"
     painter: Painter | None = None
-    placer: BankPairs | None = None
+    bank: BankPairs | None = None
     preview: Path | None = None
     painting: float = 0.0
     steps: float = 0.0
@@ -81,10 +88,10 @@ class Session:
             self._edit(batch, step)
             return
         check_good(batch, model=self.model)
-        if self.placer is not None:
-            self._lay_out(batch, step, self.placer, paths)
+        if self.bank is not None:
+            self._lay_out(batch, step, self.bank, paths)
 
-    def answer(self, images: Tensor, *, pixels: bool = True) -> Painting | None:
+    def answer(self, images: Tensor, *, pixels: bool = True) -> Pair | None:
         """Answer for the model's own generator; None outside a training step.
 
         Args:
@@ -110,54 +117,76 @@ class Session:
         """Paint into a batch; images that are anomalous already keep their pixels, masks and labels."""
         clean = batch.image
         taken, known = check_known_anomalies(batch)
-        if self.placer is not None:
-            start, seeds = time.perf_counter(), step.coming_seeds(self.seed, len(clean))
-            step.placed = self.placer.replace_images(clean.as_subclass(Tensor), seeds=seeds, skip=taken)
+        if self.bank is not None:
+            start, plain = time.perf_counter(), clean.as_subclass(Tensor)
+            seeds = step.coming_seeds(self.seed, len(clean))
+            step.choices = self._choose(seeds, skip=taken)
+            step.bank, step.put_back = self.bank.replace_images(plain, step.choices, seeds=seeds)
             step.seconds += time.perf_counter() - start
-        painting = self._paint(clean, step, skip=taken)
-        batch.image = tv_tensors.Image(painting.image)
-        mask = painting.mask[:, 0]
+        pair = self._paint(clean, step, skip=taken)
+        batch.image = tv_tensors.Image(pair.image)
+        mask = pair.mask[:, 0]
         batch.gt_mask = tv_tensors.Mask(mask if known is None else mask | known)
-        batch.gt_label = painting.anomalous | taken
+        batch.gt_label = pair.label | taken
 
-    def _lay_out(self, batch: Any, step: Step, placer: BankPairs, paths: list[str] | None) -> None:  # noqa: ANN401
+    def _lay_out(self, batch: Any, step: Step, bank: BankPairs, paths: list[str] | None) -> None:  # noqa: ANN401
         """Lay out pairs of the bank for the model's own generator, and their clean images in the batch."""
         if paths is None:
-            msg = f"StageAugment: the bank {placer.bank.folder} needs batches that name their image files (image_path)"
+            msg = f"StageAugment: the bank {bank.bank.folder} needs batches that name their image files (image_path)"
             raise InputError(msg)
         start, plain = time.perf_counter(), batch.image.as_subclass(Tensor)
-        clean, placed = placer.pair_with_clean(plain, seeds=step.coming_seeds(self.seed, len(plain)), paths=paths)
+        seeds = step.coming_seeds(self.seed, len(plain))
+        step.choices = self._choose(seeds)
+        clean, pair = bank.pair_with_clean(plain, step.choices, seeds=seeds, paths=paths)
         batch.image = tv_tensors.Image(clean)
-        step.placed = placed
-        if placed.index:  # the generator sees what the pre-processor makes of them
-            image, mask = to_model_input(self.model, placed.image.to(clean), masks=placed.mask.to(clean.device))
+        if bool(pair.label.any()):  # the generator sees what the pre-processor makes of them
+            image, mask = to_model_input(self.model, pair.image, masks=pair.mask)
             mean, std = (clean.new_tensor(values).view(1, 3, 1, 1) for values in normalisation(self.model))
-            step.placed = replace(placed, image=image * std + mean, mask=mask)
+            label = mask.flatten(1).any(dim=1)
+            step.bank = replace(pair, image=image * std + mean, mask=mask, painted=mask, label=label)
         step.seconds += time.perf_counter() - start
 
+    def _choose(self, seeds: Sequence[int], *, skip: Tensor | None = None) -> list[Choice]:
+        """Choose what each image of a batch gets; those to ``skip``, ``(B,)`` bool, nothing."""
+        left_alone = [False] * len(seeds) if skip is None else skip.tolist()
+        return [NOTHING if alone else choose(seed, self.shares) for seed, alone in zip(seeds, left_alone, strict=True)]
+
+    def _choose_for_network(self, step: Step, seeds: Sequence[int], skip: Tensor | None) -> list[Choice]:
+        """Choose what the network paints: what the step's first choice left to the bank is no business of it."""
+        theirs = [choice.source == "bank" for choice in step.choices or [NOTHING] * len(seeds)]
+        left_alone = [False] * len(seeds) if skip is None else skip.tolist()
+        painted = replace(self.shares, refresh=1.0)
+        rows = zip(seeds, theirs, left_alone, strict=True)
+        return [NOTHING if of_bank or alone else choose(seed, painted) for seed, of_bank, alone in rows]
+
     @torch.no_grad()
-    def _paint(self, images: Tensor, step: Step, *, skip: Tensor | None = None, pixels: bool = True) -> Painting:
+    def _paint(self, images: Tensor, step: Step, *, skip: Tensor | None = None, pixels: bool = True) -> Pair:
         """Paint for the current step, keep the books, and draw the preview the first time."""
         start, seeds = time.perf_counter(), step.seeds(self.seed, len(images))
-        painting = self._painted(images, step, seeds, skip, pixels=pixels)
-        step.record(painting, seconds=time.perf_counter() - start)
-        if self.preview is not None and bool(painting.painted.any()):
+        jobs: list[Job] = []
+        if self.painter is not None:
+            choices = self._choose_for_network(step, seeds, skip)
+            if not pixels:  # masks of anomalies are all that is wanted
+                choices = [choice if choice.anomalous else NOTHING for choice in choices]
+            jobs = self.painter.plan(images, choices, seeds=seeds, foregrounds=step.foregrounds)
+        pair, put_back = self._finish(images, step, jobs, pixels=pixels)
+        step.record(pair, put_back=put_back, seconds=time.perf_counter() - start)
+        if self.preview is not None and bool(pair.painted.any()):
             from anomalib_stage.plugin.callback.preview import draw_preview  # loads OpenCV
 
             path, self.preview = self.preview, None
-            shown = painting if pixels else self._painted(images, step, seeds, skip, pixels=True)
-            draw_preview(path, images, painting=shown)
-        return painting
+            draw_preview(path, images, pair=pair if pixels else self._finish(images, step, jobs, pixels=True)[0])
+        return pair
 
-    def _painted(self, images: Tensor, step: Step, seeds: list[int], skip: Tensor | None, *, pixels: bool) -> Painting:
-        """Have the network paint what is not the bank's business, and put the bank's pairs to it."""
-        placed = step.placed
-        if placed is not None:
-            taken = placed.chosen.to(images.device)
-            skip = taken if skip is None else skip | taken
-        if self.painter is None:
-            painting = Painting.untouched(images)
+    def _finish(self, images: Tensor, step: Step, jobs: Sequence[Job], *, pixels: bool) -> tuple[Pair, int]:
+        """Paint jobs, or draw their masks alone, and put the bank's pairs to them; count anomalies put back."""
+        if not pixels or self.painter is None:
+            pair, put_back = Pair.untouched(images), 0
+            for job in jobs:
+                pair.replace_image(job.index, pair.image[job.index], job.mask)
         else:
-            where = step.foregrounds
-            painting = self.painter(images, seeds=seeds, skip=skip, pixels=pixels, foregrounds=where)
-        return painting if placed is None else placed.onto(painting)
+            pair = self.painter.paint(images, jobs)
+            put_back = sum(job.defect != GOOD for job in jobs) - int(pair.label.sum()) - int(pair.rejected.sum())
+        if step.bank is not None:
+            pair = merge_pairs(pair, step.bank, whole=self.seam.mode != "swap")
+        return pair, put_back + step.put_back

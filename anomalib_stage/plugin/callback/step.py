@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from anomalib_stage.plugin.callback.placed import Placed
-    from anomalib_stage.plugin.pairs.painting import Painting
+    from anomalib_stage.pipeline.pair import Pair
+    from anomalib_stage.plugin.pairs.choice import Choice
 
 __all__ = ["COUNTERS", "Step", "summary"]
 
@@ -33,7 +33,9 @@ class Step:
         calls (int): Batches painted so far; a model may ask its generator more than once.
         seconds (float): Time spent on painting.
         foregrounds (Tensor | None): ``(B, 1, H, W)`` bool, where defects may lie in the batch; None: not overridden.
-        placed (Placed | None): Pairs of the bank that are in this batch; None: there is no bank.
+        choices (list[Choice] | None): What each image gets, where a bank was asked first; None: there is no bank.
+        bank (Pair | None): The batch with the pairs of the bank; None: there are none.
+        put_back (int): Images that stay good because the model would have seen no pair of the bank.
         counts (dict[str, int]): Images seen, anomalies, negatives, anomalies put back and rejected.
     """
 
@@ -42,7 +44,9 @@ class Step:
     calls: int = 0
     seconds: float = 0.0
     foregrounds: Tensor | None = None
-    placed: Placed | None = None
+    choices: list[Choice] | None = None
+    bank: Pair | None = None
+    put_back: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
 
     def seeds(self, base: int, count: int) -> list[int]:
@@ -56,10 +60,10 @@ class Step:
         again = (self.calls,) if self.calls else ()
         return [derive_seed(base, *self.key, i, *again) for i in range(count)]
 
-    def record(self, painting: Painting, *, seconds: float) -> None:
+    def record(self, pair: Pair, *, put_back: int, seconds: float) -> None:
         """Count what was painted."""
-        painted = (int(painting.anomalous.sum()), int(painting.negative.sum()))
-        found = (len(painting.mask), *painted, painting.put_back, painting.rejected)
+        painted = (int(pair.label.sum()), int(pair.negative.sum()))
+        found = (len(pair.mask), *painted, put_back, int(pair.rejected.sum()))
         for name, count in zip(COUNTERS, found, strict=True):
             self.counts[name] += count
         self.seconds += seconds

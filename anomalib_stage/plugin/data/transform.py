@@ -15,17 +15,20 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from anomalib_stage.deprecated.arguments import keyword_only
 from anomalib_stage.errors import InputError
+from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.plugin.checks import check_defects, check_fraction, check_range, check_seed
-from anomalib_stage.plugin.pairs.painting import Painting
-from anomalib_stage.plugin.settings import synthesis_settings
-from anomalib_stage.seeds import chance, derive_seed, numpy_generator
+from anomalib_stage.plugin.pairs.choice import Shares, choose
+from anomalib_stage.plugin.settings import build_plugin_settings
+from anomalib_stage.seeds import derive_seed, numpy_generator
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from anomalib_stage.plugin.pairs.bank import PairBank
     from anomalib_stage.plugin.pairs.painter import Painter
+    from anomalib_stage.settings import SynthesisSettings
 
 __all__ = ["StageTransform"]
 
@@ -56,16 +59,18 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         negatives (float): Share of the remaining images in which good surface is painted over with good surface, label
             0; a bank has none. Defaults to ``0.25``.
         defects (list[str] | None): Defects; ``None`` for all. Defaults to ``None``.
-        extent (tuple[float, float] | None): Smallest and largest length of a painted defect, as fractions of the
-            shorter image side. Defaults to ``None``.
         strength (tuple[float, float] | None): Weakest and strongest painted anomaly, in (0, 1]. Defaults to ``None``.
-        foreground (str): Where painted defects may lie: ``auto``, on the object, or ``none``, anywhere.
-            Defaults to ``"auto"``.
-        min_visibility (float | None): Least change inside a painted mask, as in ``StageAugment``.
-            Defaults to ``None``.
-        trim (bool): Take pixels without visible change out of painted masks. Defaults to ``False``.
+        foreground (str | None): Where painted defects may lie: ``auto``, on the object, or ``none``, anywhere.
+            Defaults to ``None``: ``auto``, unless ``synthesis`` says otherwise.
+        sampling_steps (int | None): Denoising steps, 4 to 1000. Defaults to ``None``: as many as the bundle's backbone
+            needs.
+        synthesis (dict | SynthesisSettings | None): Any other setting of the painting, such as
+            ``{"gate": {"trim": True}}`` (:class:`~anomalib_stage.SynthesisSettings`). Defaults to ``None``.
         seed (int): Seed of every choice and picture. Defaults to ``0``.
-        steps (int | None): Denoising steps, 4 to 1000. Defaults to ``None``: as many as the bundle's backbone needs.
+        extent (tuple[float, float] | None): Old; ``synthesis={"masks": {"extent": ...}}``.
+        min_visibility (float | None): Old; ``synthesis={"gate": {"min_visibility": ...}}``.
+        trim (bool | None): Old; ``synthesis={"gate": {"trim": ...}}``.
+        steps (int | None): Old; ``sampling_steps``.
 
     Raises:
         InputError: If an argument cannot be used.
@@ -78,20 +83,23 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         >>> # image, mask = transform(image, mask)  # tv_tensors.Image (3, H, W), tv_tensors.Mask (H, W)
     """
 
+    @keyword_only("bank")
     def __init__(
         self,
-        bank: str | Path | None = None,
         *,
+        bank: str | Path | None = None,
         weights: str = "default",
         probability: float = 0.5,
         negatives: float = 0.25,
         defects: list[str] | None = None,
-        extent: tuple[float, float] | None = None,
         strength: tuple[float, float] | None = None,
-        foreground: Literal["auto", "none"] = "auto",
-        min_visibility: float | None = None,
-        trim: bool = False,
+        foreground: Literal["auto", "none"] | None = None,
+        sampling_steps: int | None = None,
+        synthesis: dict[str, Any] | SynthesisSettings | None = None,
         seed: int = 0,
+        extent: tuple[float, float] | None = None,
+        min_visibility: float | None = None,
+        trim: bool | None = None,
         steps: int | None = None,
     ) -> None:
         super().__init__()
@@ -99,11 +107,14 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         check_fraction("negatives", negatives, owner=OWNER)
         check_defects(defects, owner=OWNER)
         check_seed(seed, owner=OWNER)
-        self.settings = synthesis_settings(
-            steps=steps,
-            foreground=foreground,
-            extent=extent,
+        self.settings = build_plugin_settings(
+            OWNER,
+            synthesis,
+            sampling_steps=sampling_steps,
             strength=strength,
+            foreground=foreground,
+            steps=steps,
+            extent=extent,
             min_visibility=min_visibility,
             trim=trim,
         )
@@ -144,21 +155,21 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
             msg = f"{OWNER}: the sample has images of shapes {seen}; it must have one image (3, H, W), RGB"
             raise InputError(msg)
         if any(bool(mask.any()) for mask in masks):
-            return {"painting": None}
+            return {"pair": None}
         plain = v2.functional.to_dtype(given[0].as_subclass(Tensor), torch.float32, scale=True)
         check_range(plain, owner=OWNER)
-        return {"painting": self._painted(plain[None], derive_seed(self.seed, _digest(plain), self._draw()))}
+        return {"pair": self._paint(plain[None], derive_seed(self.seed, _digest(plain), self._draw()))}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:  # noqa: ANN401 - as in torchvision
         """Return the painted image, or the mask with the anomaly; anything else as it is."""
-        painting = params["painting"]
-        if painting is None or not bool(painting.painted.any()):
+        pair = params["pair"]
+        if pair is None or not bool(pair.painted.any()):
             return inpt
         if isinstance(inpt, tv_tensors.Image):
-            pixels = v2.functional.to_dtype(painting.image[0], inpt.dtype, scale=True)
+            pixels = v2.functional.to_dtype(pair.image[0], inpt.dtype, scale=True)
             return tv_tensors.wrap(pixels, like=inpt)
         if isinstance(inpt, tv_tensors.Mask):
-            return tv_tensors.wrap(painting.mask[0, 0].expand(inpt.shape).to(inpt.dtype), like=inpt)
+            return tv_tensors.wrap(pair.mask[0, 0].expand(inpt.shape).to(inpt.dtype), like=inpt)
         return inpt
 
     def _draw(self) -> int:
@@ -166,17 +177,17 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         epoch = int(self._epoch)
         return epoch if epoch >= 0 else int(torch.randint(2**31, ()))
 
-    def _painted(self, image: Tensor, seed: int) -> Painting:
+    def _paint(self, image: Tensor, seed: int) -> Pair:
         if self.bank is None:
             if self._painter is None:
                 self._painter = self._load_painter()
             return self._painter(image, seeds=[seed])
-        painting = Painting.untouched(image)
-        if chance(seed, "choice") >= self.probability:
-            return painting
-        pair = self.bank.pairs[int(numpy_generator(seed, "pair").integers(len(self.bank)))]
-        pixels, mask = self.bank.read(pair, size=(image.shape[2], image.shape[3]))
-        return Painting(pixels[None], mask[None], mask[None])
+        pair = Pair.untouched(image)
+        if choose(seed, self._shares).source != "bank":
+            return pair
+        drawn = self.bank.pairs[int(numpy_generator(seed, "pair").integers(len(self.bank)))]
+        pair.replace_image(0, *self.bank.read(drawn, size=(image.shape[2], image.shape[3])))
+        return pair
 
     def _load_painter(self) -> Painter:
         from anomalib_stage.pipeline.synthesizer import StageSynthesizer  # loads diffusers
@@ -184,10 +195,14 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
 
         return Painter(
             StageSynthesizer.from_pretrained(self.weights, device="cpu", settings=self.settings),
-            probability=self.probability,
-            negatives=self.negatives,
-            defects=self.defects,
+            shares=self._shares,
         )
+
+    @property
+    def _shares(self) -> Shares:
+        if self.bank is not None:
+            return Shares(self.probability, refresh=0.0)
+        return Shares(self.probability, negatives=self.negatives, defects=self.defects)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_painter": None}

@@ -1,25 +1,29 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Decides which images of a training batch get an anomaly and has them painted."""
+"""Has the chosen images of a training painted, so that the model sees what it is told."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.pipeline.synthesizer import GOOD
-from anomalib_stage.plugin.pairs.painting import Painting
-from anomalib_stage.seeds import derive_seed, numpy_generator
+from anomalib_stage.pipeline.jobs import GOOD
+from anomalib_stage.pipeline.pair import Pair
+from anomalib_stage.plugin.pairs.choice import choose
+from anomalib_stage.seeds import derive_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
+    from anomalib_stage.pipeline.jobs import Job
     from anomalib_stage.pipeline.synthesizer import StageSynthesizer
+    from anomalib_stage.plugin.pairs.choice import Choice, Shares
 
 __all__ = ["Painter"]
 
@@ -35,120 +39,113 @@ class Painter:
 
     Args:
         synthesizer (StageSynthesizer): Makes the pictures.
-        probability (float): Share of images that get an anomaly, in [0, 1].
-        negatives (float): Share of the remaining images that get re-synthesized good surface, in [0, 1].
-        defects (Sequence[str] | None): Defects to paint; None for all that the bundle knows.
+        shares (Shares): How many images get what.
         visible (Callable | None): Takes images and their masks and returns, ``(B,)`` bool, whether the model will see
             anything of each mask. A mask it would lose is drawn anew; after the last try the image stays clean.
 
     Raises:
         InputError: If the bundle does not know one of the defects.
+
+    Attributes:
+        shares (Shares): Without negatives, if the bundle cannot paint good surface.
     """
 
     def __init__(
         self,
         synthesizer: StageSynthesizer,
         *,
-        probability: float,
-        negatives: float,
-        defects: Sequence[str] | None,
+        shares: Shares,
         visible: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
-        unknown = sorted(set(defects or ()) - set(synthesizer.defects))
+        unknown = sorted(set(shares.defects or ()) - set(synthesizer.defects))
         if unknown:
             known = ", ".join(synthesizer.defects)
             msg = f"this bundle does not paint {', '.join(unknown)}; it paints {known}"
             raise InputError(msg)
-        if negatives and GOOD not in synthesizer.bundle.defects:
+        if shares.negatives and GOOD not in synthesizer.bundle.defects:
             logger.warning("this bundle cannot paint good surface, so there will be no negatives")
-            negatives = 0.0
-        self.synthesizer, self.visible = synthesizer, visible
-        self.probability, self.negatives, self.defects = probability, negatives, defects
+            shares = replace(shares, negatives=0.0)
+        self.synthesizer, self.shares, self.visible = synthesizer, shares, visible
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        images: Tensor,
-        *,
-        seeds: Sequence[int],
-        skip: Tensor | None = None,
-        pixels: bool = True,
-        foregrounds: Tensor | None = None,
-    ) -> Painting:
-        """Paint one batch; what is painted where depends on the seeds and the images alone.
+    def __call__(self, images: Tensor, *, seeds: Sequence[int]) -> Pair:
+        """Choose, plan and paint a batch.
 
         Args:
             images (Tensor): ``(B, 3, H, W)`` float in [0, 1].
-            seeds (Sequence[int]): One seed for each image.
-            skip (Tensor | None): ``(B,)`` bool, images to leave alone.
-            pixels (bool): Paint; False draws the masks of the anomalies alone, which costs nearly nothing.
+            seeds (Sequence[int]): One for each image.
+
+        Returns:
+            Pair: The batch; images that were not chosen are unchanged to the bit.
+        """
+        choices = [choose(seed, self.shares) for seed in seeds]
+        return self.paint(images, self.plan(images, choices, seeds=seeds))
+
+    @torch.no_grad()
+    def plan(
+        self, images: Tensor, choices: Sequence[Choice], *, seeds: Sequence[int], foregrounds: Tensor | None = None
+    ) -> list[Job]:
+        """Plan what the network paints into a batch; a function of the seeds and the images alone.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)`` float in [0, 1].
+            choices (Sequence[Choice]): What each image gets; those of the bank and of nobody are passed over.
+            seeds (Sequence[int]): One for each image.
             foregrounds (Tensor | None): ``(B, 1, H, W)`` bool, where defects may lie; None: as the synthesizer's
                 settings say.
 
         Returns:
-            Painting: The batch; images that were not chosen are unchanged to the bit.
+            list[Job]: In the order of the images.
         """
         plain = images.as_subclass(torch.Tensor)
-        defects = self._choose(seeds, [False] * len(plain) if skip is None else skip.tolist(), good=pixels)
-        painting = Painting.untouched(plain)
-        if not defects:
-            return painting
-        image, mask, painted = painting.image, painting.mask, painting.painted
-        chosen, wanted = list(defects), list(defects.values())
-        allowed = None if foregrounds is None else foregrounds[chosen]
-        final = self._visible_seeds(plain[chosen], wanted, [seeds[i] for i in chosen], allowed)
-        if not pixels:
-            mask[chosen] = self._masks(plain[chosen], wanted, final, allowed)
-            return Painting(image, mask, mask)
-        with torch.autocast(plain.device.type, enabled=False):
-            pair = self.synthesizer(plain[chosen], defects=wanted, foregrounds=allowed, seeds=final)
-        image[chosen], mask[chosen], painted[chosen] = pair.image, pair.mask, pair.painted
-        rejected = int(pair.rejected.sum())
-        return self._without_invisible(Painting(image, mask, painted, rejected=rejected), plain)
-
-    def _choose(self, seeds: Sequence[int], skip: Sequence[bool], *, good: bool) -> dict[int, str | None]:
-        """Choose samples and defects: an anomaly (None: the synthesizer draws it), ``good``, or not in the dict."""
-        chosen: dict[int, str | None] = {}
-        for i, (seed, left_alone) in enumerate(zip(seeds, skip, strict=True)):
-            rng = numpy_generator(seed, "choice")
-            anomaly, negative = rng.random() < self.probability, rng.random() < self.negatives
-            if left_alone:
-                continue
-            if anomaly:
-                chosen[i] = str(rng.choice(list(self.defects))) if self.defects else None
-            elif negative and good:
-                chosen[i] = GOOD
-        return chosen
-
-    def _visible_seeds(
-        self, images: Tensor, defects: Sequence[str | None], seeds: Sequence[int], allowed: Tensor | None
-    ) -> list[int]:
-        """Exchange the seeds whose masks the model would lose, before anything expensive is done with them."""
-        final = list(seeds)
-        waiting = [i for i, defect in enumerate(defects) if defect != GOOD] if self.visible else []
+        chosen = [i for i, choice in enumerate(choices) if choice.source == "network"]
+        if not chosen:
+            return []
+        wanted = {i: choices[i].defect for i in chosen}
+        jobs = self._plan(plain, wanted, {i: seeds[i] for i in chosen}, foregrounds)
+        waiting = [i for i in chosen if wanted[i] != GOOD] if self.visible else []
         for attempt in range(TRIES):
             if not waiting or self.visible is None:
                 break
-            where = None if allowed is None else allowed[waiting]
-            masks = self._masks(images[waiting], [defects[i] for i in waiting], [final[i] for i in waiting], where)
-            seen = self.visible(images[waiting], masks).tolist()
+            masks = torch.stack([jobs[i].mask for i in waiting]).to(plain.device)
+            seen = self.visible(plain[waiting], masks).tolist()
             waiting = [i for i, visible in zip(waiting, seen, strict=True) if not visible]
-            for i in waiting:
-                final[i] = derive_seed(seeds[i], "again", attempt)
-        return final
+            again = {i: derive_seed(seeds[i], "again", attempt) for i in waiting}
+            jobs |= self._plan(plain, {i: wanted[i] for i in waiting}, again, foregrounds)
+        return [jobs[i] for i in chosen]
 
-    def _without_invisible(self, painting: Painting, clean: Tensor) -> Painting:
-        """Make samples clean again of whose anomaly the model would see nothing: their label would be false."""
-        if self.visible is None or not bool(painting.anomalous.any()):
-            return painting
-        lost = painting.anomalous & ~self.visible(painting.image, painting.mask)
-        kept = ~lost.view(-1, 1, 1, 1)
-        image = torch.where(kept, painting.image, clean)
-        mask, painted = painting.mask & kept, painting.painted & kept
-        return Painting(image, mask, painted, put_back=int(lost.sum()), rejected=painting.rejected)
+    def _plan(
+        self, images: Tensor, defects: dict[int, str | None], seeds: dict[int, int], foregrounds: Tensor | None
+    ) -> dict[int, Job]:
+        """Plan some images of a batch, given by their positions."""
+        if not defects:
+            return {}
+        chosen = list(defects)
+        jobs = self.synthesizer.plan(
+            images[chosen],
+            defects=[defects[i] for i in chosen],
+            foregrounds=None if foregrounds is None else foregrounds[chosen],
+            seeds=[seeds[i] for i in chosen],
+        )
+        return {i: replace(job, index=i) for i, job in zip(chosen, jobs, strict=True)}
 
-    def _masks(
-        self, images: Tensor, defects: Sequence[str | None], seeds: Sequence[int], allowed: Tensor | None
-    ) -> Tensor:
-        """Draw the masks that the synthesizer would paint for these defects and seeds in images of this size."""
-        return self.synthesizer.draw_masks(images, defects=list(defects), foregrounds=allowed, seeds=seeds)
+    @torch.no_grad()
+    def paint(self, images: Tensor, jobs: Sequence[Job]) -> Pair:
+        """Paint what was planned, whatever autocast the training runs in.
+
+        Samples of whose anomaly the model would see nothing are made clean again: their label would be false.
+
+        Args:
+            images (Tensor): ``(B, 3, H, W)`` float in [0, 1].
+            jobs (Sequence[Job]): Of :meth:`plan`.
+
+        Returns:
+            Pair: The batch; images without a job are unchanged to the bit.
+        """
+        plain = images.as_subclass(torch.Tensor)
+        if not jobs:
+            return Pair.untouched(plain)
+        with torch.autocast(plain.device.type, enabled=False):
+            pair = self.synthesizer.paint(plain, jobs)
+        if self.visible is None or not bool(pair.label.any()):
+            return pair
+        return pair.keep(~pair.label | self.visible(pair.image, pair.mask), plain)

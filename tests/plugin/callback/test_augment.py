@@ -21,7 +21,7 @@ from torch import nn
 
 from anomalib_stage.errors import BundleError, DeviceError, InputError, UnsupportedModelError
 from anomalib_stage.plugin.callback.augment import StageAugment
-from anomalib_stage.plugin.callback.preview import HEADER
+from anomalib_stage.files.figures import HEADER
 from tests.plugin.conftest import Draem, Dsr, Recorder, UniNet, a_batch, good_images, train_step
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_it_is_no_module() -> None:
 def test_it_is_named_in_yaml_as_any_callback() -> None:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--callbacks", type=list[Callback])
-    chosen = {"defects": ["scratch", "stain"], "extent": [0.1, 0.3], "seed": 3, "mode": "auto"}
+    chosen = {"defects": ["scratch", "stain"], "synthesis": {"masks": {"extent": [0.1, 0.3]}}, "seed": 3, "seam": "auto"}
     entry = {"class_path": "anomalib_stage.plugin.callback.augment.StageAugment", "init_args": chosen}
     [augment] = parser.instantiate_classes(parser.parse_object({"callbacks": [entry]})).callbacks
     assert isinstance(augment, StageAugment)
@@ -64,7 +64,7 @@ def test_it_is_named_in_yaml_as_any_callback() -> None:
 
 @pytest.mark.parametrize("stage", ["validate", "test", "predict"])
 def test_other_stages_ask_nothing_of_the_model(trainer: SimpleNamespace, stage: str) -> None:
-    augment = StageAugment("no/such/file")
+    augment = StageAugment(weights="no/such/file")
     augment.setup(trainer, Recorder(), stage)
     augment.on_fit_start(trainer, Recorder())
     batch = a_batch()
@@ -73,7 +73,7 @@ def test_other_stages_ask_nothing_of_the_model(trainer: SimpleNamespace, stage: 
 
 def test_an_unsupported_model_is_refused_before_weights_are_read(trainer: SimpleNamespace) -> None:
     with pytest.raises(UnsupportedModelError, match="Recorder"):
-        StageAugment("no/such/file").setup(trainer, Recorder(), "fit")
+        StageAugment(weights="no/such/file").setup(trainer, Recorder(), "fit")
 
 
 @pytest.mark.parametrize("learning", ["zero_shot", "few_shot"])
@@ -88,7 +88,7 @@ def test_a_model_that_never_trains_is_warned_about(
 
 def test_forcing_a_one_class_model_is_warned_about(trainer: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        StageAugment(mode="batch").setup(trainer, type("Stfpm", (Recorder,), {})(), "fit")
+        StageAugment(seam="batch").setup(trainer, type("Stfpm", (Recorder,), {})(), "fit")
     assert "forced on Stfpm, although its student imitates" in caplog.text
 
 
@@ -160,7 +160,7 @@ def test_the_summary_is_one_line_at_the_end(
 
 
 def test_shares_are_logged_with_the_batch_size(started: Started, trainer: SimpleNamespace) -> None:
-    augment, model = started("UniNet", probability=1.0, extent=(0.3, 0.6))
+    augment, model = started("UniNet", probability=1.0, synthesis={"masks": {"extent": (0.3, 0.6)}})
     train_step(augment, trainer, model, a_batch())
     assert model.logged["stage/anomalous_fraction"] == (1.0, 4)
     assert model.logged["stage/negative_fraction"] == (0.0, 4)
@@ -205,7 +205,7 @@ def test_the_first_painted_batch_is_drawn_once(started: Started, trainer: Simple
 def test_the_picture_shows_pixels_also_when_the_model_takes_masks_alone(
     started: Started, trainer: SimpleNamespace
 ) -> None:
-    augment, model = started("Dsr", probability=1.0, extent=(0.3, 0.6))
+    augment, model = started("Dsr", probability=1.0, synthesis={"masks": {"extent": (0.3, 0.6)}})
     augment.on_train_batch_start(trainer, model, a_batch(), 0)
     model.quantized_anomaly_generator.augment_batch(good_images())
     picture = cv2.imread(str(Path(trainer.default_root_dir) / "stage_preview.png"))
@@ -238,7 +238,9 @@ def test_an_unwritable_folder_costs_the_picture_and_not_the_training(
 
 def test_a_custom_generator_is_swapped_by_its_path(tiny_bundle_path: Path, trainer: SimpleNamespace) -> None:
     model = type("Mine", (Dsr,), {})()
-    augment = StageAugment(str(tiny_bundle_path), steps=4, probability=1.0, mode="swap", target="perlin_generator")
+    augment = StageAugment(
+        weights=str(tiny_bundle_path), sampling_steps=4, probability=1.0, seam="swap:perlin_generator"
+    )
     augment.setup(trainer, model, "fit")
     augment.on_fit_start(trainer, model)
     augment.on_train_batch_start(trainer, model, a_batch(), 0)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def test_image_mask_and_label_agree(started: Started, trainer: SimpleNamespace) -> None:
-    augment, model = started("UniNet", extent=(0.3, 0.6))
+    augment, model = started("UniNet", synthesis={"masks": {"extent": (0.3, 0.6)}})
     labels = []
     for index in range(4):
         batch = train_step(augment, trainer, model, a_batch(), index)
@@ -49,19 +49,19 @@ def test_types_are_those_of_the_batch(started: Started, trainer: SimpleNamespace
 
 
 def test_a_classification_batch_gets_masks(started: Started, trainer: SimpleNamespace) -> None:
-    augment, model = started("UniNet", probability=1.0, extent=(0.3, 0.6))
+    augment, model = started("UniNet", probability=1.0, synthesis={"masks": {"extent": (0.3, 0.6)}})
     batch = train_step(augment, trainer, model, a_batch(gt_mask=None))
     assert torch.equal(batch.gt_label, batch.gt_mask.flatten(1).any(dim=1))
     assert batch.gt_label.all()
 
 
 def test_a_batch_of_one_and_no_labels_works(started: Started, trainer: SimpleNamespace) -> None:
-    augment, model = started("UniNet", probability=1.0, extent=(0.3, 0.6))
+    augment, model = started("UniNet", probability=1.0, synthesis={"masks": {"extent": (0.3, 0.6)}})
     assert train_step(augment, trainer, model, a_batch(1, gt_label=None, gt_mask=None)).gt_label.tolist() == [True]
 
 
 def test_images_anomalous_already_keep_pixels_masks_and_labels(started: Started, trainer: SimpleNamespace) -> None:
-    augment, model = started("UniNet", probability=1.0, extent=(0.3, 0.6))
+    augment, model = started("UniNet", probability=1.0, synthesis={"masks": {"extent": (0.3, 0.6)}})
     given = a_batch()
     given.gt_label[1] = True
     given.gt_mask[1, :9, :9] = True

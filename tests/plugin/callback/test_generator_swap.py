@@ -15,19 +15,19 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
+from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.plugin.callback.generator_swap import swap
-from anomalib_stage.plugin.pairs.painting import Painting
 from anomalib_stage.plugin.seams import Slot
-from tests.plugin.conftest import CutPaste, Draem, Dsr, FoundAD, Generator, Glass, good_images
+from tests.plugin.conftest import CutPaste, Draem, Dsr, FoundAD, Generator, Glass, good_images, make_pair
 
 
-def _red_corner(images: Tensor, *, pixels: bool = True) -> Painting:
+def _red_corner(images: Tensor, *, pixels: bool = True) -> Pair:
     """Paint the corner of the first image white."""
     image, mask = images.clone(), torch.zeros(len(images), 1, *images.shape[2:], dtype=torch.bool)
     mask[0, 0, :4, :4] = True
     if pixels:
         image[0, :, :4, :4] = 1.0
-    return Painting(image, mask, mask)
+    return make_pair(image, mask)
 
 
 def _nothing(images: Tensor, *, pixels: bool = True) -> None:
@@ -49,9 +49,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("defect", "slot"), CASES)
-def test_restoring_puts_the_very_same_object_back(defect: type, slot: Slot) -> None:
-    model = defect()
+@pytest.mark.parametrize(("model_type", "slot"), CASES)
+def test_restoring_puts_the_very_same_object_back(model_type: type, slot: Slot) -> None:
+    model = model_type()
     original = _slot(model, slot.path)
     restore = swap(model, slot, paint=_red_corner)
     assert _slot(model, slot.path) is not original
@@ -94,9 +94,9 @@ def test_normalised_images_are_painted_in_pixel_space_and_normalised_again(*, no
     assert torch.equal(answer[1], given[1])
 
 
-@pytest.mark.parametrize(("defect", "slot"), CASES)
-def test_outside_a_training_step_the_original_answers(defect: type, slot: Slot) -> None:
-    model, images = defect(), good_images(1)
+@pytest.mark.parametrize(("model_type", "slot"), CASES)
+def test_outside_a_training_step_the_original_answers(model_type: type, slot: Slot) -> None:
+    model, images = model_type(), good_images(1)
     ask = "augment_batch" if slot.protocol == "mask" else "__call__"
     expected = getattr(_slot(model, slot.path), ask)(images)
     swap(model, slot, paint=_nothing)
@@ -137,11 +137,11 @@ def test_the_training_flag_set_meanwhile_reaches_the_original() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "slot", "original"),
+    ("model_type", "slot", "original"),
     [(Draem, Slot("augmenter"), Generator), (FoundAD, Slot("cutpaste", "normalized"), CutPaste)],
 )
-def test_a_copy_of_the_model_has_the_original_generator(defect: type, slot: Slot, original: type) -> None:
-    model = defect()
+def test_a_copy_of_the_model_has_the_original_generator(model_type: type, slot: Slot, original: type) -> None:
+    model = model_type()
     swap(model, slot, paint=_red_corner)
     twin = _slot(copy.deepcopy(model), slot.path)
     assert type(twin) is original
@@ -149,14 +149,14 @@ def test_a_copy_of_the_model_has_the_original_generator(defect: type, slot: Slot
 
 
 @pytest.mark.parametrize(
-    ("kind", "slot", "original"),
+    ("model_type", "slot", "original"),
     [(Draem, Slot("augmenter"), Generator), (FoundAD, Slot("cutpaste", "normalized"), CutPaste)],
 )
 @pytest.mark.parametrize("protocol", [0, 2, pickle.HIGHEST_PROTOCOL])
 def test_a_pickled_model_has_the_original_generator_and_no_trace_of_us(
-    defect: type, slot: Slot, original: type, protocol: int
+    model_type: type, slot: Slot, original: type, protocol: int
 ) -> None:
-    model = defect()
+    model = model_type()
     swap(model, slot, paint=_red_corner)
     data = pickle.dumps(model, protocol=protocol)
     assert b"anomalib_stage" not in data

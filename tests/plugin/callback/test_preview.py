@@ -12,22 +12,22 @@ import pytest
 import torch
 
 from anomalib_stage.files.figures import ANOMALY_COLOUR, GAP, GOOD_COLOUR, HEADER
+from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.plugin.callback.preview import draw_batch, write_preview
-from anomalib_stage.plugin.pairs.painting import Painting
-from tests.plugin.conftest import good_images
+from tests.plugin.conftest import good_images, make_pair
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _painting(clean: torch.Tensor) -> Painting:
+def _pair(clean: torch.Tensor) -> Pair:
     """Leave sample 0 alone, re-paint good surface in 1, paint an anomaly into 2."""
     painted = torch.zeros(len(clean), 1, *clean.shape[2:], dtype=torch.bool)
     painted[1, 0, 10:20, 10:20] = True
     painted[2, 0, 10:20, 10:20] = True
     mask = painted.clone()
     mask[1] = False
-    return Painting(torch.where(painted, 1.0, clean), mask, painted)
+    return make_pair(torch.where(painted, 1.0, clean), mask, painted)
 
 
 def _cells(grid: np.ndarray, row: int) -> list[np.ndarray]:
@@ -38,7 +38,7 @@ def _cells(grid: np.ndarray, row: int) -> list[np.ndarray]:
 
 def test_anomalies_come_first_then_negatives_then_the_rest() -> None:
     clean = good_images(3, (64, 64))
-    grid = draw_batch(clean, _painting(clean))
+    grid = draw_batch(clean, _pair(clean))
     colours = [{tuple(p) for p in _cells(grid, row)[1].reshape(-1, 3).tolist()} for row in range(3)]
     assert [ANOMALY_COLOUR in c for c in colours] == [True, False, False]
     assert [GOOD_COLOUR in c for c in colours] == [False, True, False]
@@ -46,7 +46,7 @@ def test_anomalies_come_first_then_negatives_then_the_rest() -> None:
 
 def test_cells_show_clean_synthetic_and_difference() -> None:
     clean = good_images(3, (64, 64))
-    before, outlined, after, difference = _cells(draw_batch(clean, _painting(clean)), 0)
+    before, outlined, after, difference = _cells(draw_batch(clean, _pair(clean)), 0)
     inside, outside = (slice(30, 60), slice(30, 60)), (slice(90, 192), slice(90, 192))
     assert (after[inside] == 255).all()
     assert np.array_equal(before[outside], after[outside])
@@ -58,18 +58,18 @@ def test_cells_show_clean_synthetic_and_difference() -> None:
 def test_at_most_four_rows_are_drawn() -> None:
     clean = good_images(6, (200, 250))
     blank = torch.zeros(6, 1, 200, 250, dtype=torch.bool)
-    assert draw_batch(clean, Painting(clean, blank, blank)).shape == (HEADER + 4 * (200 + GAP), 4 * (250 + GAP), 3)
+    assert draw_batch(clean, make_pair(clean, blank)).shape == (HEADER + 4 * (200 + GAP), 4 * (250 + GAP), 3)
 
 
 def test_the_file_is_a_png_of_the_grid(tmp_path: Path) -> None:
     clean = good_images(3, (64, 64))
-    write_preview(tmp_path / "new" / "grid.png", clean, painting=_painting(clean))
+    write_preview(tmp_path / "new" / "grid.png", clean, pair=_pair(clean))
     read = cv2.cvtColor(cv2.imread(str(tmp_path / "new" / "grid.png")), cv2.COLOR_BGR2RGB)
-    assert np.array_equal(read, draw_batch(clean, _painting(clean)))
+    assert np.array_equal(read, draw_batch(clean, _pair(clean)))
 
 
 def test_an_unwritable_folder_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     clean = good_images(3, (64, 64))
     with pytest.raises(OSError, match="file"):
-        write_preview(tmp_path / "file" / "grid.png", clean, painting=_painting(clean))
+        write_preview(tmp_path / "file" / "grid.png", clean, pair=_pair(clean))

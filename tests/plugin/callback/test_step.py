@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import torch
 
+from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.plugin.callback.step import Step
-from anomalib_stage.plugin.pairs.painting import Painting
 from anomalib_stage.seeds import derive_seed
-from tests.plugin.conftest import good_images
+from tests.plugin.conftest import good_images, make_pair
 
 
 def test_a_seed_is_derived_from_rank_epoch_batch_and_sample() -> None:
@@ -32,18 +31,18 @@ def test_a_repeated_step_has_the_same_seeds_call_by_call() -> None:
     assert [first.seeds(0, 2), first.seeds(0, 2)] == [again.seeds(0, 2), again.seeds(0, 2)]
 
 
-def _painting() -> Painting:
+def _pair() -> Pair:
     clean = good_images(3)
     mask = torch.zeros(3, 1, 64, 48, dtype=torch.bool)
     mask[0, 0, :5, :5] = True
     painted = mask.clone()
     painted[1, 0, 8:12, 8:12] = True
-    return Painting(torch.where(painted, 1.0, clean), mask, painted)
+    return make_pair(torch.where(painted, 1.0, clean), mask, painted)
 
 
 def test_anomalies_negatives_and_seconds_are_summed_over_the_calls() -> None:
-    step, painting = Step((0, 0, 0)), _painting()
-    step.record(painting, seconds=0.5)
-    step.record(replace(painting, put_back=1), seconds=0.25)
+    step, pair = Step((0, 0, 0)), _pair()
+    step.record(pair, put_back=0, seconds=0.5)
+    step.record(pair, put_back=1, seconds=0.25)
     assert step.counts == {"images": 6, "anomalies": 2, "negatives": 2, "put_back": 1, "rejected": 0}
     assert step.seconds == 0.75

@@ -93,7 +93,7 @@ def test_kinds_can_be_chosen(make: Make) -> None:
 def test_the_mvtec_layout_is_read_too(make: Make, parts: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     from anomalib_stage.pregeneration.run import pregenerate
 
-    few = {"weights": str(tiny_bundle_path), "steps": 4, "min_visibility": 0.0}
+    few = {"weights": str(tiny_bundle_path), "sampling_steps": 4, "synthesis": {"gate": {"min_visibility": 0.0}}}
     pregenerate(data=parts / "good", out=tmp_path / "mvtec", count=6, layout="mvtec", **few)
     data = make(stage_dir=tmp_path / "mvtec")
     data.setup()
@@ -142,7 +142,7 @@ def test_setup_can_be_called_again(make: Make) -> None:
 @pytest.mark.parametrize("transform", [False, True])
 def test_two_worker_processes_give_the_same_epochs_as_none(make: Make, bank: Path, transform: bool) -> None:
     def epochs(workers: int) -> list[Any]:
-        extra = {"train_augmentations": StageTransform(bank, probability=0.5)} if transform else {}
+        extra = {"train_augmentations": StageTransform(bank=bank, probability=0.5)} if transform else {}
         data = make(num_workers=workers, ratio=0.5, **extra)
         data.setup()
         loader = data.train_dataloader()
@@ -185,7 +185,7 @@ class Reader(LightningModule):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_resumed_training_goes_on_with_the_next_epoch(make: Make, bank: Path, tmp_path: Path, workers: int) -> None:
     def train(name: str, epochs: int, checkpoint: Path | None = None) -> dict[int, list[Any]]:
-        data = make(num_workers=workers, ratio=0.5, train_augmentations=StageTransform(bank, probability=0.5))
+        data = make(num_workers=workers, ratio=0.5, train_augmentations=StageTransform(bank=bank, probability=0.5))
         options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
         trainer, model = Trainer(max_epochs=epochs, limit_val_batches=2, **options), Reader(tmp_path / name)
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
@@ -199,7 +199,7 @@ def test_a_resumed_training_goes_on_with_the_next_epoch(make: Make, bank: Path, 
 
 
 def test_a_transform_paints_the_good_images_and_labels_follow(make: Make, bank: Path) -> None:
-    data = make(stage_dir=None, train_augmentations=StageTransform(bank, probability=1.0))
+    data = make(stage_dir=None, train_augmentations=StageTransform(bank=bank, probability=1.0))
     data.setup()
     for batch in data.train_dataloader():
         assert batch.gt_label.all()
@@ -239,7 +239,7 @@ def test_beside_the_callback_such_a_model_gets_the_good_images_alone(make: Make,
     data = training_with(make(), Draem(), StageAugment(bank=bank))
     data.setup("fit")
     assert len(paths(data.train_dataloader())) == 6
-    painting = make(train_augmentations=StageTransform(bank))
+    painting = make(train_augmentations=StageTransform(bank=bank))
     with pytest.raises(UnsupportedModelError, match="no StageTransform"):
         training_with(painting, Draem(), StageAugment(bank=bank)).setup("fit")
 

@@ -48,7 +48,12 @@ class Samples(Dataset):  # type: ignore[type-arg]
 @pytest.fixture
 def live(tiny_bundle_path: Path) -> Callable[..., StageTransform]:
     """Return a function that builds a transform which paints with the small bundle."""
-    few = {"weights": str(tiny_bundle_path), "steps": 4, "min_visibility": 0.0, "probability": 1.0}
+    few = {
+        "weights": str(tiny_bundle_path),
+        "sampling_steps": 4,
+        "probability": 1.0,
+        "synthesis": {"gate": {"min_visibility": 0.0}},
+    }
     return lambda **arguments: StageTransform(**(few | arguments))
 
 
@@ -72,7 +77,7 @@ def test_negatives_change_pixels_and_no_mask(live: Callable[..., StageTransform]
 
 def test_a_pair_of_a_bank_takes_the_place_of_the_image(bank: Path) -> None:
     image, mask = a_sample()
-    painted, marked = StageTransform(bank, probability=1.0)(image, mask)
+    painted, marked = StageTransform(bank=bank, probability=1.0)(image, mask)
     opened = PairBank.open(bank)
     pairs = [opened.read(pair, size=(64, 48)) for pair in opened.pairs]
     assert any(torch.equal(painted, pixels) and torch.equal(marked.bool(), where[0]) for pixels, where in pairs)
@@ -82,7 +87,7 @@ def test_images_of_eight_bits_and_samples_in_a_dictionary(bank: Path) -> None:
     image, mask = a_sample()
     sample = {"image": tv_tensors.Image((image * 255).byte()), "mask": tv_tensors.Mask(mask[None])}
     sample |= {"name": "a", "score": torch.ones(2)}
-    done = StageTransform(bank, probability=1.0)(sample)
+    done = StageTransform(bank=bank, probability=1.0)(sample)
     assert done["image"].dtype == torch.uint8
     assert done["mask"].shape == (1, 64, 48)
     assert done["mask"].any()
@@ -91,7 +96,7 @@ def test_images_of_eight_bits_and_samples_in_a_dictionary(bank: Path) -> None:
 
 
 def test_some_images_stay_as_they_are(bank: Path) -> None:
-    transform = StageTransform(bank, probability=0.5)
+    transform = StageTransform(bank=bank, probability=0.5)
     transform.set_epoch(0)
     done = [(transform(*a_sample(i)), a_sample(i)[0]) for i in range(12)]
     labels = [bool(mask.any()) for (_, mask), _ in done]
@@ -102,7 +107,7 @@ def test_some_images_stay_as_they_are(bank: Path) -> None:
 def test_an_anomalous_sample_is_left_alone(bank: Path) -> None:
     image, mask = a_sample()
     mask[3, 4] = 1
-    painted, marked = StageTransform(bank, probability=1.0)(image, mask)
+    painted, marked = StageTransform(bank=bank, probability=1.0)(image, mask)
     assert torch.equal(painted, image)
     assert torch.equal(marked, mask)
 
@@ -119,7 +124,7 @@ def test_in_a_pipeline_image_and_mask_are_turned_together(live: Callable[..., St
 
 def test_a_sample_without_a_mask_is_a_type_error(bank: Path) -> None:
     with pytest.raises(TypeError, match="got no Mask, so the anomaly would stay labelled good"):
-        StageTransform(bank)(a_sample()[0])
+        StageTransform(bank=bank)(a_sample()[0])
 
 
 @pytest.mark.parametrize(
@@ -131,7 +136,7 @@ def test_a_sample_without_a_mask_is_a_type_error(bank: Path) -> None:
 )
 def test_images_that_cannot_be_used_are_refused(bank: Path, image: torch.Tensor, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
-        StageTransform(bank)(tv_tensors.Image(image), tv_tensors.Mask(torch.zeros(8, 8)))
+        StageTransform(bank=bank)(tv_tensors.Image(image), tv_tensors.Mask(torch.zeros(8, 8)))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +146,7 @@ def test_images_that_cannot_be_used_are_refused(bank: Path, image: torch.Tensor,
         ({"negatives": -1}, InputError, "StageTransform: negatives is -1"),
         ({"defects": "hole"}, InputError, "StageTransform: defects is 'hole'"),
         ({"seed": 0.5}, InputError, "StageTransform: seed is 0.5"),
-        ({"steps": 2}, InputError, "steps"),
+        ({"sampling_steps": 2}, InputError, "steps"),
         ({"foreground": "masks/"}, InputError, "foreground"),
         ({"bank": "no/such/folder"}, DataError, r"no/such/folder/manifest\.jsonl: cannot be read"),
     ],
@@ -160,7 +165,7 @@ def test_weights_are_not_read_before_they_are_needed() -> None:
 
 def test_the_epoch_the_seed_and_the_image_decide(bank: Path) -> None:
     def drawn(seed: int, epoch: int) -> list[float]:
-        transform = StageTransform(bank, probability=1.0, seed=seed)
+        transform = StageTransform(bank=bank, probability=1.0, seed=seed)
         transform.set_epoch(epoch)
         return [float(transform(*a_sample(i))[0].sum()) for i in range(6)]
 
@@ -171,7 +176,7 @@ def test_the_epoch_the_seed_and_the_image_decide(bank: Path) -> None:
 
 
 def test_without_an_epoch_draws_come_from_torchs_stream(bank: Path) -> None:
-    transform = StageTransform(bank, probability=1.0)
+    transform = StageTransform(bank=bank, probability=1.0)
 
     def drawn() -> list[float]:
         return [float(transform(*a_sample())[0].sum()) for _ in range(6)]
@@ -211,7 +216,7 @@ def test_two_worker_processes_give_the_same_pairs_as_none(
     bank: Path, live: Callable[..., StageTransform], source: str
 ) -> None:
     def epochs(workers: int) -> list[torch.Tensor]:
-        transform = StageTransform(bank, probability=0.7) if source == "bank" else live(probability=0.7)
+        transform = StageTransform(bank=bank, probability=0.7) if source == "bank" else live(probability=0.7)
         options = {"num_workers": workers, "persistent_workers": workers > 0, "batch_size": 2}
         loader, found = DataLoader(Samples(transform), **options), []
         for epoch in range(2):

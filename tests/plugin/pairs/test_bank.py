@@ -23,9 +23,9 @@ from torchvision.transforms import v2
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.plugin.callback.augment import StageAugment
-from anomalib_stage.plugin.callback.bank_pairs import BankPairs
-from anomalib_stage.plugin.callback.placed import alike
 from anomalib_stage.plugin.pairs.bank import PairBank, path_tails
+from anomalib_stage.plugin.pairs.choice import Shares, choose
+from anomalib_stage.plugin.pairs.merge import is_same_outside
 from anomalib_stage.plugin.pairs.resize import MaskKeepingResize, keep_masks, resize_image, resize_mask
 from tests.plugin.conftest import MODELS, Batch, train_step
 
@@ -237,9 +237,9 @@ def test_normalised_images_get_normalised_pairs(drawing: Drawing, trainer: Simpl
     augment.on_train_batch_start(trainer, model, batch := a_batch(parts), 0)
     images = model.pre_processor.transform(batch.image.as_subclass(torch.Tensor))
     # the stand-in was made before the pre-processor was known, hence it does not denormalise: do it here
-    painting = augment._session.answer(images * 0.2 + 0.5)
-    assert painting.anomalous.all()
-    assert painting.mask.shape == (4, 1, 48, 48)
+    pair = augment._session.answer(images * 0.2 + 0.5)
+    assert pair.label.all()
+    assert pair.mask.shape == (4, 1, 48, 48)
 
 
 def test_a_random_augmentation_before_the_generator_is_refused(
@@ -270,7 +270,7 @@ def test_the_seed_decides_which_pairs(drawing: Drawing, trainer: SimpleNamespace
 def test_part_of_the_anomalies_can_be_live(
     drawing: Drawing, trainer: SimpleNamespace, parts: Path, tiny_bundle_path: Path
 ) -> None:
-    live = {"weights": str(tiny_bundle_path), "steps": 4, "min_visibility": 0.0}
+    live = {"weights": str(tiny_bundle_path), "sampling_steps": 4, "synthesis": {"gate": {"min_visibility": 0.0}}}
     augment, model = drawing("Draem", refresh=0.5, **live)
     step = None
     for index in range(3):
@@ -279,14 +279,14 @@ def test_part_of_the_anomalies_can_be_live(
         _, masks = model.augmenter(batch.image.as_subclass(torch.Tensor))
         assert masks.flatten(1).any(dim=1).all()
         augment.on_train_batch_end(trainer, model, None, batch, index)
-        assert len(step.placed.index) == int(step.placed.chosen.sum())
+        assert int(step.bank.label.sum()) == sum(choice.source == "bank" for choice in step.choices)
     assert augment.counts["anomalies"] == 12
     assert step is not None
 
 
-def test_the_bank_takes_the_share_that_the_network_leaves(bank: Path) -> None:
-    placer = BankPairs(PairBank.open(bank), probability=0.5, refresh=0.3)
-    share = len(placer._choose(range(4000), [False] * 4000)) / 4000
+def test_the_bank_takes_the_share_that_the_network_leaves() -> None:
+    shares = Shares(0.5, refresh=0.3)
+    share = sum(choose(seed, shares).source == "bank" for seed in range(4000)) / 4000
     assert share == pytest.approx(0.5 * 0.7, abs=0.03)
 
 
@@ -356,6 +356,6 @@ def test_likeness_is_judged_outside_the_mask_and_its_rim() -> None:
     mask[0, 8:10, 8:10] = True
     image = clean.clone()
     image[:, 6:12, 6:12] = 1.0
-    assert alike(image, mask, clean)
-    assert not alike(clean + 0.1, mask, clean)
-    assert alike(image, torch.ones_like(mask), clean)
+    assert is_same_outside(image, mask, clean)
+    assert not is_same_outside(clean + 0.1, mask, clean)
+    assert is_same_outside(image, torch.ones_like(mask), clean)

@@ -14,9 +14,10 @@ import torch
 from torchvision import tv_tensors
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
+from anomalib_stage.plugin.pairs.choice import NOTHING, Choice, Shares, choose
 from anomalib_stage.plugin.pairs.painter import Painter
-from anomalib_stage.plugin.pairs.painting import Painting
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings
 from tests.plugin.conftest import good_images
 
@@ -31,75 +32,71 @@ def synthesizer(tiny_bundle_path: Path) -> StageSynthesizer:
 
 
 def _painter(synthesizer: StageSynthesizer, **changes: Any) -> Painter:
-    return Painter(synthesizer, **({"probability": 0.5, "negatives": 0.5, "defects": None} | changes))
+    visible = changes.pop("visible", None)
+    return Painter(synthesizer, shares=Shares(**({"probability": 0.5, "negatives": 0.5} | changes)), visible=visible)
 
 
-def _same(first: Painting, second: Painting) -> bool:
+def _same(first: Pair, second: Pair) -> bool:
     pairs = ((first.image, second.image), (first.mask, second.mask), (first.painted, second.painted))
     return all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_every_image_is_painted_at_probability_one(synthesizer: StageSynthesizer) -> None:
-    painting = _painter(synthesizer, probability=1.0)(good_images(5), seeds=range(5))
-    assert painting.anomalous.all()
-    assert not painting.negative.any()
-    assert torch.equal(painting.mask, painting.painted)
+    pair = _painter(synthesizer, probability=1.0)(good_images(5), seeds=range(5))
+    assert pair.label.all()
+    assert not pair.negative.any()
+    assert torch.equal(pair.mask, pair.painted)
 
 
 def test_negatives_are_painted_but_not_anomalous(synthesizer: StageSynthesizer) -> None:
     images = good_images(4)
-    painting = _painter(synthesizer, probability=0.0, negatives=1.0)(images, seeds=range(4))
-    assert painting.negative.all()
-    assert not painting.mask.any()
-    assert not torch.equal(painting.image, images)
+    pair = _painter(synthesizer, probability=0.0, negatives=1.0)(images, seeds=range(4))
+    assert pair.negative.all()
+    assert not pair.mask.any()
+    assert not torch.equal(pair.image, images)
 
 
 def test_nothing_is_painted_at_probability_zero(synthesizer: StageSynthesizer) -> None:
     images = good_images(4)
-    painting = _painter(synthesizer, probability=0.0, negatives=0.0)(images, seeds=range(4))
-    assert torch.equal(painting.image, images)
-    assert not painting.painted.any()
+    pair = _painter(synthesizer, probability=0.0, negatives=0.0)(images, seeds=range(4))
+    assert torch.equal(pair.image, images)
+    assert not pair.painted.any()
 
 
 def test_only_painted_pixels_differ_to_the_bit(synthesizer: StageSynthesizer) -> None:
     images = good_images(8)
-    painting = _painter(synthesizer)(images, seeds=range(8))
-    outside = ~painting.painted.expand_as(images)
-    assert painting.anomalous.any()
-    assert painting.negative.any()
-    assert not (painting.anomalous | painting.negative).all()
-    assert torch.equal(painting.image[outside], images[outside])
-
-
-def test_shares_come_out_as_asked(synthesizer: StageSynthesizer) -> None:
-    chosen = _painter(synthesizer, probability=0.4, negatives=0.25)._choose(range(4000), [False] * 4000, good=True)
-    negatives = sum(defect == "good" for defect in chosen.values())
-    assert abs((len(chosen) - negatives) / 4000 - 0.4) < 0.03
-    assert abs(negatives / 4000 - 0.6 * 0.25) < 0.03
-
-
-def test_only_the_wanted_defects_are_chosen(synthesizer: StageSynthesizer) -> None:
-    wanted = list(synthesizer.defects[:2])
-    painter = _painter(synthesizer, probability=1.0, defects=wanted)
-    assert set(painter._choose(range(50), [False] * 50, good=True).values()) == set(wanted)
+    pair = _painter(synthesizer)(images, seeds=range(8))
+    outside = ~pair.painted.expand_as(images)
+    assert pair.label.any()
+    assert pair.negative.any()
+    assert not (pair.label | pair.negative).all()
+    assert torch.equal(pair.image[outside], images[outside])
 
 
 def test_skipped_images_are_left_alone_and_do_not_change_the_others(synthesizer: StageSynthesizer) -> None:
-    painter, images = _painter(synthesizer, probability=1.0), good_images(3)
-    skip = torch.tensor([False, True, False])
-    part, full = painter(images, seeds=[5, 6, 7], skip=skip), painter(images, seeds=[5, 6, 7])
+    painter, images, seeds = _painter(synthesizer, probability=1.0), good_images(3), [5, 6, 7]
+    choices = [choose(seed, painter.shares) for seed in seeds]
+    part = painter.paint(images, painter.plan(images, [choices[0], NOTHING, choices[2]], seeds=seeds))
+    full = painter(images, seeds=seeds)
     assert torch.equal(part.image[1], images[1])
     assert not part.painted[1].any()
     assert torch.equal(part.mask[[0, 2]], full.mask[[0, 2]])
     torch.testing.assert_close(part.image[[0, 2]], full.image[[0, 2]], atol=1e-5, rtol=0)
 
 
-def test_masks_alone_are_the_masks_that_would_be_painted(synthesizer: StageSynthesizer) -> None:
+def test_pairs_of_a_bank_are_none_of_its_business(synthesizer: StageSynthesizer) -> None:
+    painter, images = _painter(synthesizer), good_images(2)
+    assert painter.plan(images, [Choice("bank"), NOTHING], seeds=[1, 2]) == []
+    assert torch.equal(painter.paint(images, []).image, images)
+
+
+def test_a_plan_has_the_masks_that_are_painted(synthesizer: StageSynthesizer) -> None:
     painter, images = _painter(synthesizer), good_images(8)
-    drawn, painted = painter(images, seeds=range(8), pixels=False), painter(images, seeds=range(8))
-    assert torch.equal(drawn.mask, painted.mask)
-    assert torch.equal(drawn.image, images)
-    assert not drawn.negative.any()
+    jobs = painter.plan(images, [choose(seed, painter.shares) for seed in range(8)], seeds=range(8))
+    pair = painter.paint(images, jobs)
+    for job in jobs:
+        assert torch.equal(pair.painted[job.index], job.mask)
+    assert pair.painted.flatten(1).any(dim=1).sum() == len(jobs)
 
 
 def test_the_same_seeds_paint_the_same_batch_and_others_another(synthesizer: StageSynthesizer) -> None:
@@ -129,11 +126,11 @@ def test_autocast_of_the_training_does_not_change_the_pictures(synthesizer: Stag
 
 
 def test_the_result_is_a_plain_tensor_that_autograd_may_use(synthesizer: StageSynthesizer) -> None:
-    painting = _painter(synthesizer, probability=1.0)(tv_tensors.Image(good_images(2)), seeds=[1, 2])
-    assert type(painting.image) is torch.Tensor
-    assert not painting.image.is_inference()
+    pair = _painter(synthesizer, probability=1.0)(tv_tensors.Image(good_images(2)), seeds=[1, 2])
+    assert type(pair.image) is torch.Tensor
+    assert not pair.image.is_inference()
     weight = torch.ones(1, requires_grad=True)
-    (painting.image * weight).sum().backward()
+    (pair.image * weight).sum().backward()
     assert weight.grad is not None
 
 
@@ -148,7 +145,7 @@ def test_a_bundle_without_good_surface_paints_no_negatives_and_says_so(
     monkeypatch.setattr(type(synthesizer.bundle), "defects", synthesizer.defects)
     with caplog.at_level(logging.WARNING):
         painter = _painter(synthesizer, negatives=0.5)
-    assert painter.negatives == 0.0
+    assert painter.shares.negatives == 0.0
     assert "no negatives" in caplog.text
 
 
@@ -164,7 +161,7 @@ def test_masks_that_the_model_would_lose_are_drawn_anew(synthesizer: StageSynthe
     picky = _painter(synthesizer, probability=1.0, visible=large)(images, seeds=seeds)
     small = ~large(images, plain.mask)
     assert large(images, picky.mask).all()
-    assert picky.put_back == 0
+    assert picky.label.all()
     assert small.any()
     assert torch.equal(picky.mask[~small], plain.mask[~small])
 
@@ -176,11 +173,10 @@ def test_images_stay_clean_when_no_mask_would_be_seen(synthesizer: StageSynthesi
 
     images = good_images(3)
     images[0] = 0.95
-    painting = _painter(synthesizer, probability=1.0, visible=only_first)(images, seeds=range(3))
-    assert painting.anomalous.tolist() == [True, False, False]
-    assert torch.equal(painting.image[1:], images[1:])
-    assert not painting.painted[1:].any()
-    assert painting.put_back == 2
+    pair = _painter(synthesizer, probability=1.0, visible=only_first)(images, seeds=range(3))
+    assert pair.label.tolist() == [True, False, False]
+    assert torch.equal(pair.image[1:], images[1:])
+    assert not pair.painted[1:].any()
 
 
 def test_negatives_need_not_be_seen(synthesizer: StageSynthesizer) -> None:
