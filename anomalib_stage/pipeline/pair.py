@@ -85,6 +85,18 @@ class Pair:
             self.mask[i][here] = where[there]
         return anomalous
 
+    def replace_image(self, i: int, image: Tensor, mask: Tensor) -> None:
+        """Put a finished pair in the place of image ``i``.
+
+        Args:
+            i (int): Which image.
+            image (Tensor): ``(3, H, W)`` in [0, 1].
+            mask (Tensor): Its anomaly, ``(1, H, W)`` bool, not empty.
+        """
+        self.image[i] = image.to(self.image)
+        self.mask[i] = self.painted[i] = mask.to(self.image.device)
+        self.label[i] = True
+
     def keep(self, kept: Tensor, clean: Tensor) -> Pair:
         """Make the other samples good again.
 
