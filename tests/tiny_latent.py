@@ -13,7 +13,8 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
-from anomalib_stage.weights.latent.bundle import build_adapter, latent_bundle
+from anomalib_stage.weights.latent.bundle import build_latent_bundle
+from anomalib_stage.weights.latent.networks import build_adapter
 from anomalib_stage.weights.latent_manifest import AdapterSpec
 from anomalib_stage.weights.manifest import DefectSpec
 
@@ -75,7 +76,7 @@ def tiny_latent_bundle(
         inpainting=inpainting,
         **adapters,
     )
-    return latent_bundle(
+    return build_latent_bundle(
         denoiser,
         tiny_vae(),
         adapter=adapter,

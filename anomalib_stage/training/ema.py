@@ -39,7 +39,7 @@ class EMAWeights(Callback):
         self.average = EMAModel(denoiser.parameters(), decay=DECAY, foreach=True)
 
     @contextmanager
-    def applied(self) -> Iterator[None]:
+    def apply(self) -> Iterator[None]:
         """Put the averaged weights into the denoiser for a while."""
         self.average.store(self.denoiser.parameters())
         self.average.copy_to(self.denoiser.parameters())
@@ -48,7 +48,7 @@ class EMAWeights(Callback):
         finally:
             self.average.restore(self.denoiser.parameters())
 
-    def state(self) -> dict[str, Tensor]:
+    def copy_state(self) -> dict[str, Tensor]:
         """Copy the averaged weights, on the CPU, under the denoiser's names."""
         names = [name for name, _ in self.denoiser.named_parameters()]
         return {name: value.cpu().clone() for name, value in zip(names, self.average.shadow_params, strict=True)}

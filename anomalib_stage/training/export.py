@@ -79,7 +79,7 @@ def export_bundle(
             for defect, names in shapes.items()
         ],
         backbone="compact",
-        denoiser=_config_of(denoiser),
+        denoiser=_read_config(denoiser),
         codec={"name": "pixel", "factor": round(denoiser.cells**0.5)},
         schedule=dict(module.schedule.config),
         region_size=REGION_SIDE,
@@ -88,7 +88,7 @@ def export_bundle(
     )
 
 
-def _config_of(denoiser: CompactDenoiser) -> dict[str, Any]:
+def _read_config(denoiser: CompactDenoiser) -> dict[str, Any]:
     config = denoiser.unet.config
     return {
         "factor": round(denoiser.cells**0.5),

@@ -14,7 +14,7 @@ from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.training.appearances import collect_appearances
 from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
 from anomalib_stage.training.data.dataset import RegionDataset, StepBatches
-from anomalib_stage.training.data.mixture import mixture
+from anomalib_stage.training.data.mixture import build_mixture
 from anomalib_stage.training.data.training_data import load_training_data
 from anomalib_stage.training.export import REGION_SIDE, export_bundle
 from anomalib_stage.training.measure.compare import compare_with_real
@@ -22,7 +22,7 @@ from anomalib_stage.training.measure.mask_bank import build_mask_bank
 from anomalib_stage.training.plan import build_module, build_plan
 from anomalib_stage.training.report import format_report, list_known_pictures, summarize_held_out, summarize_learnt
 from anomalib_stage.training.settings import build_fit_settings
-from anomalib_stage.training.trainer import build_callbacks, build_loader, build_trainer, run
+from anomalib_stage.training.trainer import build_callbacks, build_loader, build_trainer, run_trainer
 from anomalib_stage.training.warm_start import warm_start
 from anomalib_stage.weights.bundle import StageBundle
 
@@ -83,7 +83,9 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
         seed=seed,
     )
     procedural = 0.0 if freeze else chosen.procedural
-    source = mixture(material.real, material.good, procedural=procedural, freeze=freeze, quarter=not material.directed)
+    source = build_mixture(
+        material.real, material.good, procedural=procedural, freeze=freeze, quarter=not material.directed
+    )
     parent = None if chosen.base == "none" else StageBundle.load(chosen.base)
     plan = build_plan(parent, material, procedural=procedural, freeze=freeze)
     module, starts = _started(parent, plan, material, chosen)
@@ -109,7 +111,7 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
     trainer = build_trainer(
         folder, target, watchers, epoch_steps=EPOCH_STEPS, max_steps=chosen.max_steps, limit=chosen.limit
     )
-    run(trainer, module, build_loader(dataset, batches, target), checkpoint=checkpoint)
+    run_trainer(trainer, module, build_loader(dataset, batches, target), checkpoint=checkpoint)
     watchers.judge.finish(trainer, module)
 
     # write

@@ -103,7 +103,7 @@ class HeldOut(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure where training starts from; a resumed run may have stopped already."""
         if not self.before:
-            self.before = self._measured(pl_module)  # type: ignore[arg-type]  # the module this callback is made for
+            self.before = self._measure(pl_module)  # type: ignore[arg-type]  # the module this callback is made for
         if self.stopped:
             trainer.should_stop = True
 
@@ -111,7 +111,7 @@ class HeldOut(Callback):
         """Look every so many steps."""
         del args
         if trainer.global_step % self.every == 0:
-            self._look(trainer, pl_module)
+            self._judge(trainer, pl_module)
             if self.stopped:
                 logger.info("stopped at step %d: no better since step %d", trainer.global_step, self.best_step)
                 trainer.should_stop = True
@@ -127,7 +127,7 @@ class HeldOut(Callback):
         Call it after a training: Lightning leaves :meth:`on_train_end` out if a checkpoint has all the steps already.
         """
         if trainer.global_step > self.last_step:
-            self._look(trainer, pl_module)
+            self._judge(trainer, pl_module)
         self.averaged.denoiser.load_state_dict(self.weights)
 
     def state_dict(self) -> dict[str, Any]:
@@ -140,32 +140,34 @@ class HeldOut(Callback):
         for name, value in state_dict.items():
             setattr(self, name, value)
 
-    def _look(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        with self.averaged.applied():
-            found = self._measured(pl_module)  # type: ignore[arg-type]
+    def _judge(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        with self.averaged.apply():
+            found = self._measure(pl_module)  # type: ignore[arg-type]
         self.last_step = trainer.global_step
         if trainer.logger is not None:
             trainer.logger.log_metrics(
                 {f"held_out/{defect}": loss for defect, loss in found.items()}, trainer.global_step
             )
-        better = not self.best or self._overall(found) < self._overall(self.best)
+        better = not self.best or self._compute_overall(found) < self._compute_overall(self.best)
         self.stale = 0 if better else self.stale + 1
         if better or not self.judged:
-            self.best, self.best_step, self.weights = found, trainer.global_step, self.averaged.state()
+            self.best, self.best_step, self.weights = found, trainer.global_step, self.averaged.copy_state()
 
-    def _overall(self, losses: dict[str, float]) -> float:
+    def _compute_overall(self, losses: dict[str, float]) -> float:
         """Mean over the real defects, each relative to its loss before training; infinite if something failed."""
         ratios = [losses[name] / self.before[name] for name in losses if name != RENDERED]
         mean = sum(ratios) / max(len(ratios), 1)
         return mean if math.isfinite(mean) else math.inf
 
     @torch.no_grad()
-    def _measured(self, module: GradedDiffusion) -> dict[str, float]:
+    def _measure(self, module: GradedDiffusion) -> dict[str, float]:
         was_training = module.training
         module.eval()
         found = {}
         for name, batches in self.batches.items():
-            losses = [module.losses({key: v.to(module.device) for key, v in batch.items()}) for batch in batches]
+            losses = [
+                module.compute_losses({key: v.to(module.device) for key, v in batch.items()}) for batch in batches
+            ]
             found[name] = float(torch.cat(losses).mean())
         module.train(was_training)
         return found

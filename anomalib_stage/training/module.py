@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
     from anomalib_stage.synthesis.diffusion.schedule import Schedule
 
-__all__ = ["GradedDiffusion", "learning_rate_at"]
+__all__ = ["GradedDiffusion", "compute_learning_rate"]
 
 ONLY_SHARE = 0.25
 """Share of the samples that train the anomaly-only branch."""
@@ -72,26 +72,26 @@ class GradedDiffusion(LightningModule):
         self.codec = PixelCodec(round(denoiser.cells**0.5))
         self.learning_rate, self.max_steps, self.fresh = learning_rate, max_steps, frozenset(fresh)
 
-    def conditioning(self, batch: dict[str, Tensor]) -> Conditioning:
+    def build_conditioning(self, batch: dict[str, Tensor]) -> Conditioning:
         """Encode a batch of ``RegionDataset``, with the looks of its anomalies."""
-        latent, mask, surround = self._encoded(batch)
+        latent, mask, surround = self._encode(batch)
         looks = measure_appearance(latent, mask, surround)
         conditions = torch.stack([self.denoiser.conditions[defect] for defect in self.defects])
         surround = surround + mask * spread(looks[:, :3], like=latent)
         return Conditioning(latent, mask, conditions[batch["kind"]], filled=surround, contrast=looks[:, 3])
 
-    def looks(self, batch: dict[str, Tensor]) -> Tensor:
+    def measure_appearances(self, batch: dict[str, Tensor]) -> Tensor:
         """Places and looks of a batch's anomalies, ``(B, 9)``, columns as in ``APPEARANCE_COLUMNS``."""
-        latent, mask, surround = self._encoded(batch)
+        latent, mask, surround = self._encode(batch)
         return torch.cat([compute_context(surround, mask), measure_appearance(latent, mask, surround)], dim=1)
 
-    def _encoded(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def _encode(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         latent, mask = self.codec.encode(batch["image"].float() / 255.0), self.codec.encode_mask(batch["mask"])
         return latent, mask, fill_hole(latent, mask)
 
-    def losses(self, batch: dict[str, Tensor]) -> Tensor:
+    def compute_losses(self, batch: dict[str, Tensor]) -> Tensor:
         """Graded loss of each sample, ``(B,)``; a function of the batch and the weights alone."""
-        conditioning = self.conditioning(batch)
+        conditioning = self.build_conditioning(batch)
         streams = generators([int(seed) for seed in batch["seed"]], "loss")
         noise = standard_normal(conditioning.clean.shape[1:], streams).to(conditioning.clean.device)
         draws = torch.stack([torch.rand(2, generator=stream) for stream in streams])
@@ -106,7 +106,7 @@ class GradedDiffusion(LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the mean loss of a batch."""
         del batch_idx
-        loss = self.losses(batch).mean()
+        loss = self.compute_losses(batch).mean()
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["kind"]))
         return loss
 
@@ -118,10 +118,12 @@ class GradedDiffusion(LightningModule):
         if fresh:
             groups.append({"params": fresh, "lr": FRESH_RATE * self.learning_rate, "weight_decay": 0.0})
         optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_at(step, self._done(step)))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: compute_learning_rate(step, self._compute_progress(step))
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _done(self, step: int) -> float:
+    def _compute_progress(self, step: int) -> float:
         """Share of the training that is over, by steps or by time; a resumed training counts its time before."""
         share = step / self.max_steps if self.max_steps else 0.0
         timers = [callback for callback in self.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
@@ -132,7 +134,7 @@ class GradedDiffusion(LightningModule):
         return min(share, 1.0)
 
 
-def learning_rate_at(step: int, done: float) -> float:
+def compute_learning_rate(step: int, done: float) -> float:
     """Learning rate relative to its peak: a linear rise, times a cosine that is 0 at the end.
 
     Args:

@@ -94,7 +94,7 @@ def build_module(
         seed (int): Base seed.
     """
     defects = list(plan.shapes)
-    denoiser = _network(parent, defects, seed=seed)
+    denoiser = _build_network(parent, defects, seed=seed)
     denoiser.unet.requires_grad_(not plan.freeze)
     for defect, vector in denoiser.conditions.items():
         vector.requires_grad_(defect in plan.learnt)
@@ -104,7 +104,7 @@ def build_module(
     )
 
 
-def _network(parent: StageBundle | None, defects: Sequence[str], *, seed: int) -> CompactDenoiser:
+def _build_network(parent: StageBundle | None, defects: Sequence[str], *, seed: int) -> CompactDenoiser:
     """Build the network from scratch, or from the base with condition vectors for defects that it does not know."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))

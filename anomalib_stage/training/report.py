@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomalib_stage.files.pixels import digest_pictures
-from anomalib_stage.training.data.warnings import doubts
+from anomalib_stage.training.data.warnings import list_warnings
 from anomalib_stage.training.held_out import RENDERED
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def summarize_learnt(material: TrainingData, starts: Mapping[str, str]) -> dict[
             "turned": defect not in straight,
             **({"start": starts[defect]} if defect in starts else {}),
         }
-    return {"learnt": table, "good_images": len(material.good), "warnings": doubts(material)}
+    return {"learnt": table, "good_images": len(material.good), "warnings": list_warnings(material)}
 
 
 def list_known_pictures(material: TrainingData, parent: StageBundle | None) -> list[str]:
@@ -102,10 +102,10 @@ def format_report(training: Mapping[str, Any]) -> list[str]:
     ):
         values = [f"{defect} {row[name]:g}" for defect, row in measured if name in row]
         lines += [f"{meaning}: {', '.join(values)}"] if values else []
-    return lines + _compared_lines(training.get("compared", {}))
+    return lines + _format_comparison(training.get("compared", {}))
 
 
-def _compared_lines(compared: Mapping[str, Any]) -> list[str]:
+def _format_comparison(compared: Mapping[str, Any]) -> list[str]:
     """Say how near the painted anomalies are to the real ones, and how like them."""
     if not compared:
         return []

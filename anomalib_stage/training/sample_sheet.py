@@ -56,7 +56,7 @@ def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int 
     Returns:
         NDArray[np.uint8]: RGB picture; each row of regions is followed by its synthetic twin and its masks.
     """
-    conditioning = module.conditioning(batch)
+    conditioning = module.build_conditioning(batch)
     # the sampler must not see the true anomaly: under the mask the clean latent is mid-grey, as it is for the network
     hidden = replace(conditioning, clean=conditioning.clean * (1.0 - conditioning.mask))
     streams = generators([int(s) for s in batch["seed"]], "sheet")
@@ -76,11 +76,11 @@ def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int 
     columns = max(COLUMNS * BASE_SIDE // painted.shape[-1], 1)
     for start in range(0, len(painted), columns):
         part = slice(start, start + columns)
-        rows += [_row(batch["image"][part] / 255.0), _row(painted[part]), _row(masks[part])]
+        rows += [_join_row(batch["image"][part] / 255.0), _join_row(painted[part]), _join_row(masks[part])]
     return stack_rows(rows)
 
 
-def _row(images: Tensor) -> NDArray[np.uint8]:
+def _join_row(images: Tensor) -> NDArray[np.uint8]:
     pixels = (images.cpu().permute(0, 2, 3, 1) * 255.0 + 0.5).to(torch.uint8).numpy()
     return np.concatenate(list(pixels), axis=1)
 
@@ -130,7 +130,7 @@ class SampleSheet(Callback):
         """Write one if it is time."""
         del args
         if time.monotonic() - self.last >= 60.0 * self.minutes:
-            with self.averaged.applied():
+            with self.averaged.apply():
                 self._write(trainer, pl_module)
             self.last = time.monotonic()
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from anomalib_stage.training.data.training_data import TrainingData
     from anomalib_stage.training.module import GradedDiffusion
 
-__all__ = ["Callbacks", "build_callbacks", "build_loader", "build_trainer", "run"]
+__all__ = ["Callbacks", "build_callbacks", "build_loader", "build_trainer", "run_trainer"]
 
 WORKERS = 8
 """Most processes that draw examples for a GPU; on the CPU one is ahead of the training."""
@@ -136,7 +136,7 @@ def build_trainer(
     )
 
 
-def run(trainer: Trainer, module: LightningModule, loader: DataLoader[Any], *, checkpoint: Path | None) -> None:
+def run_trainer(trainer: Trainer, module: LightningModule, loader: DataLoader[Any], *, checkpoint: Path | None) -> None:
     """Train; an interruption leaves as KeyboardInterrupt (Lightning turns it into an exit of the process)."""
     try:
         trainer.fit(module, loader, ckpt_path=checkpoint)

@@ -49,7 +49,7 @@ def warm_start(module: GradedDiffusion, real: RealDefects, *, known: Sequence[st
         losses = {}
         for candidate in candidates:
             position = torch.full_like(batch["kind"], module.defects.index(candidate))
-            losses[candidate] = float(module.losses(batch | {"kind": position}).mean())
+            losses[candidate] = float(module.compute_losses(batch | {"kind": position}).mean())
         starts[defect] = min(losses, key=losses.__getitem__)
         module.denoiser.conditions[defect].copy_(module.denoiser.conditions[starts[defect]])
     module.train()

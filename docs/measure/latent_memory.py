@@ -28,7 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from anomalib_stage.synthesis.diffusion.adapter import ResidualAdapter
-from anomalib_stage.weights.latent.ldm import UNET, ldm_config
+from anomalib_stage.weights.latent.ldm_config import UNET, build_ldm_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def configurations(base: str) -> tuple[dict[str, Any], dict[str, Any]]:
             320, CONTEXT[base], device="meta"
         ),
     }
-    original = ldm_config(named, path=Path(base))
+    original = build_ldm_config(named, path=Path(base))
     unet = create_unet_diffusers_config_from_ldm(original, named)
     return dict(unet), dict(create_vae_diffusers_config_from_ldm(original, named))
 

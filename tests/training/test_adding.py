@@ -25,7 +25,7 @@ from anomalib_stage.training.data.dataset import RealDefects
 from anomalib_stage.training.data.example import Example
 from anomalib_stage.training.data.training_data import TrainingData
 from anomalib_stage.training.fit import fit
-from anomalib_stage.training.module import FRESH_RATE, GradedDiffusion, learning_rate_at
+from anomalib_stage.training.module import FRESH_RATE, GradedDiffusion, compute_learning_rate
 from anomalib_stage.training.plan import build_plan
 from anomalib_stage.training.warm_start import warm_start
 from anomalib_stage.weights.bundle import StageBundle
@@ -163,14 +163,14 @@ def _module(network: CompactDenoiser, defects: list[str], *, max_steps: int | No
 
 
 def test_the_rate_rises_and_falls_to_zero() -> None:
-    steps = np.array([learning_rate_at(step, step / 2000) for step in range(2001)])
+    steps = np.array([compute_learning_rate(step, step / 2000) for step in range(2001)])
     assert steps[0] == pytest.approx(0.01)
     assert steps.argmax() == 99
     assert steps[100:].max() > 0.99
     assert (np.diff(steps[100:]) < 0).all()
     assert steps[-1] == pytest.approx(0.0, abs=1e-9)
-    assert learning_rate_at(3, 3 / 20) > 0.9  # short trainings warm up in a tenth
-    assert learning_rate_at(5000, 0.0) == 1.0  # no end known
+    assert compute_learning_rate(3, 3 / 20) > 0.9  # short trainings warm up in a tenth
+    assert compute_learning_rate(5000, 0.0) == 1.0  # no end known
 
 
 @pytest.mark.parametrize("max_steps", [None, 40, 1000])
@@ -186,7 +186,7 @@ def test_the_rate_falls_by_time_or_by_steps_whichever_ends_first(max_steps: int 
     for _ in range(30):
         setup["optimizer"].step()
         scheduler.step()
-    expected = learning_rate_at(30, max(0.5, 30 / max_steps if max_steps else 0.0))
+    expected = compute_learning_rate(30, max(0.5, 30 / max_steps if max_steps else 0.0))
     assert groups[0]["lr"] == pytest.approx(1e-3 * expected)
     assert groups[1]["lr"] == pytest.approx(FRESH_RATE * 1e-3 * expected)
     assert len(groups[1]["params"]) == 1

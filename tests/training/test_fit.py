@@ -175,9 +175,7 @@ def test_only_the_same_fit_is_resumed(data: Path, tiny_bundle_path: Path, tmp_pa
 def test_a_bundle_says_which_pictures_it_has_seen(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
     def seen(base: Path, defect: str) -> list[str]:
         (tmp_path / f"{defect}.json").write_text(json.dumps({defect: ["0", "1", "2"]}))
-        arguments = _arguments(data, base, tmp_path / f"{defect}.safetensors") | {
-            "split": tmp_path / f"{defect}.json"
-        }
+        arguments = _arguments(data, base, tmp_path / f"{defect}.safetensors") | {"split": tmp_path / f"{defect}.json"}
         return StageBundle.load(fit(**arguments | {"max_steps": 1})).manifest.training["pictures"]
 
     own = {

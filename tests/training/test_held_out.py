@@ -19,7 +19,7 @@ from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
 from anomalib_stage.training.data.dataset import RealDefects
 from anomalib_stage.training.data.example import Example
 from anomalib_stage.training.data.load import load_examples, read_groups
-from anomalib_stage.training.data.mixture import shares
+from anomalib_stage.training.data.mixture import compute_shares
 from anomalib_stage.training.data.split import split_held_out
 from anomalib_stage.training.ema import EMAWeights
 from anomalib_stage.training.held_out import RENDERED, HeldOut
@@ -90,9 +90,7 @@ def test_chosen_defects_that_are_not_there_are_named(tmp_path: Path) -> None:
         (tmp_path / folder / "dent").mkdir(parents=True)
         cv2.imwrite(str(tmp_path / folder / "dent" / "000.png"), np.full((8, 8, 3), 255, np.uint8))
     include = {"dent": ["000", "001"], "line": [str(i) for i in range(9)]}
-    complaint = (
-        r"--split names 10 of 11 defects that are not in .*: dent/001, line/0, line/1, line/2, line/3, \.\.\.;"
-    )
+    complaint = r"--split names 10 of 11 defects that are not in .*: dent/001, line/0, line/1, line/2, line/3, \.\.\.;"
     with pytest.raises(DataError, match=complaint):
         load_examples(tmp_path / "test", tmp_path / "masks", include=include, rename={})
 
@@ -130,7 +128,7 @@ def test_kinds_and_captures_are_balanced_with_damping() -> None:
 @pytest.mark.parametrize("real", [True, False])
 @pytest.mark.parametrize("good", [True, False])
 def test_shares_add_up_and_use_what_is_there(real: bool, good: bool, procedural: float) -> None:
-    parts = shares(real=real, good=good, procedural=procedural)
+    parts = compute_shares(real=real, good=good, procedural=procedural)
     if real or good or procedural:
         assert sum(parts) == pytest.approx(1.0 if real or good else procedural)
     assert (parts.real > 0) == (real and procedural < 1)
@@ -197,6 +195,6 @@ def test_the_average_follows_short_trainings() -> None:
             for parameter in network.parameters():
                 parameter.fill_(float(step))
             averaged.on_train_batch_end(None, None)
-    with averaged.applied():
+    with averaged.apply():
         assert 80 < _first(network) < 99
     assert _first(network) == 100.0

@@ -23,8 +23,11 @@ from safetensors.torch import save
 
 from anomalib_stage.errors import BundleError
 from anomalib_stage.weights import bundle as bundle_module
-from anomalib_stage.weights.bundle import StageBundle, compute_digest
-from anomalib_stage.weights.manifest import BundleManifest, DefectSpec, manifest_json
+from anomalib_stage.weights import source, stamp, tensor_file
+from anomalib_stage.weights.bundle import StageBundle
+from anomalib_stage.weights.manifest import BundleManifest, DefectSpec
+from anomalib_stage.weights.manifest_file import dump_manifest
+from anomalib_stage.weights.tensor_file import compute_digest
 
 KEY = "anomalib_stage"
 FIELDS: dict[str, Any] = {
@@ -169,21 +172,21 @@ WRONG: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "unknown backbone": (manifest(backbone="huge"), r"backbone: Input should be 'compact' or 'latent', got 'huge'"),
     "region size": (manifest(region_size=2), r"region_size: .*greater than or equal to 16, got 2"),
     "bad digest": (manifest(digest="abc"), r"digest: String should match pattern"),
-    "no kinds": (manifest(kinds=[]), r"kinds: Tuple should have at least 1 item"),
-    "kind as a path": (manifest(kinds=[{"name": "../a", "shapes": ["blob"]}]), r"kinds\.0\.name: .*got '\.\./a'"),
-    "kind with a control character": (
-        manifest(defects=[{"name": "a\nb", "shapes": ["blob"]}]),
+    "no defects": (manifest(kinds=[]), r"kinds: Tuple should have at least 1 item"),
+    "defect as a path": (manifest(kinds=[{"name": "../a", "shapes": ["blob"]}]), r"kinds\.0\.name: .*got '\.\./a'"),
+    "defect with a control character": (
+        manifest(kinds=[{"name": "a\nb", "shapes": ["blob"]}]),
         r"kinds\.0\.name: String should match pattern",
     ),
-    "duplicate kinds": (
+    "duplicate defects": (
         with_manifest(lambda m: m["kinds"].append(m["kinds"][0])),
         r"defects scratch are listed more than once",
     ),
-    "kind without condition": (
+    "defect without condition": (
         with_manifest(lambda m: m["kinds"].append({"name": "hole", "shapes": ["blob"]})),
-        r"kinds without a condition tensor: hole",
+        r"defects without a condition tensor: hole",
     ),
-    "condition without kind": (with_manifest(lambda m: m["kinds"].pop()), r"condition tensors without a defect: good"),
+    "condition without defect": (with_manifest(lambda m: m["kinds"].pop()), r"condition tensors without a defect: good"),
     "unknown prefix": (
         with_manifest(lambda m: m["tensors"].update({"extra.x": {"shape": [1], "dtype": "F32"}})),
         r"tensors extra\.x have none of the known prefixes denoiser\., ",
@@ -253,7 +256,7 @@ def test_the_cases_start_from_a_file_that_loads(good: bytes, tmp_path: Path) -> 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(position=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), cut=st.booleans())
 def test_no_damage_surfaces_as_another_error(position: float, value: int, cut: bool, tmp_path_factory: Any) -> None:
-    raw = bytearray(save(make().tensors, metadata={KEY: manifest_json(make().manifest)}))
+    raw = bytearray(save(make().tensors, metadata={KEY: dump_manifest(make().manifest)}))
     at = int(position * len(raw))
     damaged = raw[:at] if cut else raw[:at] + bytes([value]) + raw[at + 1 :]
     file = tmp_path_factory.getbasetemp() / "damaged.safetensors"
@@ -333,7 +336,7 @@ def test_a_failure_while_reading_tensors_is_a_bundle_error(
 
 
 def test_default_is_the_packaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle_module.resources, "files", lambda package: tmp_path / package)
+    monkeypatch.setattr(source.resources, "files", lambda package: tmp_path / package)
     with pytest.raises(BundleError, match=r"stage-compact\.safetensors: .* lacks the default bundle; install it again"):
         StageBundle.load()
     saved = make().save(tmp_path / "anomalib_stage.weights" / "default" / "stage-compact.safetensors")
@@ -460,9 +463,9 @@ def test_the_description_says_what_matters(tmp_path: Path) -> None:
 
 def test_an_uninstalled_package_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(package: str) -> str:
-        raise bundle_module.PackageNotFoundError(package)
+        raise stamp.PackageNotFoundError(package)
 
-    monkeypatch.setattr(bundle_module, "version", absent)
+    monkeypatch.setattr(stamp, "version", absent)
     assert make().manifest.versions == {}
 
 
@@ -519,7 +522,7 @@ def test_an_interrupted_save_leaves_the_old_file_and_nothing_else(
             Path(args[1]).write_bytes(b"half")
         raise error
 
-    owner = {"save_file": bundle_module, "fsync": bundle_module.os, "replace": Path}[step]
+    owner = {"save_file": tensor_file, "fsync": os, "replace": Path}[step]
     monkeypatch.setattr(owner, step, fail)
     with pytest.raises(BundleError if isinstance(error, OSError) else KeyboardInterrupt) as caught:
         bundle.save(file)
@@ -549,7 +552,7 @@ def test_manifests_are_frozen() -> None:
 
 def test_a_manifest_survives_json() -> None:
     content = make().manifest
-    assert BundleManifest.model_validate_json(manifest_json(content)) == content
+    assert BundleManifest.model_validate_json(dump_manifest(content)) == content
 
 
 def test_a_manifest_of_another_version_is_not_built() -> None:

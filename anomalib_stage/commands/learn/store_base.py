@@ -30,9 +30,14 @@ def store_base(
         precision: As the bundles were made: fp32, fp16 or bf16.
         download: Fetch a hub id that is not in the local cache.
     """
-    from anomalib_stage.weights.latent.frozen_base import PRECISIONS, base_name, frozen_tensors, write_base
+    from anomalib_stage.weights.latent.frozen_base import (
+        PRECISIONS,
+        collect_frozen_tensors,
+        format_base_name,
+        write_base,
+    )
     from anomalib_stage.weights.latent.pretrained import load_pretrained
 
     model = load_pretrained(pretrained, config=ldm_config, download=download)
-    digest = write_base(frozen_tensors(model.unet, model.vae, dtype=PRECISIONS[precision]), out)
-    yield str(out / base_name(digest))
+    digest = write_base(collect_frozen_tensors(model.unet, model.vae, dtype=PRECISIONS[precision]), out)
+    yield str(out / format_base_name(digest))

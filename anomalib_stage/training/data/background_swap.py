@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
-from anomalib_stage.training.data.example import at_least
+from anomalib_stage.training.data.example import extend_to_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,19 +80,19 @@ class Backgrounds:
         if mask.mean() > MOST_COVERED or ring.sum() < 2 * RING:
             return None
         pixels = image.astype(np.float32)
-        surface = _filled(pixels, mask)
+        surface = fill_surface(pixels, mask)
         change = (pixels - surface)[mask]
         relative, low, high = MISFIT
         allowed = float(np.clip(relative * np.sqrt(np.square(change).mean()), low, high))
         for _ in range(TRIES):
-            place = _place(self._part(mask.shape[0], rng=rng), pixels, ring, allowed=allowed, rng=rng)
+            place = find_spot(self._cut_part(mask.shape[0], rng=rng), pixels, ring, allowed=allowed, rng=rng)
             if place is not None:
-                return _with_defect(place, surface, change, mask)
+                return _add_defect(place, surface, change, mask)
         return None
 
-    def _part(self, side: int, *, rng: np.random.Generator) -> Pixels:
+    def _cut_part(self, side: int, *, rng: np.random.Generator) -> Pixels:
         """Part of a good image to search."""
-        image = at_least(self.images[int(rng.integers(len(self.images)))], side)
+        image = extend_to_side(self.images[int(rng.integers(len(self.images)))], side)
         window = []
         for size in image.shape[:2]:
             length = min(size, max(SEARCHED, 3 * side))
@@ -101,16 +101,16 @@ class Backgrounds:
         return image[window[0], window[1]]
 
 
-def _place(
+def find_spot(
     part: Pixels, image: Floats, ring: Bools, *, allowed: float, rng: np.random.Generator
 ) -> NDArray[np.float32] | None:
     """Draw one of the places whose ring agrees: found at half the resolution, and confirmed at the full one."""
     side = len(ring)
-    weight = _halved(ring.astype(np.float32))
-    template = _smoothed(_halved(image.mean(axis=2) * ring))
-    template /= np.maximum(_smoothed(weight), 1e-3)
-    searched = _smoothed(_halved(part.astype(np.float32).mean(axis=2)))
-    misfit = _misfits(searched, template, weight / weight.sum())
+    weight = _halve(ring.astype(np.float32))
+    template = _smooth(_halve(image.mean(axis=2) * ring))
+    template /= np.maximum(_smooth(weight), 1e-3)
+    searched = _smooth(_halve(part.astype(np.float32).mean(axis=2)))
+    misfit = _compute_misfits(searched, template, weight / weight.sum())
     rows, columns = np.nonzero(misfit < allowed)
     if not len(rows):
         return None
@@ -120,35 +120,37 @@ def _place(
         for left in range(2 * int(columns[chosen]) - 1, 2 * int(columns[chosen]) + 2):
             if 0 <= top <= part.shape[0] - side and 0 <= left <= part.shape[1] - side:
                 place = part[top : top + side, left : left + side].astype(np.float32)
-                found = _misfit(place, image, ring)
+                found = _compute_misfit(place, image, ring)
                 if found < least:
                     best, least = place, found
     return best
 
 
-def _halved(plane: NDArray[Any]) -> Floats:
+def _halve(plane: NDArray[Any]) -> Floats:
     size = (plane.shape[1] // 2, plane.shape[0] // 2)
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
-def _smoothed(plane: Floats) -> Floats:
+def _smooth(plane: Floats) -> Floats:
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), SMOOTHING / 2), dtype=np.float32)
 
 
-def _misfits(part: Floats, template: Floats, weight: Floats) -> Floats:
+def _compute_misfits(part: Floats, template: Floats, weight: Floats) -> Floats:
     """Deviation of structure in the ring, in levels, for every place; the weights add up to one."""
     level = float(part.mean())  # differences of large squares lose digits
     part, template = part - level, template - level
 
-    def summed(values: Floats, weights: Floats) -> Floats:
+    def correlate(values: Floats, weights: Floats) -> Floats:
         return np.asarray(cv2.matchTemplate(values, weights, cv2.TM_CCORR), dtype=np.float32)
 
-    step = summed(part, weight) - float((weight * template).sum())
-    square = summed(part * part, weight) - 2 * summed(part, weight * template) + float((weight * template**2).sum())
+    step = correlate(part, weight) - float((weight * template).sum())
+    square = (
+        correlate(part * part, weight) - 2 * correlate(part, weight * template) + float((weight * template**2).sum())
+    )
     return np.asarray(np.sqrt(np.maximum(square - step**2, 0.0) + np.square(SHIFT * step)), dtype=np.float32)
 
 
-def _misfit(place: Floats, image: Floats, ring: Bools) -> float:
+def _compute_misfit(place: Floats, image: Floats, ring: Bools) -> float:
     """Deviation of structure in the ring, in levels, for one place."""
     difference = (place - image).mean(axis=2)
     weight = cv2.GaussianBlur(ring.astype(np.float32), (0, 0), SMOOTHING)
@@ -157,16 +159,16 @@ def _misfit(place: Floats, image: Floats, ring: Bools) -> float:
     return float(np.sqrt(inside.var() + np.square(SHIFT * inside.mean())))
 
 
-def _with_defect(place: Floats, surface: Floats, change: Floats, mask: Bools) -> Pixels:
+def _add_defect(place: Floats, surface: Floats, change: Floats, mask: Bools) -> Pixels:
     """Change the surface of a place as the defect changed its own; what darkens takes a share of the light."""
-    around = _filled(place, mask)[mask]
+    around = fill_surface(place, mask)[mask]
     ratio = (float(around.mean()) + 1.0) / (float(surface[mask].mean()) + 1.0)
     gain = float(np.clip(ratio, 1 / GAIN, GAIN)) if change.mean() < 0 else 1.0
     place[mask] = np.clip(around + gain * change + 0.5, 0.0, 255.0)
     return place.astype(np.uint8)
 
 
-def _filled(pixels: Floats, mask: Bools) -> Floats:
+def fill_surface(pixels: Floats, mask: Bools) -> Floats:
     """The surface with the hole of the mask filled from around it."""
     clean = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
     hole = torch.from_numpy(mask)[None, None].float().expand_as(clean)

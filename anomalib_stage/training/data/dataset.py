@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from anomalib_stage.errors import DataError
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.training.data.augment import draw_zoom, rescale, shift_colour, turn
-from anomalib_stage.training.data.example import Example, Source, at_least, draw_window
+from anomalib_stage.training.data.example import Example, Source, draw_window, extend_to_side
 from anomalib_stage.training.data.rendered import ProceduralDefects, draw_rendered_mask
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class GoodSurfaces:
 
     def draw(self, side: int, *, rng: np.random.Generator) -> Example:
         """Draw one example with the given region side in pixels."""
-        image = at_least(self.images[int(rng.integers(len(self.images)))], side)
+        image = extend_to_side(self.images[int(rng.integers(len(self.images)))], side)
         top = int(rng.integers(image.shape[0] - side + 1))
         left = int(rng.integers(image.shape[1] - side + 1))
         region, mask = image[top : top + side, left : left + side], draw_rendered_mask("good", side, rng=rng)
@@ -81,11 +81,12 @@ class RealDefects:
         self.backgrounds, self.straight, self.plain = backgrounds, frozenset(straight), plain
         self.group_by_defect: dict[str, list[Example]] = {}
         for example in examples:
-            self.group_by_defect.setdefault(example.defect, []).extend(_components(example))
+            self.group_by_defect.setdefault(example.defect, []).extend(_split_components(example))
         self._defects = sorted(self.group_by_defect)
         self._shares = {defect: _shares(pool) for defect, pool in self.group_by_defect.items()}
         sizes = (
-            np.array([_pieces(self.group_by_defect[defect]) for defect in self._defects], dtype=np.float64) ** DAMPING
+            np.array([_count_pieces(self.group_by_defect[defect]) for defect in self._defects], dtype=np.float64)
+            ** DAMPING
         )
         self._defect_shares = sizes / max(sizes.sum(), 1e-9)
 
@@ -105,7 +106,7 @@ class RealDefects:
         pool = self.group_by_defect[defect]
         example = pool[int(rng.choice(len(pool), p=self._shares[defect]))]
         cut = side if self.plain else max(round(side / draw_zoom(rng)), 8)
-        image, mask = at_least(example.image, cut), at_least(example.mask.view(np.uint8), cut)
+        image, mask = extend_to_side(example.image, cut), extend_to_side(example.mask.view(np.uint8), cut)
         window = draw_window(mask.view(np.bool_), cut, rng=rng)
         region, part = image[window], np.ascontiguousarray(mask[window]).astype(np.bool_)
         if not part.any():  # between the arms of a long defect
@@ -122,7 +123,7 @@ class RealDefects:
         return Example(shift_colour(region, rng=rng), part, defect)
 
 
-def _components(example: Example, *, reach: int = 24) -> list[Example]:
+def _split_components(example: Example, *, reach: int = 24) -> list[Example]:
     """Split a mask into defects that stand apart, so that each has a region of its own scale."""
     kernel = np.ones((reach, reach), dtype=np.uint8)
     count, labels = cv2.connectedComponents(cv2.dilate(example.mask.view(np.uint8), kernel))
@@ -130,7 +131,7 @@ def _components(example: Example, *, reach: int = 24) -> list[Example]:
     return [replace(example, mask=part) for part in parts if part.any()]
 
 
-def _pieces(pool: Sequence[Example]) -> int:
+def _count_pieces(pool: Sequence[Example]) -> int:
     """How many different pieces the examples show; those without a group count one each."""
     return len({example.group for example in pool if example.group}) + sum(not example.group for example in pool)
 

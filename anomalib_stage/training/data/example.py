@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Example", "Source", "at_least", "draw_window"]
+__all__ = ["Example", "Source", "draw_window", "extend_to_side"]
 
 PLACES, MOST_MASKED = 8, 0.7
 """Places drawn for a window, and the largest share of it that a mask should cover."""
@@ -64,7 +64,7 @@ def draw_window(mask: NDArray[np.bool_], side: int, *, rng: np.random.Generator)
     occupied = np.asarray(mask.any(axis=1)), np.asarray(mask.any(axis=0))
     best, least = (slice(0, side), slice(0, side)), np.inf
     for _ in range(PLACES):
-        top, left = (_start(line, side, rng=rng) for line in occupied)
+        top, left = (_draw_start(line, side, rng=rng) for line in occupied)
         window = (slice(top, top + side), slice(left, left + side))
         share = float(mask[window].mean())
         if 0.0 < share < least or not np.isfinite(least):
@@ -74,7 +74,7 @@ def draw_window(mask: NDArray[np.bool_], side: int, *, rng: np.random.Generator)
     return best
 
 
-def _start(occupied: NDArray[np.bool_], side: int, *, rng: np.random.Generator) -> int:
+def _draw_start(occupied: NDArray[np.bool_], side: int, *, rng: np.random.Generator) -> int:
     """Start of a window along an axis that holds the defect, or at least half of which lies on a longer defect."""
     at = np.flatnonzero(occupied)
     low, high = int(at[0]), int(at[-1]) + 1
@@ -84,7 +84,7 @@ def _start(occupied: NDArray[np.bool_], side: int, *, rng: np.random.Generator) 
     return int(rng.integers(min(max(first, 0), limit), min(max(last, 0), limit) + 1))
 
 
-def at_least(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def extend_to_side(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Mirror an image beyond its border where it is smaller than a region."""
     down, right = max(side - image.shape[0], 0), max(side - image.shape[1], 0)
     if not down and not right:

@@ -75,7 +75,7 @@ def load_examples(
         if include is not None and path.stem not in include.get(defect, ()):
             continue
         image = read_image(path)
-        mask = read_mask(_mask_path(path, defect_mask_dir / defect), size=(image.shape[0], image.shape[1]), image=path)
+        mask = read_mask(_find_mask(path, defect_mask_dir / defect), size=(image.shape[0], image.shape[1]), image=path)
         group = known.get(f"{defect}/{path.stem}", known.get(path.stem, ""))
         examples.append(Example(image, mask, rename.get(defect, defect), path.stem, group))
     if not examples:
@@ -106,13 +106,13 @@ def read_include(path: Path, *, side: str = "fit") -> dict[str, set[str]]:
     """
     try:
         content = json.loads(path.read_text())
-        return {defect: set(_side(stems, side)) for defect, stems in content.items()}
+        return {defect: set(_select_side(stems, side)) for defect, stems in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"--split {path} is not a JSON file of the form {{defect: [stems]}}: {error!r}"
         raise DataError(msg) from error
 
 
-def _side(stems: dict[str, list[str]] | list[str], side: str) -> list[str]:
+def _select_side(stems: dict[str, list[str]] | list[str], side: str) -> list[str]:
     if isinstance(stems, dict):
         return stems["fit"] if side == "fit" else stems.get(side, [])
     return stems if side == "fit" else []
@@ -140,20 +140,20 @@ def read_groups(path: Path | None, *, defect_dir: Path) -> dict[str, str]:
     try:
         content = json.loads(found.read_text())
         table = content.get("group_of", content)
-        return {str(stem): _group(group) for stem, group in table.items()}
+        return {str(stem): _check_group(group) for stem, group in table.items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         msg = f"--groups {found} is not a JSON file of the form {{stem: group}}: {error!r}"
         raise DataError(msg) from error
 
 
-def _group(value: object) -> str:
+def _check_group(value: object) -> str:
     if not isinstance(value, str | int):
         msg = f"group {value!r} is neither a number nor a name"
         raise TypeError(msg)
     return str(value)
 
 
-def _mask_path(image: Path, folder: Path) -> Path:
+def _find_mask(image: Path, folder: Path) -> Path:
     candidates = [folder / f"{image.stem}_mask.png", folder / f"{image.stem}.png"]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:

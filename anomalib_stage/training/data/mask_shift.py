@@ -49,7 +49,7 @@ def find_common_shift(examples: Sequence[Example]) -> tuple[int, int] | None:
     """
     chosen = [examples[i * len(examples) // LOOKED_AT] for i in range(LOOKED_AT)]
     chosen = list(examples) if len(examples) <= LOOKED_AT else chosen
-    maps = [found for found in map(_agreement, chosen) if found is not None]
+    maps = [found for found in map(_measure_agreement, chosen) if found is not None]
     if len(maps) < FEWEST:
         return None
     stack = np.stack(maps)
@@ -65,7 +65,7 @@ def find_common_shift(examples: Sequence[Example]) -> tuple[int, int] | None:
     return shift if gain.mean() >= BETTER and gain.mean() >= SURE * error else None
 
 
-def _agreement(example: Example) -> NDArray[np.float32] | None:
+def _measure_agreement(example: Example) -> NDArray[np.float32] | None:
     """How well a mask's outline agrees with the gradient for each shift, mean 0 and deviation 1 over all shifts."""
     top, left, height, width = bounding_box(example.mask)
     pad = REACH + 1
@@ -76,7 +76,7 @@ def _agreement(example: Example) -> NDArray[np.float32] | None:
     inner = slice(REACH, -REACH)
     grey = np.pad(cv2.cvtColor(example.image, cv2.COLOR_RGB2GRAY), pad, mode="edge")
     summed: NDArray[Any] = cv2.matchTemplate(
-        _gradient(grey[rows, columns]), outline[rows, columns][inner, inner], cv2.TM_CCORR
+        _compute_gradient(grey[rows, columns]), outline[rows, columns][inner, inner], cv2.TM_CCORR
     )
     deviation = float(summed.std())
     if deviation <= 1e-6 * max(abs(float(summed.mean())), 1.0):
@@ -84,7 +84,7 @@ def _agreement(example: Example) -> NDArray[np.float32] | None:
     return np.asarray((summed - summed.mean()) / deviation, dtype=np.float32)
 
 
-def _gradient(grey: NDArray[Any]) -> NDArray[np.float32]:
+def _compute_gradient(grey: NDArray[Any]) -> NDArray[np.float32]:
     """Root of the gradient's length, so that one sharp edge does not outvote an outline."""
     smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
     x, y = cv2.Scharr(smooth, cv2.CV_32F, 1, 0), cv2.Scharr(smooth, cv2.CV_32F, 0, 1)

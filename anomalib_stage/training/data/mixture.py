@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.data.example import Source
 
-__all__ = ["Shares", "mixture", "shares"]
+__all__ = ["Shares", "build_mixture", "compute_shares"]
 
 
 class Shares(NamedTuple):
@@ -35,7 +35,7 @@ class Shares(NamedTuple):
     rendered: float
 
 
-def shares(*, real: bool, good: bool, procedural: float) -> Shares:
+def compute_shares(*, real: bool, good: bool, procedural: float) -> Shares:
     """Divide training between its sources.
 
     Rendered defects have the share ``procedural``, half of it on good images where there are some. The rest is four
@@ -55,7 +55,7 @@ def shares(*, real: bool, good: bool, procedural: float) -> Shares:
     return Shares(0.8 * rest, 0.2 * rest, 0.5 * procedural, 0.5 * procedural)
 
 
-def mixture(
+def build_mixture(
     real: RealDefects | None,
     good: Sequence[NDArray[np.uint8]],
     *,
@@ -76,7 +76,7 @@ def mixture(
         DataError: If there is nothing to train on.
     """
     good = [] if freeze else good
-    weights = shares(real=real is not None, good=bool(good), procedural=procedural)
+    weights = compute_shares(real=real is not None, good=bool(good), procedural=procedural)
     own = frozenset(real.defects) if real is not None else frozenset[str]()
     sources: list[tuple[Source, float]] = [(ProceduralDefects(without=own), weights.rendered)]
     if good:

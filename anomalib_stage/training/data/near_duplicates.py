@@ -38,7 +38,7 @@ def shrink_copy(image: NDArray[np.uint8]) -> Copy:
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.float32).ravel()
-    return _unit(small - small.mean())
+    return _normalise(small - small.mean())
 
 
 def find_near_duplicates(
@@ -59,7 +59,7 @@ def find_near_duplicates(
     if not first or not second or len(first) + len(second) + len(others) < FEWEST:
         return []
     mean = np.mean([*first.values(), *second.values(), *others], axis=0)
-    sides = [np.stack([_unit(copy - mean) for copy in side.values()]) for side in (first, second)]
+    sides = [np.stack([_normalise(copy - mean) for copy in side.values()]) for side in (first, second)]
     alike: NDArray[Any] = sides[0] @ sides[1].T
     rows, columns = np.nonzero(alike >= ALIKE)
     order = np.argsort(-alike[rows, columns], kind="stable")
@@ -67,5 +67,5 @@ def find_near_duplicates(
     return [(names[0][rows[i]], names[1][columns[i]]) for i in order]
 
 
-def _unit(values: Copy) -> Copy:
+def _normalise(values: Copy) -> Copy:
     return np.asarray(values / max(float(np.linalg.norm(values)), 1e-6), dtype=np.float32)

@@ -12,7 +12,7 @@ from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES, DEFECT_
 from anomalib_stage.rendering.defects import paint_defect
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.synthesis.masks.draw import draw_mask
-from anomalib_stage.training.data.example import Example, at_least
+from anomalib_stage.training.data.example import Example, extend_to_side
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -44,16 +44,16 @@ class ProceduralDefects:
         """Draw one example with the given region side in pixels."""
         defect = "good" if rng.random() < GOOD_SHARE or not self.defects else str(rng.choice(self.defects))
         canvas, inner = side + 2 * MARGIN, slice(MARGIN, MARGIN + side)
-        surface = self._surface(canvas, rng=rng)
+        surface = self._draw_surface(canvas, rng=rng)
         mask = np.zeros((canvas, canvas), dtype=np.bool_)
         mask[inner, inner] = draw_rendered_mask(defect, side, rng=rng)
         image = paint_defect(surface, mask, defect=defect, rng=rng)[inner, inner]
         return Example((image * 255.0 + 0.5).astype(np.uint8), mask[inner, inner], defect)
 
-    def _surface(self, side: int, *, rng: np.random.Generator) -> NDArray[np.float32]:
+    def _draw_surface(self, side: int, *, rng: np.random.Generator) -> NDArray[np.float32]:
         if not self.images:
             return render_surface((side, side), rng=rng)
-        image = at_least(self.images[int(rng.integers(len(self.images)))], side)
+        image = extend_to_side(self.images[int(rng.integers(len(self.images)))], side)
         top, left = (int(rng.integers(size - side + 1)) for size in image.shape[:2])
         return image[top : top + side, left : left + side].astype(np.float32) / np.float32(255.0)
 
@@ -69,12 +69,14 @@ def draw_rendered_mask(defect: str, side: int, *, rng: np.random.Generator) -> N
     inner = side - 2 * border
     edge = shape == "edge_chip"
     canvas[border : side - border, border : side - border] = (
-        draw_mask(shape, (inner, inner), extent=extent, rng=rng) if not edge else _edge_mask(inner, extent, rng=rng)
+        draw_mask(shape, (inner, inner), extent=extent, rng=rng)
+        if not edge
+        else _draw_edge_mask(inner, extent, rng=rng)
     )
     return canvas
 
 
-def _edge_mask(side: int, extent: float, *, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _draw_edge_mask(side: int, extent: float, *, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Draw an edge chip that stands anywhere in the region, not only at its border."""
     allowed = np.zeros((side, side), dtype=np.bool_)
     cut = int(rng.integers(side // 4, side))

@@ -37,7 +37,7 @@ def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> t
         return list(examples), []
     pieces_of: dict[str, set[str]] = {}
     for example in examples:
-        pieces_of.setdefault(example.defect, set()).add(_piece(example))
+        pieces_of.setdefault(example.defect, set()).add(_name_piece(example))
     kept: set[str] = set()
     for defect, pieces in sorted(pieces_of.items()):
         count = min(max(round(share * len(pieces)), 1), len(pieces) // FEWEST)
@@ -46,9 +46,9 @@ def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> t
             spared = all(others - kept - {ordered[i]} for others in pieces_of.values() if ordered[i] in others)
             if len(kept & pieces) < count and spared:
                 kept.add(ordered[i])
-    left = [example for example in examples if _piece(example) not in kept]
-    return left, [example for example in examples if _piece(example) in kept]
+    left = [example for example in examples if _name_piece(example) not in kept]
+    return left, [example for example in examples if _name_piece(example) in kept]
 
 
-def _piece(example: Example) -> str:
+def _name_piece(example: Example) -> str:
     return f"group {example.group}" if example.group else f"{example.defect}/{example.name}"

@@ -106,11 +106,11 @@ def load_training_data(
     )
     backgrounds = Backgrounds(good) if good else None
     real = RealDefects(learnt, backgrounds=backgrounds, straight=straight) if learnt else None
-    evaluated = _copies(defect_dir, read_include(include, side="eval")) if defect_dir and include else {}
+    evaluated = _shrink_evaluated(defect_dir, read_include(include, side="eval")) if defect_dir and include else {}
     return TrainingData(learnt, held_out, good, real, directed, evaluated)
 
 
-def _copies(defect_dir: Path, stems: Mapping[str, Collection[str]]) -> dict[str, NDArray[np.float32]]:
+def _shrink_evaluated(defect_dir: Path, stems: Mapping[str, Collection[str]]) -> dict[str, NDArray[np.float32]]:
     """Small copies of the named defect images."""
     chosen = [path for path in find_images(defect_dir) if path.stem in stems.get(path.parent.name, ())]
     return {f"{path.parent.name}/{path.stem}": shrink_copy(read_image(path)) for path in chosen}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anomalib_stage.training.data.example import Example
     from anomalib_stage.training.data.training_data import TrainingData
 
-__all__ = ["doubts"]
+__all__ = ["list_warnings"]
 
 SMALLEST = 4
 """Defects of fewer pixels are specks of a brush, or too small to learn from."""
@@ -33,7 +33,7 @@ COMMON = 50
 """Good images that say what all pictures have in common."""
 
 
-def doubts(material: TrainingData) -> list[str]:
+def list_warnings(material: TrainingData) -> list[str]:
     """Look for defects with one example, masks of odd sizes or places, and captures on both sides of a split.
 
     Args:
@@ -44,32 +44,36 @@ def doubts(material: TrainingData) -> list[str]:
     """
     parts = material.parts()
     whole = [*material.learnt, *material.held_out]
-    found = [f"{defect}: there is one example only; more will do better" for defect in parts if _alone(whole, defect)]
+    found = [
+        f"{defect}: there is one example only; more will do better" for defect in parts if _is_alone(whole, defect)
+    ]
     for defect, pool in parts.items():
         images = [example for example in whole if example.defect == defect]
         small = [example for example in pool if example.mask.sum() < SMALLEST]
         large = [example for example in images if example.mask.mean() > LARGEST]
-        found += _sized(defect, small, f"defects of fewer than {SMALLEST} px", "specks of the brush?")
-        found += _sized(defect, large, "masks over more than half of the picture", "is the defect what is masked?")
-    return [*found, *_shifts(parts), *_duplicates(material)]
+        found += _describe_sizes(defect, small, f"defects of fewer than {SMALLEST} px", "specks of the brush?")
+        found += _describe_sizes(
+            defect, large, "masks over more than half of the picture", "is the defect what is masked?"
+        )
+    return [*found, *_describe_shifts(parts), *_describe_duplicates(material)]
 
 
-def _alone(whole: Sequence[Example], defect: str) -> bool:
+def _is_alone(whole: Sequence[Example], defect: str) -> bool:
     return sum(example.defect == defect for example in whole) == 1
 
 
-def _sized(defect: str, examples: Sequence[Example], what: str, question: str) -> Iterator[str]:
+def _describe_sizes(defect: str, examples: Sequence[Example], what: str, question: str) -> Iterator[str]:
     if examples:
-        yield f"{defect}: {len(examples)} {what} ({_some(dict.fromkeys(e.name for e in examples))}); {question}"
+        yield f"{defect}: {len(examples)} {what} ({_name_some(dict.fromkeys(e.name for e in examples))}); {question}"
 
 
-def _some(names: Iterable[str]) -> str:
+def _name_some(names: Iterable[str]) -> str:
     listed = list(names)
     more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
     return ", ".join(listed[:NAMED]) + more
 
 
-def _shifts(parts: Mapping[str, Sequence[Example]]) -> Iterator[str]:
+def _describe_shifts(parts: Mapping[str, Sequence[Example]]) -> Iterator[str]:
     """Judge each defect, and if none has enough to say, all together: an export shifts them all."""
     shifts = {defect: shift for defect, pool in parts.items() if (shift := find_common_shift(pool)) is not None}
     if (
@@ -84,8 +88,8 @@ def _shifts(parts: Mapping[str, Sequence[Example]]) -> Iterator[str]:
         )
 
 
-def _duplicates(material: TrainingData) -> Iterator[str]:
-    learnt, held_out = _copies(material.learnt), _copies(material.held_out)
+def _describe_duplicates(material: TrainingData) -> Iterator[str]:
+    learnt, held_out = _shrink_copies(material.learnt), _shrink_copies(material.held_out)
     step = max(len(material.good) // COMMON, 1)
     common = [shrink_copy(image) for image in material.good[::step][:COMMON]]
     evaluated = material.evaluated
@@ -96,9 +100,9 @@ def _duplicates(material: TrainingData) -> Iterator[str]:
     for first, second, others, side, advice in sides:
         pairs = find_near_duplicates(first, second, others=others)
         if pairs:
-            named = _some(f"{a} and {b}" for a, b in pairs)
+            named = _name_some(f"{a} and {b}" for a, b in pairs)
             yield f"nearly the same picture is learnt from and {side}: {named}; {advice}"
 
 
-def _copies(examples: Sequence[Example]) -> dict[str, NDArray[np.float32]]:
+def _shrink_copies(examples: Sequence[Example]) -> dict[str, NDArray[np.float32]]:
     return {f"{example.defect}/{example.name}": shrink_copy(example.image) for example in examples}

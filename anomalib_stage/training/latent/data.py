@@ -116,18 +116,18 @@ def load_cached_regions(path: Path, source: Source, codec: LatentCodec, *, plan:
     Returns:
         LatentRegions: On the CPU.
     """
-    known = _read(path, key)
+    known = _read_regions(path, key)
     if known is not None:
         return known
     logger.info("encoding %d regions of %d px", plan.count, plan.side)
-    parts = list(_encoded(source, codec, plan))
+    parts = list(_encode(source, codec, plan))
     regions = LatentRegions(*(torch.cat(columns).contiguous() for columns in zip(*parts, strict=True)))
     with replace_whole(path) as partial:
         save_file(regions.tensors(), partial, metadata={"key": key})
     return regions
 
 
-def _read(path: Path, key: str) -> LatentRegions | None:
+def _read_regions(path: Path, key: str) -> LatentRegions | None:
     if not path.is_file():
         return None
     try:
@@ -140,7 +140,7 @@ def _read(path: Path, key: str) -> LatentRegions | None:
         return None
 
 
-def _encoded(source: Source, codec: LatentCodec, plan: RegionPlan) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+def _encode(source: Source, codec: LatentCodec, plan: RegionPlan) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
     device = next(codec.vae.parameters()).device
     for start in range(0, plan.count, AT_ONCE):
         numbers = range(start, min(start + AT_ONCE, plan.count))

@@ -33,9 +33,10 @@ from anomalib_stage.training.latent.lora import add_lora, take_lora
 from anomalib_stage.training.latent.module import LatentFit
 from anomalib_stage.training.latent.settings import LatentFitSettings
 from anomalib_stage.training.measure.mask_bank import build_mask_bank
-from anomalib_stage.training.trainer import build_trainer, run
-from anomalib_stage.weights.latent.bundle import build_adapter, latent_bundle
+from anomalib_stage.training.trainer import build_trainer, run_trainer
+from anomalib_stage.weights.latent.bundle import build_latent_bundle
 from anomalib_stage.weights.latent.frozen_base import PRECISIONS
+from anomalib_stage.weights.latent.networks import build_adapter
 from anomalib_stage.weights.latent.pretrained import load_pretrained
 from anomalib_stage.weights.manifest import DefectSpec
 
@@ -48,9 +49,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.training.latent.data import LatentRegions
-    from anomalib_stage.weights.latent.pretrained import Pretrained
+    from anomalib_stage.weights.latent.pretrained_model import Pretrained
 
-__all__ = ["fit_latent", "start_vectors"]
+__all__ = ["choose_start_vectors", "fit_latent"]
 
 EPOCH_STEPS = 100
 """Steps between checkpoints; an interrupted fit resumes at the last multiple."""
@@ -119,8 +120,8 @@ def fit_latent(
     good = load_images(data) if data else []
     defects = [*real.defects, *([GOOD] if good and GOOD not in real.defects else [])]
     model = load_pretrained(pretrained, config=ldm_config, download=download)
-    denoiser = _denoiser(model, defects, words=words or {}, settings=chosen)
-    regions = _regions(folder, model, real, good, defects=defects, settings=chosen, device=target)
+    denoiser = _build_denoiser(model, defects, words=words or {}, settings=chosen)
+    regions = _encode_regions(folder, model, real, good, defects=defects, settings=chosen, device=target)
 
     # train
     module = LatentFit(denoiser, regions, schedule=Schedule(model.schedule), settings=chosen)
@@ -132,7 +133,7 @@ def fit_latent(
 
     # write
     bank = pack_bank(build_mask_bank(real.group_by_defect, good, exemplars=False))
-    bundle = latent_bundle(
+    bundle = build_latent_bundle(
         denoiser.eval().cpu(),
         model.vae,
         adapter=chosen.adapter,
@@ -176,12 +177,12 @@ def _train(
         precision="bf16-mixed" if device.type == "cuda" and bf16_is_fast(device) else "32-true",
     )
     counter: DataLoader[Any] = DataLoader(range(EPOCH_STEPS), batch_size=None)  # type: ignore[arg-type]
-    run(trainer, module, counter, checkpoint=checkpoint)
+    run_trainer(trainer, module, counter, checkpoint=checkpoint)
     model.unet.disable_gradient_checkpointing()
     return int(trainer.global_step), take_lora(model.unet) if settings.lora_rank else {}
 
 
-def start_vectors(
+def choose_start_vectors(
     model: Pretrained, defects: Sequence[str], *, words: Mapping[str, str], tokens: int, seed: int
 ) -> dict[str, Tensor]:
     """Choose what each kind's condition vectors start from.
@@ -208,7 +209,7 @@ def start_vectors(
     if unknown:
         msg = f"--words names {unknown[0]!r}; the defects are {', '.join(defects)}"
         raise InputError(msg)
-    known = {defect: model.encoded(word) for defect, word in words.items()}
+    known = {defect: model.encode_word(word) for defect, word in words.items()}
     usual = torch.stack(list(known.values())).mean(dim=0) if known else model.context
     width = int(model.unet.config.cross_attention_dim)
     vectors = {}
@@ -219,7 +220,7 @@ def start_vectors(
     return vectors
 
 
-def _denoiser(
+def _build_denoiser(
     model: Pretrained, defects: Sequence[str], *, words: Mapping[str, str], settings: LatentFitSettings
 ) -> LatentDenoiser:
     channels = int(model.vae.config.latent_channels)
@@ -228,14 +229,14 @@ def _denoiser(
         aware, only = (build_adapter(settings.adapter, channels=channels) for _ in range(2))
     return LatentDenoiser(
         model.unet,
-        conditions=start_vectors(model, defects, words=words, tokens=settings.tokens, seed=settings.seed),
+        conditions=choose_start_vectors(model, defects, words=words, tokens=settings.tokens, seed=settings.seed),
         aware=aware,
         only=only,
         inpainting=model.inpainting,
     )
 
 
-def _regions(
+def _encode_regions(
     folder: Path,
     model: Pretrained,
     real: RealDefects,

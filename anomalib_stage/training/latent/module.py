@@ -69,7 +69,7 @@ class LatentFit(LightningModule):
         noise, noise_only = (standard_normal(self.regions.clean.shape[1:], streams).to(self.device) for _ in range(2))
         strata = (torch.arange(size) + float(rng.random())) / size
         t = (strata * self.schedule.steps).long().clamp_max(self.schedule.steps - 1).to(self.device)
-        conditioning = self._guidance(rows)
+        conditioning = self._build_conditioning(rows)
         if self.settings.loss == "reference":
             return reference_loss(
                 self.denoiser, conditioning, schedule=self.schedule, t=t, noise=noise, noise_only=noise_only
@@ -77,7 +77,7 @@ class LatentFit(LightningModule):
         aware = torch.from_numpy(rng.random(size) >= ONLY_SHARE).float().to(self.device)
         return graded_loss(self.denoiser, conditioning, schedule=self.schedule, t=t, noise=noise, aware=aware).mean()
 
-    def _guidance(self, rows: Tensor) -> Conditioning:
+    def _build_conditioning(self, rows: Tensor) -> Conditioning:
         regions = self.regions
         conditions = torch.stack([self.denoiser.conditions[defect] for defect in self.defects])
         surround = regions.surround[rows].to(self.device) if regions.surround.shape[1] else None

@@ -19,7 +19,7 @@ from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
 from anomalib_stage.training.measure.softness import Painted, measure_softness, soften
-from anomalib_stage.training.measure.texture import texture_continuity
+from anomalib_stage.training.measure.texture import measure_texture_continuity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,11 +45,11 @@ class Comparison(NamedTuple):
     Args:
         measured (dict[str, dict[str, float]]): For each defect ``softness``, how soft its edges are
             (:func:`~anomalib_stage.training.measure.softness.measure_softness`), and ``texture_continuity``, how far
-            the surface's texture goes on in it (:func:`~anomalib_stage.training.measure.texture.texture_continuity`),
-            if there are large ones.
+            the surface's texture goes on in it, if there are large ones
+            (:func:`~anomalib_stage.training.measure.texture.measure_texture_continuity`).
         summary (dict[str, Any]): ``painted``, the number of anomalies; ``copy_ratio`` and ``copies``
             (:class:`~anomalib_stage.metrics.copies.CopyDistance`); ``gap``
-            (:func:`~anomalib_stage.metrics.distances.compute_ranking_score`), None where there are too few of each defect.
+            (:func:`~anomalib_stage.metrics.distances.compute_ranking_score`), None where there are too few of each.
     """
 
     measured: dict[str, dict[str, float]]
@@ -78,15 +78,17 @@ def compare_with_real(
         Comparison: Where nothing can be compared (no good images, fewer than two pieces with defects, nothing visible
         was painted) its summary is ``{"not_compared": reason}``.
     """
-    real = _real_cuts(material)
+    real = _cut_real(material)
     if not real:
         return Comparison({}, {})
     if not material.good or len({cut.source for cut in real}) < 2:
         return Comparison({}, {"not_compared": "it takes good images, and defects on two pieces"})
     named = group_by_defect(real)
-    textures = {defect: texture_continuity(cuts) for defect, cuts in named.items()}
+    textures = {defect: measure_texture_continuity(cuts) for defect, cuts in named.items()}
     measured = {defect: {} if value is None else {"texture_continuity": value} for defect, value in textures.items()}
-    painted = _painted(export(measured=measured), material.good, defects=sorted(named), device=device, seed=seed)
+    painted = _paint_anomalies(
+        export(measured=measured), material.good, defects=sorted(named), device=device, seed=seed
+    )
     for defect, cuts in named.items():
         measured[defect]["softness"] = measure_softness([one for one in painted if one.defect == defect], cuts)
     cuts = [cut for one in painted for cut in soften(one, measured[one.defect]["softness"])]
@@ -100,12 +102,12 @@ def compare_with_real(
             "painted": len(painted),
             "copy_ratio": round(copies.ratio, 3),
             "copies": round(copies.copies, 3),
-            "gap": _gap(cuts, real),
+            "gap": _compute_gap(cuts, real),
         },
     )
 
 
-def _real_cuts(material: TrainingData) -> list[Crop]:
+def _cut_real(material: TrainingData) -> list[Crop]:
     """Return the defects that were learnt; captures of one piece have one source."""
     pieces = [example.group or f"{example.defect}/{example.name}" for example in material.learnt]
     numbers = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
@@ -116,7 +118,7 @@ def _real_cuts(material: TrainingData) -> list[Crop]:
     ]
 
 
-def _painted(
+def _paint_anomalies(
     bundle: StageBundle, good: Sequence[NDArray[np.uint8]], *, defects: Sequence[str], device: torch.device, seed: int
 ) -> list[Painted]:
     """Paint anomalies that end at the edges of their masks, which lie like the real ones; their detail is made up."""
@@ -134,7 +136,7 @@ def _painted(
     return found
 
 
-def _gap(painted: Sequence[Crop], real: Sequence[Crop]) -> float | None:
+def _compute_gap(painted: Sequence[Crop], real: Sequence[Crop]) -> float | None:
     try:
         return round(compute_ranking_score(painted, real), 3)
     except InputError:  # too few of every kind

@@ -48,8 +48,8 @@ def build_mask_bank(
     texture = bool(looked_at) and float(np.median([estimate_foreground(image).mean() for image in looked_at])) == 1.0
     bank = {
         defect: [
-            measure_mask(example.mask, _object(example, texture=texture, known=bool(looked_at)), example.image)
-            for example in _spread(examples)
+            measure_mask(example.mask, _find_object(example, texture=texture, known=bool(looked_at)), example.image)
+            for example in _pick_spread(examples)
         ]
         for defect, examples in group_by_defect.items()
     }
@@ -58,7 +58,7 @@ def build_mask_bank(
     return {defect: [replace(mask, exemplar=None) for mask in masks] for defect, masks in bank.items()}
 
 
-def _object(example: Example, *, texture: bool, known: bool) -> NDArray[np.bool_]:
+def _find_object(example: Example, *, texture: bool, known: bool) -> NDArray[np.bool_]:
     """Where the object is in an image with a defect; the defect is part of it."""
     everywhere = np.ones(example.mask.shape, dtype=np.bool_)
     if texture:
@@ -68,6 +68,6 @@ def _object(example: Example, *, texture: bool, known: bool) -> NDArray[np.bool_
     return everywhere if only_the_defect else found
 
 
-def _spread(examples: Sequence[Example]) -> list[Example]:
+def _pick_spread(examples: Sequence[Example]) -> list[Example]:
     count = min(len(examples), MOST)
     return [examples[i * len(examples) // count] for i in range(count)]

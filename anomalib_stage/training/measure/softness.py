@@ -74,27 +74,27 @@ def measure_softness(painted: Sequence[Painted], real: Sequence[Crop]) -> float:
     Returns:
         float: In [0, 1]; 0 where fewer than three of a side are large enough to tell, or the pictures have two levels.
     """
-    wanted, painted = _large(real), [one for one in painted if not _of_two_levels(one)]
-    if len(wanted) < FEWEST or len(_large([cut for one in painted for cut in soften(one, 0.0)])) < FEWEST:
+    wanted, painted = _select_large(real), [one for one in painted if not _has_two_levels(one)]
+    if len(wanted) < FEWEST or len(_select_large([cut for one in painted for cut in soften(one, 0.0)])) < FEWEST:
         return 0.0
     truth = build_feature_table(wanted)
     gaps = []
     for softness in SOFTNESS:
-        tried = build_feature_table(_large([cut for one in painted for cut in soften(one, softness)]))
-        gaps.append(float(np.nanmean([_gap(tried[name], truth[name]) for name in JUDGED])))
+        tried = build_feature_table(_select_large([cut for one in painted for cut in soften(one, softness)]))
+        gaps.append(float(np.nanmean([_compute_gap(tried[name], truth[name]) for name in JUDGED])))
     return SOFTNESS[int(np.nanargmin(gaps))] if np.isfinite(gaps).any() else 0.0
 
 
-def _of_two_levels(painted: Painted) -> bool:
+def _has_two_levels(painted: Painted) -> bool:
     image = torch.from_numpy(painted.before).permute(2, 0, 1).float() / 255.0
     return not bool(find_two_levels(image).isnan().any())
 
 
-def _large(cuts: Sequence[Crop]) -> list[Crop]:
+def _select_large(cuts: Sequence[Crop]) -> list[Crop]:
     return [cut for cut in cuts if cut.mask.sum() >= SMALLEST]
 
 
-def _gap(synthetic: NDArray[np.float64], real: NDArray[np.float64]) -> float:
+def _compute_gap(synthetic: NDArray[np.float64], real: NDArray[np.float64]) -> float:
     """Distance of the medians in the real ones' deviations, at least a quarter octave; NaN where there is none."""
     one, other = (values[np.isfinite(values)] for values in (synthetic, real))
     if not len(one) or not len(other):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.metrics.crops import Crop
 
-__all__ = ["texture_continuity"]
+__all__ = ["measure_texture_continuity"]
 
 DETAILS = ("detail_2", "detail_4", "detail_8")
 """Texture inside against that around, at three scales, binary logarithms: 0 is the same."""
@@ -26,7 +26,7 @@ SAME, OTHER = 0.35, 0.7
 SMALLEST, FEWEST = 400, 3
 
 
-def texture_continuity(real: Sequence[Crop]) -> float | None:
+def measure_texture_continuity(real: Sequence[Crop]) -> float | None:
     """Say how far the surface's texture goes on in large defects of a defect.
 
     Args:

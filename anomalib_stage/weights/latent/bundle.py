@@ -4,64 +4,33 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from anomalib_stage.errors import BundleError, InputError
-from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter, ResidualAdapter
 from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.weights.bundle import StageBundle
-from anomalib_stage.weights.latent.frozen_base import add_additions, frozen_tensors, join_tensors, to_stored, write_base
-from anomalib_stage.weights.latent_manifest import AdapterSpec, LatentCodecSpec, LatentDenoiserSpec
+from anomalib_stage.weights.latent.additions import add_additions
+from anomalib_stage.weights.latent.frozen_base import collect_frozen_tensors, join_tensors, write_base
+from anomalib_stage.weights.latent.networks import detect_inpainting, extract_config, load_adapter, load_network
+from anomalib_stage.weights.latent_manifest import LatentCodecSpec, LatentDenoiserSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
+    from anomalib_stage.weights.latent_manifest import AdapterSpec
     from anomalib_stage.weights.manifest import DefectSpec
 
-__all__ = ["build_adapter", "latent_bundle", "load_latent", "plain_config"]
+__all__ = ["build_latent_bundle", "load_latent"]
 
 
-def plain_config(model: nn.Module) -> dict[str, Any]:
-    """Return the arguments that a diffusers model was made with, without those at their defaults.
-
-    So that another release of diffusers, which knows more arguments or fewer, can build it too.
-    """
-    defaults = {name: entry.default for name, entry in inspect.signature(type(model).__init__).parameters.items()}
-    config: dict[str, Any] = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in model.config.items()  # type: ignore[operator, union-attr]
-        if name in defaults and value != defaults[name]
-    }
-    kept = ("block_out_channels", "cross_attention_dim", "in_channels", "scaling_factor")
-    return config | {name: _plain(model.config[name]) for name in kept if name in defaults}  # type: ignore[index]
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a value of a diffusers configuration
-    return list(value) if isinstance(value, tuple) else value
-
-
-def build_adapter(spec: AdapterSpec, *, channels: int) -> nn.Module | None:
-    """Build one adapter; its initial weights are drawn from torch's global stream.
-
-    Raises:
-        InputError: If widths and groups do not go together.
-    """
-    if spec.name == "none":
-        return None
-    if spec.name == "published":
-        return MaskGuidanceAdapter(channels)
-    return ResidualAdapter(channels, widths=spec.widths, groups=spec.groups)
-
-
-def latent_bundle(
+def build_latent_bundle(
     denoiser: LatentDenoiser,
     vae: AutoencoderKL,
     *,
@@ -89,7 +58,7 @@ def latent_bundle(
         sample (bool): Encode to samples of the posterior.
         extra (Mapping[str, Tensor] | None): Further tensors, such as ``mask_bank.*``.
         additions (Mapping[str, Tensor] | None): Low-rank additions to the U-Net, see
-            :func:`~anomalib_stage.weights.latent.frozen_base.add_additions`; merged, unless the bundle is slim.
+            :func:`~anomalib_stage.weights.latent.additions.add_additions`; merged, unless the bundle is slim.
         base (Path | None): Folder that gets U-Net and autoencoder in a file of their own, and in which the bundle, then
             a slim one, must be saved; None: they are in the bundle.
         **fields (Any): Further fields of the manifest.
@@ -100,7 +69,7 @@ def latent_bundle(
     Raises:
         BundleError: If the parts do not go together.
     """
-    frozen, added = frozen_tensors(denoiser.unet, vae, dtype=dtype), dict(additions or {})
+    frozen, added = collect_frozen_tensors(denoiser.unet, vae, dtype=dtype), dict(additions or {})
     if base is not None:
         fields["base_digest"] = write_base(frozen, base)
     tensors = add_additions(frozen, added) if base is None else added
@@ -112,8 +81,8 @@ def latent_bundle(
         tensors | dict(extra or {}),
         defects=defects,
         backbone="latent",
-        denoiser=LatentDenoiserSpec(unet=plain_config(denoiser.unet), adapter=adapter).model_dump(mode="json"),
-        codec=LatentCodecSpec(name="autoencoder_kl", vae=plain_config(vae), sample=sample).model_dump(mode="json"),
+        denoiser=LatentDenoiserSpec(unet=extract_config(denoiser.unet), adapter=adapter).model_dump(mode="json"),
+        codec=LatentCodecSpec(name="autoencoder_kl", vae=extract_config(vae), sample=sample).model_dump(mode="json"),
         schedule=dict(schedule),
         region_size=region_size,
         **fields,
@@ -144,49 +113,22 @@ def load_latent(bundle: StageBundle, *, dtype: torch.dtype = torch.float32) -> t
     )
     tensors = join_tensors(bundle)
     try:
-        unet = _filled(UNet2DConditionModel, network.unet, _part(tensors, "denoiser."), dtype)
-        vae = _filled(AutoencoderKL, codec.vae, _part(tensors, "codec."), torch.float32)
+        unet = load_network(UNet2DConditionModel, network.unet, _select_part(tensors, "denoiser."), dtype)
+        vae = load_network(AutoencoderKL, codec.vae, _select_part(tensors, "codec."), torch.float32)
         channels = int(vae.config.latent_channels)
         adapters = {
-            branch: _filled_adapter(network.adapter, channels, _part(tensors, f"adapter.{branch}."))
+            branch: load_adapter(network.adapter, channels, _select_part(tensors, f"adapter.{branch}."))
             for branch in ("aware", "only")
         }
-        inpainting = _is_inpainting(int(unet.config.in_channels), int(unet.config.out_channels), channels)
+        inpainting = detect_inpainting(int(unet.config.in_channels), int(unet.config.out_channels), channels)
         built = LatentCodec(vae, sample=codec.sample)
     except (InputError, RuntimeError, TypeError, ValueError, KeyError, NotImplementedError) as error:
         msg = f"{bundle.path}: the weights do not fit the networks that the manifest describes: {error}"
         raise BundleError(msg) from error
-    conditions = {defect: vectors.float().clone() for defect, vectors in _part(tensors, "condition.").items()}
+    conditions = {defect: vectors.float().clone() for defect, vectors in _select_part(tensors, "condition.").items()}
     denoiser = LatentDenoiser(unet, conditions=conditions, inpainting=inpainting, **adapters)
     return denoiser.eval().requires_grad_(requires_grad=False), built
 
 
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _select_part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _filled(cls: type[Any], config: Mapping[str, Any], state: Mapping[str, Tensor], dtype: torch.dtype) -> Any:  # noqa: ANN401
-    """Build a network of diffusers around given weights; no initial weights are drawn."""
-    with torch.device("meta"):
-        model = cls(**config)
-    model.load_state_dict({name: to_stored(tensor, dtype) for name, tensor in state.items()}, assign=True)
-    return model.eval().requires_grad_(requires_grad=False)
-
-
-def _filled_adapter(spec: AdapterSpec, channels: int, state: Mapping[str, Tensor]) -> nn.Module | None:
-    with torch.device("meta"):
-        adapter = build_adapter(spec, channels=channels)
-    if adapter is not None:
-        copies = {name: to_stored(tensor, torch.float32).clone() for name, tensor in state.items()}
-        adapter.load_state_dict(copies, assign=True)
-    return adapter
-
-
-def _is_inpainting(inputs: int, outputs: int, channels: int) -> bool:
-    if outputs != channels or inputs not in {channels, 2 * channels + 1}:
-        msg = (
-            f"a U-Net with {inputs} channels in and {outputs} out on latents of {channels} channels; "
-            f"{channels} or {2 * channels + 1} in (inpainting) and {channels} out are supported"
-        )
-        raise InputError(msg)
-    return inputs != channels

@@ -14,9 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from anomalib_stage.errors import BundleError
-from anomalib_stage.weights.bundle import compute_digest, write_tensors
 from anomalib_stage.weights.header import shorten
+from anomalib_stage.weights.latent.additions import add_additions
 from anomalib_stage.weights.latent_manifest import LORA, NETWORKS
+from anomalib_stage.weights.tensor_file import compute_digest, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["PRECISIONS", "add_additions", "base_name", "frozen_tensors", "join_tensors", "to_stored", "write_base"]
+__all__ = ["PRECISIONS", "cast_stored", "collect_frozen_tensors", "format_base_name", "join_tensors", "write_base"]
+
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """How a base can be stored."""
@@ -35,41 +37,41 @@ NAMED = 16
 """Digits of the digest in a base's file name."""
 
 
-def base_name(digest: str) -> str:
+def format_base_name(digest: str) -> str:
     """Return the file name of the base with a digest."""
     return f"base-{digest[:NAMED]}.safetensors"
 
 
-def to_stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def cast_stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a tensor as a bundle stores it: floats in ``dtype``, others as they are."""
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def frozen_tensors(unet: nn.Module, vae: nn.Module, *, dtype: torch.dtype) -> dict[str, Tensor]:
+def collect_frozen_tensors(unet: nn.Module, vae: nn.Module, *, dtype: torch.dtype) -> dict[str, Tensor]:
     """Return the weights of U-Net and autoencoder under the names that they have in a bundle, in ``dtype``."""
     parts = zip(NETWORKS, (unet, vae), strict=True)
-    return {f"{prefix}{k}": to_stored(v, dtype) for prefix, network in parts for k, v in network.state_dict().items()}
+    return {f"{prefix}{k}": cast_stored(v, dtype) for prefix, network in parts for k, v in network.state_dict().items()}
 
 
 def write_base(tensors: Mapping[str, Tensor], folder: Path) -> str:
     """Write a base into a folder, unless it is there.
 
     Args:
-        tensors (Mapping[str, Tensor]): Weights, see :func:`frozen_tensors`.
+        tensors (Mapping[str, Tensor]): Weights, see :func:`collect_frozen_tensors`.
         folder (Path): Where its bundles are.
 
     Returns:
-        str: Its digest; the file's name is :func:`base_name` of it.
+        str: Its digest; the file's name is :func:`format_base_name` of it.
 
     Raises:
         BundleError: If it cannot be written.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
     digest = compute_digest(contiguous)
-    path = folder / base_name(digest)
+    path = folder / format_base_name(digest)
     if path.is_file():
         try:
-            _read(path, digest=digest, reader="this")
+            _read_base(path, digest=digest, reader="this")
         except BundleError:
             pass  # damaged: written again
         else:
@@ -92,9 +94,11 @@ def join_tensors(bundle: StageBundle) -> dict[str, Tensor]:
     if digest is None or any(name.startswith(NETWORKS) for name in bundle.tensors):
         return bundle.tensors
     if bundle.path is None:
-        msg = f"a slim bundle that is not saved has no folder in which {base_name(digest)} could be; save it first"
+        msg = (
+            f"a slim bundle that is not saved has no folder in which {format_base_name(digest)} could be; save it first"
+        )
         raise BundleError(msg)
-    path = bundle.path.parent / base_name(digest)
+    path = bundle.path.parent / format_base_name(digest)
     if not path.is_file():
         others = sorted(found.name for found in path.parent.glob("base-*.safetensors"))
         there = f" ({shorten(others)} is another base)" if others else ""
@@ -107,39 +111,10 @@ def join_tensors(bundle: StageBundle) -> dict[str, Tensor]:
     own = bundle.tensors
     additions = {name: tensor for name, tensor in own.items() if name.startswith(LORA)}
     rest = {name: tensor for name, tensor in own.items() if name not in additions}
-    return rest | add_additions(_read(path, digest=digest, reader=str(bundle.path)), additions, where=bundle.path)
+    return rest | add_additions(_read_base(path, digest=digest, reader=str(bundle.path)), additions, where=bundle.path)
 
 
-def add_additions(
-    tensors: Mapping[str, Tensor], additions: Mapping[str, Tensor], *, where: Path | None = None
-) -> dict[str, Tensor]:
-    """Merge low-rank additions into weights: ``W + up @ down``, computed in float32.
-
-    Args:
-        tensors (Mapping[str, Tensor]): Weights, among them ``denoiser.<layer>.weight``.
-        additions (Mapping[str, Tensor]): ``lora.<layer>.down`` ``(rank, inputs)`` and ``lora.<layer>.up``
-            ``(outputs, rank)``.
-        where (Path | None): What messages call the bundle.
-
-    Returns:
-        dict[str, Tensor]: All weights; those that nothing is added to are not copied.
-
-    Raises:
-        BundleError: If a layer is not there, or has another shape.
-    """
-    whole = dict(tensors)
-    for layer in sorted({name.removeprefix(LORA).rpartition(".")[0] for name in additions}):
-        name = f"{NETWORKS[0]}{layer}.weight"
-        down, up = (additions[f"{LORA}{layer}.{part}"].float() for part in ("down", "up"))
-        if name not in whole or whole[name].shape != (len(up), down.shape[1]):
-            seen = list(whole[name].shape) if name in whole else "none"
-            msg = f"{where}: additions {[len(up), down.shape[1]]} to {layer}, whose weights are {seen}; fit it again"
-            raise BundleError(msg)
-        whole[name] = (whole[name].float() + up @ down).to(whole[name].dtype)
-    return whole
-
-
-def _read(path: Path, *, digest: str, reader: str) -> dict[str, Tensor]:
+def _read_base(path: Path, *, digest: str, reader: str) -> dict[str, Tensor]:
     try:
         # copied, so that the file may go, and aligned as other tensors are
         tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}

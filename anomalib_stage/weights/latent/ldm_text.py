@@ -85,7 +85,7 @@ class LdmTextEncoder(nn.Module):
         return normed
 
     @torch.no_grad()
-    def caption(self, vectors: Tensor | None = None) -> Tensor:
+    def encode_caption(self, vectors: Tensor | None = None) -> Tensor:
         """Encode the published caption, "Anomaly" and learned vectors in the place of a word.
 
         Args:
@@ -95,19 +95,19 @@ class LdmTextEncoder(nn.Module):
             Tensor: Context ``(N, D)``, float32.
         """
         word = self.token_emb.weight.new_zeros(0, self.token_emb.embedding_dim) if vectors is None else vectors
-        start, end = self._tokens(START, ANOMALY), self._tokens(END)
-        padding = self._tokens(*[PADDING] * self.length)
+        start, end = self._embed(START, ANOMALY), self._embed(END)
+        padding = self._embed(*[PADDING] * self.length)
         embedded = torch.cat([start, word.to(start), end, padding])[: self.length]
         context: Tensor = self(embedded[None])[0]
         return context
 
     @torch.no_grad()
-    def tokens(self, numbers: Sequence[int]) -> Tensor:
+    def encode_tokens(self, numbers: Sequence[int]) -> Tensor:
         """Encode a caption of token numbers, as many as ``length`` -> context ``(N, D)``, float32."""
-        context: Tensor = self(self._tokens(*numbers)[None])[0]
+        context: Tensor = self(self._embed(*numbers)[None])[0]
         return context
 
-    def _tokens(self, *numbers: int) -> Tensor:
+    def _embed(self, *numbers: int) -> Tensor:
         return self.token_emb.weight[list(numbers)]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["read_checkpoint", "read_pickle", "resaving"]
+__all__ = ["explain_resaving", "read_checkpoint", "read_pickle"]
 
 
 class _Bystander:
@@ -39,7 +39,7 @@ ALLOWED: dict[str, Any] = {
 """All that a pickle may name beyond tensors and plain containers."""
 
 
-def resaving(path: Path) -> str:
+def explain_resaving(path: Path) -> str:
     """Return the two lines that store the weights of a pickled module without the module."""
     return (
         "import torch\n"
@@ -63,12 +63,12 @@ def read_pickle(path: Path) -> Any:  # noqa: ANN401 - whatever was pickled
     if not path.is_file():
         msg = f"{path}: no such file"
         raise BundleError(msg)
-    strange = _strange_names(path)
+    strange = _find_strange_names(path)
     if strange:
         msg = (
             f"{path}: holds an object of {strange[0]}, not just weights. Opening it would run code from the file, so "
             f"it is refused. Where that class is known and you trust the file, save its weights again:\n\n"
-            f"{resaving(path)}"
+            f"{explain_resaving(path)}"
         )
         raise BundleError(msg)
     try:
@@ -80,7 +80,7 @@ def read_pickle(path: Path) -> Any:  # noqa: ANN401 - whatever was pickled
         raise BundleError(msg) from error
 
 
-def _strange_names(path: Path) -> list[str]:
+def _find_strange_names(path: Path) -> list[str]:
     """Names of the classes in a zip of ``torch.save`` that are not allowed; nothing is loaded."""
     if not zipfile.is_zipfile(path):
         return []  # an old format, which cannot be looked at beforehand; weights_only refuses by itself

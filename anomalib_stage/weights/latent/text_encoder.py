@@ -52,18 +52,18 @@ def encode_word(place: Path, word: str) -> Tensor:
         raise MissingPackageError(msg) from error
     if place.is_file():
         encoder = load_text_encoder(read_checkpoint(place), path=place)
-        tokenizer = _loaded(transformers.BertTokenizer, place.parent / "tokenizer")
-        return encoder.tokens(_numbers(tokenizer, word, length=encoder.length))
+        tokenizer = _load_pretrained(transformers.BertTokenizer, place.parent / "tokenizer")
+        return encoder.encode_tokens(_number_tokens(tokenizer, word, length=encoder.length))
     if (place / CLIP).is_dir():
-        tokenizer = _loaded(transformers.CLIPTokenizer, place / "tokenizer")
-        return _context(transformers.CLIPTextModel, place / CLIP, tokenizer, word)
+        tokenizer = _load_pretrained(transformers.CLIPTokenizer, place / "tokenizer")
+        return _encode_context(transformers.CLIPTextModel, place / CLIP, tokenizer, word)
     from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertModel
 
-    tokenizer = _loaded(transformers.BertTokenizer, place / "tokenizer")
-    return _context(LDMBertModel, place / BERT, tokenizer, word)
+    tokenizer = _load_pretrained(transformers.BertTokenizer, place / "tokenizer")
+    return _encode_context(LDMBertModel, place / BERT, tokenizer, word)
 
 
-def _loaded(cls: Any, folder: Path, **options: Any) -> Any:  # noqa: ANN401 - classes of transformers are untyped here
+def _load_pretrained(cls: Any, folder: Path, **options: Any) -> Any:  # noqa: ANN401 - classes of transformers are untyped here
     try:
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn and overwritten at once
             return cls.from_pretrained(folder, local_files_only=True, **options)
@@ -72,18 +72,18 @@ def _loaded(cls: Any, folder: Path, **options: Any) -> Any:  # noqa: ANN401 - cl
         raise BundleError(msg) from error
 
 
-def _numbers(tokenizer: Any, word: str, *, length: int) -> list[int]:  # noqa: ANN401
+def _number_tokens(tokenizer: Any, word: str, *, length: int) -> list[int]:  # noqa: ANN401
     tokens = tokenizer(word, padding="max_length", max_length=length, truncation=True)
     return list(tokens["input_ids"])
 
 
 @torch.no_grad()
-def _context(cls: Any, folder: Path, tokenizer: Any, word: str) -> Tensor:  # noqa: ANN401
-    encoder, found = _loaded(cls, folder, use_safetensors=True, output_loading_info=True)
+def _encode_context(cls: Any, folder: Path, tokenizer: Any, word: str) -> Tensor:  # noqa: ANN401
+    encoder, found = _load_pretrained(cls, folder, use_safetensors=True, output_loading_info=True)
     if found["missing_keys"]:
         absent = sorted(found["missing_keys"])
         msg = f"{folder}: {len(absent)} weights missing, such as {absent[0]}; get it again, or leave words out"
         raise BundleError(msg)
-    numbers = _numbers(tokenizer, word, length=encoder.config.max_position_embeddings)
+    numbers = _number_tokens(tokenizer, word, length=encoder.config.max_position_embeddings)
     context: Tensor = encoder.float().eval()(torch.tensor([numbers]))[0][0]
     return context

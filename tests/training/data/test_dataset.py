@@ -10,7 +10,7 @@ import torch
 
 from anomalib_stage.errors import DataError
 from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES
-from anomalib_stage.synthesis.diffusion.sampling import Conditioning
+from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, Schedule
 from anomalib_stage.training.data.dataset import (
     Example,
@@ -22,7 +22,7 @@ from anomalib_stage.training.data.dataset import (
     StepBatches,
 )
 from anomalib_stage.training.data.example import draw_window
-from anomalib_stage.training.data.mixture import mixture
+from anomalib_stage.training.data.mixture import build_mixture
 from anomalib_stage.training.loss import graded_loss
 
 
@@ -166,12 +166,12 @@ def test_the_aware_branch_is_masked_by_the_alignment_and_normalised_by_area() ->
 
 
 def test_kinds_with_real_defects_are_not_rendered() -> None:
-    source = mixture(_real(), [np.full((80, 80, 3), 120, np.uint8)], procedural=1.0, quarter=True)
+    source = build_mixture(_real(), [np.full((80, 80, 3), 120, np.uint8)], procedural=1.0, quarter=True)
     assert {source.draw(32, rng=np.random.default_rng(i)).defect for i in range(100)} == set(DEFECT_NAMES)
     image, mask = np.full((80, 80, 3), 120, np.uint8), np.zeros((80, 80), np.bool_)
     mask[30:40, 30:40] = True
     cracks = RealDefects([Example(image, mask, "crack")])
-    source = mixture(cracks, [image], procedural=1.0, quarter=True)
+    source = build_mixture(cracks, [image], procedural=1.0, quarter=True)
     assert {source.draw(32, rng=np.random.default_rng(i)).defect for i in range(100)} == set(DEFECT_NAMES) - {"crack"}
     none = ProceduralDefects(without=DEFECT_NAMES)
     assert {none.draw(32, rng=np.random.default_rng(i)).defect for i in range(20)} == {"good"}

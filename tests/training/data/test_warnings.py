@@ -18,7 +18,7 @@ from anomalib_stage.training.data.mask_shift import find_common_shift
 from anomalib_stage.training.data.near_duplicates import find_near_duplicates, shrink_copy
 from anomalib_stage.training.data.rendered import draw_rendered_mask
 from anomalib_stage.training.data.training_data import TrainingData
-from anomalib_stage.training.data.warnings import doubts
+from anomalib_stage.training.data.warnings import list_warnings
 from anomalib_stage.training.report import format_report
 
 SIDE = 96
@@ -47,7 +47,7 @@ def _material(learnt: list[Example], held_out: list[Example] | None = None, **ch
 
 
 def test_rendered_defects_raise_no_doubt(holes: list[Example]) -> None:
-    assert doubts(_material(holes[:20], holes[20:])) == []
+    assert list_warnings(_material(holes[:20], holes[20:])) == []
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(4, 0), (-5, 6)])
@@ -56,7 +56,7 @@ def test_a_shift_of_all_masks_is_measured_and_said(holes: list[Example], rows: i
     found = find_common_shift(shifted)
     assert found is not None
     assert np.abs(np.add(found, (rows, columns))).max() <= 1
-    [line] = doubts(_material(shifted))
+    [line] = list_warnings(_material(shifted))
     assert line.startswith("hole: masks look shifted")
     assert ("higher" if rows > 0 else "lower") in line
 
@@ -78,7 +78,7 @@ def test_kinds_with_one_example_and_odd_masks_are_named(holes: list[Example]) ->
         replace(holes[1], defect="film", mask=whole, name="b"),
         replace(holes[2], defect="film", mask=whole, name="c"),
     ]
-    assert doubts(_material(odd)) == [
+    assert list_warnings(_material(odd)) == [
         "dot: there is one example only; more will do better",
         "dot: 1 defects of fewer than 4 px (a); specks of the brush?",
         "film: 2 masks over more than half of the picture (b, c); is the defect what is masked?",
@@ -93,9 +93,9 @@ def _again(example: Example, seed: int) -> np.ndarray:
 
 def test_captures_of_one_piece_on_both_sides_are_found(holes: list[Example]) -> None:
     twin = replace(holes[3], image=_again(holes[3], 1), name="twin")
-    [line] = doubts(_material(holes[:20], [*holes[20:], twin]))
+    [line] = list_warnings(_material(holes[:20], [*holes[20:], twin]))
     assert line.startswith("nearly the same picture is learnt from and held out: hole/hole3 and hole/twin; --groups")
-    [line] = doubts(_material(holes[:20], holes[20:], evaluated={"hole/test": shrink_copy(twin.image)}))
+    [line] = list_warnings(_material(holes[:20], holes[20:], evaluated={"hole/test": shrink_copy(twin.image)}))
     assert line.startswith("nearly the same picture is learnt from and for the test: hole/hole3 and hole/test")
 
 

@@ -23,7 +23,7 @@ from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter, Resi
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.training.latent import data as latent_data
 from anomalib_stage.training.latent import fit as latent_fit
-from anomalib_stage.training.latent.fit import fit_latent, start_vectors
+from anomalib_stage.training.latent.fit import choose_start_vectors, fit_latent
 from anomalib_stage.training.latent.module import LatentFit
 from anomalib_stage.training.latent.settings import LatentFitSettings
 from anomalib_stage.weights.bundle import StageBundle
@@ -152,7 +152,7 @@ def test_an_inpainting_model(data: Path, tmp_path: Path, fit: Fit) -> None:
 def test_without_adapters_only_the_vectors_learn(fit: Fit) -> None:
     bundle = fit(adapter={"name": "none"}, max_steps=3, data=None)
     assert bundle.defects == ("hole",)
-    start = start_vectors(load_pretrained_tiny(MODULES[0]), ["hole"], words={}, tokens=8, seed=0)["hole"]
+    start = choose_start_vectors(load_pretrained_tiny(MODULES[0]), ["hole"], words={}, tokens=8, seed=0)["hole"]
     assert bundle.tensors["condition.hole"].shape == (8, CONTEXT)
     assert not torch.equal(bundle.tensors["condition.hole"], start)
 
@@ -208,19 +208,19 @@ def test_regions_are_encoded_once(fit: Fit, tmp_path: Path, monkeypatch: pytest.
 
 def test_vectors_start_from_words_then_from_what_is_known(pretrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_pretrained(pretrained)
-    drawn = start_vectors(model, ["a", "b"], words={}, tokens=3, seed=0)
+    drawn = choose_start_vectors(model, ["a", "b"], words={}, tokens=3, seed=0)
     assert drawn["a"].shape == (3, CONTEXT)
     assert not torch.equal(drawn["a"], drawn["b"])
     caption = dataclasses.replace(model, context=torch.ones(7, CONTEXT))
-    known = start_vectors(caption, ["a", "b"], words={}, tokens=3, seed=0)
+    known = choose_start_vectors(caption, ["a", "b"], words={}, tokens=3, seed=0)
     assert torch.equal(known["a"], torch.ones(7, CONTEXT))
     assert known["a"] is not known["b"]
     said = {"crack": torch.full((7, CONTEXT), 2.0), "dent": torch.full((7, CONTEXT), 4.0)}
     monkeypatch.setattr(type(model), "encoded", lambda self, word: said[word])
-    some = start_vectors(model, ["a", "b", "c"], words={"a": "crack", "b": "dent"}, tokens=3, seed=0)
+    some = choose_start_vectors(model, ["a", "b", "c"], words={"a": "crack", "b": "dent"}, tokens=3, seed=0)
     assert [float(some[defect][0, 0]) for defect in "abc"] == [2.0, 4.0, 3.0]
     with pytest.raises(InputError, match="names 'd'; the defects are a"):
-        start_vectors(model, ["a"], words={"d": "dent"}, tokens=3, seed=0)
+        choose_start_vectors(model, ["a"], words={"d": "dent"}, tokens=3, seed=0)
 
 
 def test_what_cannot_be_done_is_said(fit: Fit) -> None:

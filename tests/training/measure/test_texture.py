@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anomalib_stage.metrics.crops import Crop, cut_crops
-from anomalib_stage.training.measure.texture import texture_continuity
+from anomalib_stage.training.measure.texture import measure_texture_continuity
 
 SIDE = 112
 
@@ -29,12 +29,12 @@ def _defects(count: int, *, change: float, contrast: float, radius: int = 26) ->
 
 @pytest.mark.parametrize(("contrast", "expected"), [(1.0, 1.0), (1.15, 1.0), (3.0, 0.0), (0.4, 0.0)])
 def test_texture_of_another_strength_does_not_go_on(contrast: float, expected: float):
-    assert texture_continuity(_defects(5, change=-40.0, contrast=contrast)) == expected
+    assert measure_texture_continuity(_defects(5, change=-40.0, contrast=contrast)) == expected
 
 
 def test_in_between_and_with_too_few():
-    half = texture_continuity(_defects(5, change=30.0, contrast=1.42))
+    half = measure_texture_continuity(_defects(5, change=30.0, contrast=1.42))
     assert half is not None
     assert 0.1 < half < 0.9
-    assert texture_continuity(_defects(2, change=-40.0, contrast=1.0)) is None
-    assert texture_continuity(_defects(5, change=-40.0, contrast=1.0, radius=6)) is None
+    assert measure_texture_continuity(_defects(2, change=-40.0, contrast=1.0)) is None
+    assert measure_texture_continuity(_defects(5, change=-40.0, contrast=1.0, radius=6)) is None

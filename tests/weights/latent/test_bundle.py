@@ -15,10 +15,12 @@ from safetensors.torch import load_file, save_file
 
 from anomalib_stage.errors import BundleError
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
-from anomalib_stage.weights.bundle import StageBundle, compute_digest
-from anomalib_stage.weights.latent.bundle import load_latent, plain_config
+from anomalib_stage.weights.bundle import StageBundle
+from anomalib_stage.weights.latent.bundle import load_latent
+from anomalib_stage.weights.latent.networks import extract_config
 from anomalib_stage.weights.latent_manifest import AdapterSpec
-from anomalib_stage.weights.manifest import METADATA_KEY
+from anomalib_stage.weights.manifest_file import METADATA_KEY
+from anomalib_stage.weights.tensor_file import compute_digest
 from tests.tiny_latent import DEFECT_NAMES, tiny_latent_bundle, tiny_unet, tiny_vae
 
 
@@ -33,7 +35,7 @@ def test_networks_come_back_bit_for_bit(name: str, tmp_path: Path) -> None:
         state, expected = network.state_dict(), wanted.state_dict()
         assert state.keys() == expected.keys()
         assert all(torch.equal(state[key], expected[key]) for key in expected)
-        assert plain_config(network) == plain_config(wanted)
+        assert extract_config(network) == extract_config(wanted)
     assert (denoiser.aware is None) == (name == "none")
     assert not denoiser.training
     assert not any(parameter.requires_grad for parameter in denoiser.parameters())
@@ -50,11 +52,11 @@ def test_half_precision_is_stored_as_such(tmp_path: Path) -> None:
 
 
 def test_only_what_differs_from_the_defaults_is_written() -> None:
-    config = plain_config(tiny_unet())
+    config = extract_config(tiny_unet())
     assert "time_embedding_type" not in config
     assert config["in_channels"] == 4
     assert json.loads(json.dumps(config)) == config
-    assert plain_config(tiny_vae())["scaling_factor"] == 0.18215
+    assert extract_config(tiny_vae())["scaling_factor"] == 0.18215
 
 
 Content = dict[str, Any]

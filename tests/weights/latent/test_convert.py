@@ -22,7 +22,8 @@ from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSett
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent.bundle import load_latent
-from anomalib_stage.weights.latent.convert import convert, read_adapter_state, read_learned_vectors
+from anomalib_stage.weights.latent.convert import convert
+from anomalib_stage.weights.latent.published import read_adapter_state, read_learned_vectors
 from tests.golden.stream import Stream
 from tests.ldm_checkpoint import networks, write_ldm
 from tests.synthesis.diffusion.test_reference import GOLDEN, TOLERANCE
@@ -113,7 +114,7 @@ def test_a_published_folder_comes_through_whole(published: Path, ldm: tuple[Path
         assert found.keys() == wanted.keys()
         assert all(torch.equal(found[key], wanted[key]) for key in wanted)
     vectors = read_learned_vectors(published / "embeddings_gs-43999.pt")[TRAINED]
-    torch.testing.assert_close(denoiser.conditions[TRAINED], text.caption(vectors))
+    torch.testing.assert_close(denoiser.conditions[TRAINED], text.encode_caption(vectors))
 
 
 def test_what_was_converted_paints(published: Path, ldm: tuple[Path, Path]) -> None:

@@ -25,8 +25,8 @@ from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSett
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
-from anomalib_stage.weights.latent.bundle import latent_bundle
-from anomalib_stage.weights.latent.ldm import ldm_config
+from anomalib_stage.weights.latent.bundle import build_latent_bundle
+from anomalib_stage.weights.latent.ldm_config import build_ldm_config
 from anomalib_stage.weights.latent.ldm_text import ANOMALY, END, PADDING, START, load_text_encoder
 from anomalib_stage.weights.latent.pickles import read_checkpoint
 from anomalib_stage.weights.latent.pretrained import load_pretrained
@@ -65,7 +65,7 @@ def test_a_folder_of_diffusers(folder: Path) -> None:
     assert not model.has_text_encoder
     assert not any(parameter.requires_grad for parameter in model.unet.parameters())
     with pytest.raises(BundleError, match="no text encoder"):
-        model.encoded("crack")
+        model.encode_word("crack")
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
@@ -104,10 +104,10 @@ def test_words_need_transformers(folder: Path, tmp_path: Path) -> None:
         import transformers  # noqa: F401
     except ImportError:
         with pytest.raises(MissingPackageError, match=r"anomalib-stage\[hub\]"):
-            model.encoded("crack")
+            model.encode_word("crack")
     else:
         with pytest.raises(BundleError, match="cannot be read"):
-            model.encoded("crack")
+            model.encode_word("crack")
 
 
 def test_words_become_what_the_text_encoder_says(folder: Path, tmp_path: Path) -> None:
@@ -116,10 +116,10 @@ def test_words_become_what_the_text_encoder_says(folder: Path, tmp_path: Path) -
     shutil.copytree(folder, copy)
     write_clip(copy)
     model, before = load_pretrained(copy), torch.get_rng_state()
-    crack, rack = model.encoded("crack"), model.encoded("rack")
+    crack, rack = model.encode_word("crack"), model.encode_word("rack")
     assert torch.equal(torch.get_rng_state(), before)
     assert crack.shape == (9, 32)
-    assert torch.equal(crack, model.encoded("crack"))
+    assert torch.equal(crack, model.encode_word("crack"))
     assert not torch.allclose(crack, rack)
     encoder = transformers.CLIPTextModel.from_pretrained(copy / "text_encoder").eval()
     with torch.no_grad():  # <|startoftext|> c r a c k</w> <|endoftext|>, and padding with the same
@@ -129,7 +129,7 @@ def test_words_become_what_the_text_encoder_says(folder: Path, tmp_path: Path) -
     weights.pop(next(name for name in weights if name.endswith("final_layer_norm.weight")))
     save_file(weights, copy / "text_encoder" / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(BundleError, match="1 weights missing"):
-        model.encoded("crack")
+        model.encode_word("crack")
 
 
 def test_words_of_text2img_large(ldm: tuple[Path, Path], tmp_path: Path) -> None:
@@ -139,20 +139,20 @@ def test_words_of_text2img_large(ldm: tuple[Path, Path], tmp_path: Path) -> None
     model = load_pretrained(checkpoint, config=ldm[1])
     assert not model.has_text_encoder
     with pytest.raises(BundleError, match="no folder tokenizer of bert-base-uncased beside it"):
-        model.encoded("crack")
+        model.encode_word("crack")
     write_bert(tmp_path)
-    single = model.encoded("Crack")
+    single = model.encode_word("Crack")
     assert single.shape == (12, 32)
-    assert not torch.allclose(single, model.encoded("scratch"))
+    assert not torch.allclose(single, model.encode_word("scratch"))
     encoder = load_text_encoder(ldm_weights(), path=checkpoint)
-    torch.testing.assert_close(single, encoder.tokens([START, 8, END, *[PADDING] * 9]))
+    torch.testing.assert_close(single, encoder.encode_tokens([START, 8, END, *[PADDING] * 9]))
     shutil.copytree(tmp_path / "tokenizer", tmp_path / "folder" / "tokenizer")
     folder = write_folder(tmp_path / "folder")
     (folder / "vae").rename(folder / "vqvae")
     write_ldm_bert(folder, encoder)
     whole = load_pretrained(folder)
     assert same(whole.vae, tiny_vae())
-    torch.testing.assert_close(whole.encoded("Crack"), single, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(whole.encode_word("Crack"), single, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
@@ -169,7 +169,7 @@ def test_stable_diffusion_2(prediction: str, folder: Path, tmp_path: Path) -> No
     model = load_pretrained(copy)
     assert model.schedule["prediction_type"] == prediction
     denoiser = LatentDenoiser(model.unet, conditions={"hole": torch.zeros(3, 32)})
-    made = latent_bundle(
+    made = build_latent_bundle(
         denoiser,
         model.vae,
         adapter=AdapterSpec(name="none"),
@@ -199,7 +199,7 @@ def test_a_single_file_under_its_original_names(suffix: str, ldm: tuple[Path, Pa
     assert model.region_size == 32
     assert model.schedule == REFERENCE_SCHEDULE
     assert model.context is not None
-    assert torch.equal(model.context, text.caption())
+    assert torch.equal(model.context, text.encode_caption())
 
 
 def test_the_published_caption_holds_the_learned_vectors(ldm: tuple[Path, Path]) -> None:
@@ -207,8 +207,8 @@ def test_the_published_caption_holds_the_learned_vectors(ldm: tuple[Path, Path])
     vectors = torch.randn(4, 32, generator=torch.Generator().manual_seed(0))
     table = encoder.token_emb.weight
     row = torch.cat([table[[START, ANOMALY]], vectors, table[[END]], table[[PADDING] * 5]])
-    torch.testing.assert_close(encoder.caption(vectors), encoder(row[None])[0])
-    assert encoder.caption(vectors).shape == (12, 32)
+    torch.testing.assert_close(encoder.encode_caption(vectors), encoder(row[None])[0])
+    assert encoder.encode_caption(vectors).shape == (12, 32)
 
 
 def test_the_text_encoder_is_pre_norm_with_eight_heads(ldm: tuple[Path, Path]) -> None:
@@ -244,7 +244,7 @@ def known(context: int, width: int = 320, channels: int = 4) -> dict[str, torch.
 
 @pytest.mark.parametrize(("context", "channels", "side"), [(1280, 4, 32), (768, 4, 64), (768, 9, 64)])
 def test_known_checkpoints_need_no_configuration(context: int, channels: int, side: int) -> None:
-    params = ldm_config(known(context, channels=channels), path=Path("model.ckpt"))["model"]["params"]
+    params = build_ldm_config(known(context, channels=channels), path=Path("model.ckpt"))["model"]["params"]
     assert params["image_size"] == side
     assert params["unet_config"]["params"]["context_dim"] == context
     assert params["unet_config"]["params"]["in_channels"] == channels
@@ -253,7 +253,7 @@ def test_known_checkpoints_need_no_configuration(context: int, channels: int, si
 @pytest.mark.parametrize(("context", "millions"), [(1280, 872.30), (768, 859.52)])
 def test_known_configurations_are_those_of_the_published_networks(context: int, millions: float) -> None:
     weights = known(context)
-    config = ldm_config(weights, path=Path("model.ckpt"))
+    config = build_ldm_config(weights, path=Path("model.ckpt"))
     with torch.device("meta"):
         unet = UNet2DConditionModel(**create_unet_diffusers_config_from_ldm(config, weights))
         vae = AutoencoderKL(**create_vae_diffusers_config_from_ldm(config, weights))
@@ -264,7 +264,7 @@ def test_known_configurations_are_those_of_the_published_networks(context: int, 
 @pytest.mark.parametrize("weights", [{}, known(1024), known(1280, width=64)])
 def test_unknown_checkpoints_ask_for_one(weights: dict[str, torch.Tensor]) -> None:
     with pytest.raises(BundleError, match="--ldm-config|original checkpoint"):
-        ldm_config(weights, path=Path("model.ckpt"))
+        build_ldm_config(weights, path=Path("model.ckpt"))
 
 
 def test_single_files_that_do_not_fit(ldm: tuple[Path, Path], tmp_path: Path) -> None:

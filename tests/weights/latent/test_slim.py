@@ -18,7 +18,7 @@ from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import GateSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent.bundle import load_latent
-from anomalib_stage.weights.latent.frozen_base import base_name, frozen_tensors, write_base
+from anomalib_stage.weights.latent.frozen_base import collect_frozen_tensors, format_base_name, write_base
 from tests.tiny_latent import tiny_latent_bundle, tiny_unet, tiny_vae, write_folder
 from tests.weights.latent.test_bundle import changed, manifest, tensor
 
@@ -50,7 +50,7 @@ def test_a_slim_bundle_paints_what_the_whole_one_paints(added: bool, tmp_path: P
     whole = StageBundle.load(tiny_latent_bundle(additions=extra).save(tmp_path / "whole" / "whole.safetensors"))
     path = slim(tmp_path, additions=extra)
     bundle = StageBundle.load(path)
-    base = tmp_path / base_name(bundle.manifest.base_digest)
+    base = tmp_path / format_base_name(bundle.manifest.base_digest)
     assert base.is_file()
     assert not any(name.startswith(("denoiser.", "codec.")) for name in bundle.tensors)
     assert {name for name in bundle.tensors if name.startswith("lora.")} == set(extra)
@@ -86,13 +86,13 @@ def test_without_its_base_it_says_where_to_get_it(tmp_path: Path) -> None:
     shutil.copy(path, alone)
     bundle = StageBundle.load(alone)  # inspecting needs no base
     assert dict(bundle.describe())["base"] == bundle.manifest.base_digest
-    name = base_name(bundle.manifest.base_digest)
+    name = format_base_name(bundle.manifest.base_digest)
     with pytest.raises(BundleError, match=rf"{alone}: its base model is not beside it; put {name}.*store-base"):
         load_latent(bundle)
-    other = write_base(frozen_tensors(tiny_unet(seed=5), tiny_vae(), dtype=torch.float32), alone.parent)
-    with pytest.raises(BundleError, match=rf"\({base_name(other)} is another base\)"):
+    other = write_base(collect_frozen_tensors(tiny_unet(seed=5), tiny_vae(), dtype=torch.float32), alone.parent)
+    with pytest.raises(BundleError, match=rf"\({format_base_name(other)} is another base\)"):
         load_latent(bundle)
-    (alone.parent / base_name(other)).rename(alone.parent / name)
+    (alone.parent / format_base_name(other)).rename(alone.parent / name)
     with pytest.raises(BundleError, match=rf"is another base, with digest {other[:12]}.*was fitted on") as caught:
         load_latent(bundle)
     assert str(alone) in str(caught.value)
@@ -109,11 +109,11 @@ def test_the_base_can_be_written_from_the_model(tmp_path: Path, capsys: pytest.C
     there = tmp_path / "there"
     words = ["store-base", "--pretrained", str(tmp_path / "model"), "--out", str(there), "--precision"]
     assert main([*words, "fp32"]) == 0
-    assert capsys.readouterr().out.strip() == str(there / base_name(bundle.manifest.base_digest))
+    assert capsys.readouterr().out.strip() == str(there / format_base_name(bundle.manifest.base_digest))
     copy = StageBundle.load(bundle.save(there / "slim.safetensors"))
     assert torch.equal(painted(copy), painted(tiny_latent_bundle()))
     assert main([*words, "fp16"]) == 0
-    assert capsys.readouterr().out.strip() != str(there / base_name(bundle.manifest.base_digest))
+    assert capsys.readouterr().out.strip() != str(there / format_base_name(bundle.manifest.base_digest))
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_additions_to_what_is_not_there_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_base_is_plain_tensors(tmp_path: Path) -> None:
-    digest = write_base(frozen_tensors(tiny_unet(), tiny_vae(), dtype=torch.float16), tmp_path)
-    tensors = load_file(tmp_path / base_name(digest))
+    digest = write_base(collect_frozen_tensors(tiny_unet(), tiny_vae(), dtype=torch.float16), tmp_path)
+    tensors = load_file(tmp_path / format_base_name(digest))
     assert {name.partition(".")[0] for name in tensors} == {"denoiser", "codec"}
     assert all(found.dtype == torch.float16 for found in tensors.values())
     (tmp_path / "file").write_text("")

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: 2026 The anomalib-stage authors
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest in the header of a file, and whether the header bears it out. No torch here.
+
+A safetensors file is eight bytes (length of the header, little-endian), a JSON header (names, shapes, dtypes, offsets,
+and one dictionary of strings for the user), then the raw tensors without gaps.
+"""
+
+from __future__ import annotations
+
+import json
+import reprlib
+import stat
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from anomalib_stage.errors import BundleError
+from anomalib_stage.weights.header import read_header
+from anomalib_stage.weights.manifest import SCHEMA_VERSION, BundleManifest
+from anomalib_stage.weights.tensor_table import check_offsets, check_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["METADATA_KEY", "dump_manifest", "list_complaints", "read_manifest"]
+
+
+METADATA_KEY = "anomalib_stage"
+"""Key of the safetensors metadata that holds the manifest as JSON."""
+
+LISTED = 5  # most complaints in one message
+
+
+def dump_manifest(manifest: BundleManifest) -> str:
+    """Return the manifest as it is stored: JSON with sorted keys, so that the same content is the same text.
+
+    Raises:
+        ValueError: If a free field (such as ``training``) holds something that JSON cannot.
+    """
+    return json.dumps(manifest.model_dump(mode="json", by_alias=True), sort_keys=True)
+
+
+def list_complaints(error: ValidationError) -> str:
+    """Return what pydantic found wrong, in one line, at most five complaints with the values seen."""
+    lines = []
+    for item in error.errors()[:LISTED]:
+        where = ".".join(map(str, item["loc"]))
+        seen = "" if not where or item["type"] == "missing" else f", got {reprlib.repr(item['input'])}"
+        lines.append(f"{where or 'manifest'}: {item['msg']}{seen}")
+    return "; ".join(lines)
+
+
+def read_manifest(path: Path) -> BundleManifest:
+    """Read a bundle's header and check it against its manifest; no tensor is read.
+
+    Args:
+        path (Path): A file.
+
+    Returns:
+        BundleManifest: The manifest. The file then holds just the tensors that it promises, without gap or overlap.
+
+    Raises:
+        BundleError: If the file is missing, unreadable, cut short, not safetensors, or not what its manifest says.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            msg = f"{path}: is a folder; give the .safetensors file in it"
+            raise BundleError(msg)
+        if not stat.S_ISREG(mode):
+            msg = f"{path}: is not a regular file; give a .safetensors file"
+            raise BundleError(msg)
+        header, room = read_header(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        msg = f"{path}: no such file; give a bundle file or 'default' (nothing is downloaded)"
+        raise BundleError(msg) from error
+    except (OSError, ValueError, MemoryError) as error:
+        msg = f"{path}: cannot be read ({error}); check the file and its permissions"
+        raise BundleError(msg) from error
+    manifest = _parse_manifest(path, header.pop("__metadata__", None))
+    check_table(path, header, manifest)
+    check_offsets(path, header, room=room)
+    return manifest
+
+
+def _parse_manifest(path: Path, metadata: object) -> BundleManifest:
+    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        msg = f"{path}: safetensors without the {METADATA_KEY!r} manifest; give a bundle written by anomalib-stage"
+        raise BundleError(msg)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        msg = f"{path}: the manifest is not JSON ({error}); get the file again"
+        raise BundleError(msg) from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if type(version) is not int or version != SCHEMA_VERSION:  # first: fields of another version are not complaints
+        msg = f"{path}: schema version {version!r} is not known, only {SCHEMA_VERSION} is; update anomalib-stage"
+        raise BundleError(msg)
+    try:
+        return BundleManifest.model_validate(content)
+    except ValidationError as error:
+        msg = f"{path}: the manifest is not valid: {list_complaints(error)}; get the file again"
+        raise BundleError(msg) from error
