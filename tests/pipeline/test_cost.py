@@ -12,9 +12,9 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from anomalib_stage.evaluation.speed.arithmetic import PUBLISHED_STEPS, count_flops, published_flops
-from anomalib_stage.evaluation.speed.painting import WholeImage
-from anomalib_stage.evaluation.speed.pictures import surfaces
+from anomalib_stage.evaluation.speed.instruments.arithmetic import PUBLISHED_STEPS, count_flops, published_flops
+from anomalib_stage.evaluation.speed.timed_images import render_timed_images
+from anomalib_stage.evaluation.speed.whole_image import WholeImage
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import GateSettings, MaskSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.weights.bundle import StageBundle
@@ -38,7 +38,7 @@ DECIDING = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select",
 
 def synthesizer(bundle: StageBundle, *, steps: int = STEPS, **masks: Any) -> StageSynthesizer:
     settings = SynthesisSettings(sampler=SamplerSettings(steps=steps), gate=ONCE, masks=MaskSettings(**masks))
-    return StageSynthesizer(bundle, device="cpu", settings=settings)
+    return StageSynthesizer(bundle, device="cpu", synthesis=settings)
 
 
 def square(images: Tensor, side: int = 32) -> Tensor:
@@ -120,7 +120,7 @@ def test_the_counters_see_what_makes_the_host_wait() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 12])
 def test_a_call_waits_as_often_however_many_images_and_sizes_it_has(count: int, tiny_bundle: StageBundle) -> None:
-    made, images = synthesizer(tiny_bundle, steps=4), surfaces(128, 12)[:count]
+    made, images = synthesizer(tiny_bundle, steps=4), render_timed_images(128, 12)[:count]
     made(images, seeds=list(range(count)))  # tables are computed once
     with Waits() as waits:
         made(images.clone(), seeds=list(range(count)))
@@ -133,7 +133,7 @@ def test_a_call_waits_as_often_however_many_images_and_sizes_it_has(count: int, 
 def test_regions_of_one_size_share_the_evaluations(
     count: int, steps: int, tiny_bundle: StageBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, images = synthesizer(tiny_bundle, steps=steps), surfaces(64, 8)[:count]
+    made, images = synthesizer(tiny_bundle, steps=steps), render_timed_images(64, 8)[:count]
     tiled, sizes = made._painter.backbone.denoiser, []
 
     def listen(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -149,7 +149,7 @@ def test_operations_follow_steps_and_the_defect_not_the_image(default: StageBund
     counts = {
         (side, steps): count_flops(
             lambda side=side, steps=steps: synthesizer(default, steps=steps)(  # type: ignore[misc]
-                surfaces(side, 1), masks=square(surfaces(side, 1)), seeds=0
+                render_timed_images(side, 1), masks=square(render_timed_images(side, 1)), seeds=0
             )
         )
         for side, steps in ((128, 4), (128, 8), (512, 4))
@@ -160,10 +160,10 @@ def test_operations_follow_steps_and_the_defect_not_the_image(default: StageBund
 
 
 def test_operations_beside_the_published_sampler(default: StageBundle) -> None:
-    images = surfaces(256, 8)
+    images = render_timed_images(256, 8)
     made = synthesizer(default, steps=4)
     ours = count_flops(lambda: made(images, seeds=list(range(8)))) / 8 * STEPS / 4
-    whole = WholeImage.of(default, images[0])
+    whole = WholeImage.prepare(default, images[0])
     published = published_flops()
     assert whole.schedule.steps == PUBLISHED_STEPS
     assert count_flops(whole.evaluate) * PUBLISHED_STEPS >= 500 * ours

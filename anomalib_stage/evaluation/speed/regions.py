@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anomalib_stage.evaluation.speed.arithmetic import count_flops, multiplication_rate
-from anomalib_stage.evaluation.speed.clock import now
-from anomalib_stage.evaluation.speed.pictures import surfaces
+from anomalib_stage.evaluation.speed.instruments.arithmetic import count_flops, measure_multiplication_rate
+from anomalib_stage.evaluation.speed.instruments.clock import now
+from anomalib_stage.evaluation.speed.timed_images import render_timed_images
 from anomalib_stage.pipeline.jobs import Job
 from anomalib_stage.pipeline.region_painter import RegionPainter, load_backbone
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings
@@ -20,7 +20,7 @@ from anomalib_stage.synthesis.diffusion.denoiser import bf16_is_fast
 if TYPE_CHECKING:
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["SIDE", "STEPS", "region_rate"]
+__all__ = ["SIDE", "STEPS", "measure_region_rate"]
 
 SIDE = 64
 """Side of the regions in pixels."""
@@ -28,7 +28,7 @@ SIDE = 64
 STEPS = 10
 
 
-def region_rate(bundle: StageBundle, device: torch.device, *, count: int, rounds: int) -> dict[str, float]:
+def measure_region_rate(bundle: StageBundle, device: torch.device, *, count: int, rounds: int) -> dict[str, float]:
     """Paint regions of 64 px, all at once, in 10 steps.
 
     Args:
@@ -45,7 +45,7 @@ def region_rate(bundle: StageBundle, device: torch.device, *, count: int, rounds
     settings = SynthesisSettings(sampler=SamplerSettings(steps=STEPS))
     backbone = load_backbone(bundle, device=device, settings=settings)
     painter = RegionPainter(backbone, device=device, settings=settings)
-    image = surfaces(SIDE, 1).to(device)
+    image = render_timed_images(SIDE, 1).to(device)
     inside = torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
     inside[:, 12:52, 12:52] = True  # with its margin, and rounded up, the region is the image
     defect = bundle.manifest.defects[0].name
@@ -57,5 +57,5 @@ def region_rate(bundle: StageBundle, device: torch.device, *, count: int, rounds
         painter.paint(image, jobs)
         seconds.append(now(device) - begin)
     each = statistics.median(seconds[1:]) / count
-    rate = multiplication_rate(device, torch.bfloat16 if bf16_is_fast(device) else torch.float32)
+    rate = measure_multiplication_rate(device, torch.bfloat16 if bf16_is_fast(device) else torch.float32)
     return {"per_second": 1.0 / each, "flops": float(flops), "rate": rate, "times_floor": each * rate / flops}

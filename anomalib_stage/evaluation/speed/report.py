@@ -4,66 +4,63 @@
 
 from __future__ import annotations
 
-import io
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from anomalib_stage.evaluation.speed.results import PERLIN, REFERENCE, SAME, STAGE
+from anomalib_stage.evaluation.speed.measurements import NAMES, PERLIN, REFERENCE, STAGE
+from anomalib_stage.evaluation.speed.plot import draw_plot
+from anomalib_stage.evaluation.speed.targets import judge
 from anomalib_stage.files.atomic import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from anomalib_stage.evaluation.speed.results import Results, Row
+    from anomalib_stage.evaluation.speed.measurements import Measurements
+    from anomalib_stage.evaluation.speed.targets import Target
 
-__all__ = ["markdown", "write_results"]
-
-NAMES = {
-    STAGE: "default bundle, {steps} steps",
-    SAME: "the same, defects of one size in pixels",
-    PERLIN: "anomalib's Perlin noise",
-    REFERENCE: "published sampler, this network, whole image",
-}
+__all__ = ["write_markdown", "write_results"]
 
 
-def write_results(folder: Path, results: Results) -> None:
+def write_results(folder: Path, results: Measurements) -> None:
     """Write ``results.md``, which documentation can take over as it is, ``results.json`` and ``results.png``.
 
     Raises:
         DataError: If they cannot be written.
     """
-    write_file(folder / "results.md", (markdown(results) + "\n").encode())
-    write_file(folder / "results.json", json.dumps(results.as_json(), indent=1).encode())
+    write_file(folder / "results.md", (write_markdown(results) + "\n").encode())
+    content = asdict(results) | {"targets": [asdict(row) for row in judge(results)]}
+    write_file(folder / "results.json", json.dumps(content, indent=1).encode())
     if results.times:
-        write_file(folder / "results.png", _plot(results))
+        write_file(folder / "results.png", draw_plot(results))
 
 
-def markdown(results: Results) -> str:
+def write_markdown(results: Measurements) -> str:
     """Lay out everything that was measured as Markdown."""
     sections = [
         "\n".join(f"* {name}: {value}" for name, value in results.about.items()),
-        _table(("", "measured", "target", "met"), map(_target_row, results.targets())),
-        *_times(results),
-        *_arithmetic(results),
-        *_split(results),
-        *_training(results),
-        *_memory(results),
+        _lay_out_table(("", "measured", "target", "met"), map(_word_target, judge(results))),
+        *_report_times(results),
+        *_report_arithmetic(results),
+        *_report_split(results),
+        *_report_training(results),
+        *_report_memory(results),
     ]
     return "\n\n".join(sections)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _lay_out_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _target_row(row: Row) -> tuple[str, ...]:
+def _word_target(row: Target) -> tuple[str, ...]:
     met = {True: "yes", False: "**no**", None: "-"}[row.met]
     return row.what, row.measured or "not measured", row.target or "-", met
 
 
-def _times(results: Results) -> Iterator[str]:
+def _report_times(results: Measurements) -> Iterator[str]:
     if not results.times:
         return
     sizes = results.settings["sizes"]
@@ -78,10 +75,10 @@ def _times(results: Results) -> Iterator[str]:
         numbers = [f"{times[size].milliseconds:,.0f}" if size in times else "-" for size in sizes]
         name = NAMES[source].format(steps=steps)
         rows.append((name, str(batch_size), "-" if source == PERLIN else share, *numbers))
-    yield _table(("", "batch", "steps measured", *(f"{size} px" for size in sizes)), rows)
+    yield _lay_out_table(("", "batch", "steps measured", *(f"{size} px" for size in sizes)), rows)
 
 
-def _arithmetic(results: Results) -> Iterator[str]:
+def _report_arithmetic(results: Measurements) -> Iterator[str]:
     counts = results.flops
     if not counts:
         return
@@ -95,23 +92,23 @@ def _arithmetic(results: Results) -> Iterator[str]:
             f"{published['image'] / 1e12:,.0f} TFLOP",
         ),
     ]
-    yield _table(("", "an image"), rows)
+    yield _lay_out_table(("", "an image"), rows)
 
 
-def _split(results: Results) -> Iterator[str]:
+def _report_split(results: Measurements) -> Iterator[str]:
     if not results.split:
         return
     sizes = list(results.split)
     totals = {size: sum(parts.values()) for size, parts in results.split.items()}
-    yield "Where the milliseconds go (default steps; each part waits for the device):"
+    yield "Where the milliseconds go (default steps, with what the profiler costs):"
     rows = [
         (part, *(f"{results.split[size][part]:.1f} ({results.split[size][part] / totals[size]:.1%})" for size in sizes))
         for part in results.split[sizes[0]]
     ]
-    yield _table(("", *(f"{size} px" for size in sizes)), rows)
+    yield _lay_out_table(("", *(f"{size} px" for size in sizes)), rows)
 
 
-def _training(results: Results) -> Iterator[str]:
+def _report_training(results: Measurements) -> Iterator[str]:
     if not results.training:
         return
     yield "Milliseconds of a training step in float32 (median; painting: mean of the steps):"
@@ -125,10 +122,10 @@ def _training(results: Results) -> Iterator[str]:
         )
         for name, row in results.training.items()
     ]
-    yield _table(("", "without", "with `StageAugment`", "painting", "images painted"), rows)
+    yield _lay_out_table(("", "without", "with `StageAugment`", "painting", "images painted"), rows)
 
 
-def _memory(results: Results) -> Iterator[str]:
+def _report_memory(results: Measurements) -> Iterator[str]:
     if not results.memory:
         return
     defect = "allocated on the device" if results.cuda else "resident in the process"
@@ -141,30 +138,4 @@ def _memory(results: Results) -> Iterator[str]:
         )
         for row in results.memory
     ]
-    yield _table(("image", "batch", "memory"), rows)
-
-
-def _plot(results: Results) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    batch = results.settings["batch_size"]
-    lines: dict[str, list[tuple[int, float]]] = {}
-    for time in results.times:
-        if time.batch_size in (1, batch) and (time.batch_size == batch or time.source in (PERLIN, REFERENCE)):
-            lines.setdefault(NAMES[time.source].format(steps=time.steps), []).append((time.size, time.milliseconds))
-    for name, points in lines.items():
-        axes.plot(*zip(*sorted(points), strict=True), "o-", label=name, markersize=4)
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set_xticks(results.settings["sizes"], [f"{size}" for size in results.settings["sizes"]])
-    axes.set_xlabel("side of the image in pixels")
-    axes.set_ylabel("milliseconds for one anomalous image")
-    axes.legend(fontsize=8, frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    stream = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(stream, format="png")
-    return stream.getvalue()
+    yield _lay_out_table(("image", "batch", "memory"), rows)

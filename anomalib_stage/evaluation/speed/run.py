@@ -4,37 +4,28 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from importlib.metadata import version
 from inspect import signature
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from anomalib_stage._version import __version__
 from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.errors import InputError
-from anomalib_stage.evaluation.speed.measures import MEASURES
-from anomalib_stage.evaluation.speed.report import markdown, write_results
-from anomalib_stage.evaluation.speed.results import Results
+from anomalib_stage.evaluation.speed.machine import describe_run
+from anomalib_stage.evaluation.speed.measurements import Measurements
+from anomalib_stage.evaluation.speed.parts import PARTS
+from anomalib_stage.evaluation.speed.report import write_markdown, write_results
 from anomalib_stage.pipeline.compact_backbone import CompactBackbone
 from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 __all__ = ["BATCH_SIZES", "PARTS", "SIZES", "STEPS", "benchmark_speed"]
 
 SIZES = (256, 512, 1024, 2048)
 BATCH_SIZES = (1, 8, 32)
 STEPS = (4, 8, 20)
-PARTS = tuple(MEASURES)
-
-PACKAGES = ("torch", "diffusers", "anomalib", "lightning", "numpy", "opencv-python-headless")
-"""Packages whose versions are reported."""
 
 LEAST = {
     "sizes": 64,  # Perlin noise fails below
@@ -66,7 +57,7 @@ def benchmark_speed(
     train_batch_size: int = 2,
     train_steps: int = 2,
     train_rounds: int = 1,
-    parts: Sequence[str] = PARTS,
+    parts: Sequence[str] = tuple(PARTS),
     progress: Callable[[str, int, int], None] | None = None,
 ) -> str:
     """Measure what a synthesis costs, beside what else there is.
@@ -124,13 +115,13 @@ def benchmark_speed(
         else max(sampling_steps),
         "batch_size": sorted(batch_sizes)[len(batch_sizes) // 2],
     }
-    results = Results(_about(asked, target), asked | chosen)
+    results = Measurements(describe_run(asked, target, defaults=_read_defaults()), asked | chosen)
     for part in PARTS:
         if part in parts:
-            MEASURES[part](results, bundle, target, progress or (lambda *_: None))
+            PARTS[part](results, bundle, target, progress or (lambda *_: None))
     if out is not None:
         write_results(out, results)
-    return markdown(results)
+    return write_markdown(results)
 
 
 def _check(asked: dict[str, Any]) -> None:
@@ -149,32 +140,5 @@ def _check(asked: dict[str, Any]) -> None:
         raise InputError(msg)
 
 
-def _about(asked: dict[str, Any], device: torch.device) -> dict[str, str]:
-    """Say what was run, where, and with what."""
-    defaults = {name: parameter.default for name, parameter in signature(benchmark_speed).parameters.items()}
-    words = ["anomalib-stage benchmark-speed"]
-    for name, value in asked.items():
-        default = defaults[name]
-        if value != (list(default) if isinstance(default, tuple) else default):
-            shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-            words.append(f"--{name.replace('_', '-')} {Path(shown).name if name == 'weights' else shown}")
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return {
-        "command": f"`{' '.join(words)}`",
-        "machine": _machine(device),
-        "versions": f"anomalib-stage {__version__}, Python {platform.python_version()}, {versions}",
-    }
-
-
-def _machine(device: torch.device) -> str:
-    cores, threads = os.cpu_count(), torch.get_num_threads()
-    processor = f"{_processor()}, {cores} cores, {threads} {'thread' if threads == 1 else 'threads'}"
-    return f"{torch.cuda.get_device_name(device)}; {processor}" if device.type == "cuda" else processor
-
-
-def _processor() -> str:
-    """Return the name of the processor, as far as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+def _read_defaults() -> dict[str, Any]:
+    return {name: parameter.default for name, parameter in signature(benchmark_speed).parameters.items()}

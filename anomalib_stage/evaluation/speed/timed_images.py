@@ -15,14 +15,14 @@ from anomalib_stage.seeds import numpy_generator
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["surfaces"]
+__all__ = ["render_timed_images"]
 
 FAMILIES = ("brushed_metal", "leather", "cast", "wood", "woven", "machined", "stone", "plain")
 RENDERED = 512
 """Largest side that is rendered; larger images go on mirrored."""
 
 
-def surfaces(size: int, count: int, *, seed: int = 0) -> Tensor:
+def render_timed_images(size: int, count: int, *, seed: int = 0) -> Tensor:
     """Render good surfaces of eight families that fill the frame.
 
     Args:

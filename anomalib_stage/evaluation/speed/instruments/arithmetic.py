@@ -11,13 +11,13 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from anomalib_stage.evaluation.speed.clock import now
+from anomalib_stage.evaluation.speed.instruments.clock import now
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PUBLISHED_STEPS", "count_flops", "multiplication_rate", "published_flops"]
+__all__ = ["PUBLISHED_STEPS", "count_flops", "count_published_flops", "measure_multiplication_rate"]
 
 PUBLISHED_STEPS = 1000
 """Denoising steps of the published sampler."""
@@ -53,7 +53,7 @@ def count_flops(call: Callable[[], object]) -> int:
     return int(counter.get_total_flops())
 
 
-def published_flops() -> dict[str, float]:
+def count_published_flops() -> dict[str, float]:
     """Count the published method at 256 px, without its weights.
 
     Returns:
@@ -77,7 +77,7 @@ def published_flops() -> dict[str, float]:
 
 
 @torch.no_grad()
-def multiplication_rate(device: torch.device, dtype: torch.dtype, *, seconds: float = 1.0) -> float:
+def measure_multiplication_rate(device: torch.device, dtype: torch.dtype, *, seconds: float = 1.0) -> float:
     """Return how many operations a second large matrix products reach: the floor under any network's time."""
     side = 8192 if device.type == "cuda" else 1024
     left, right = (torch.ones(side, side, device=device, dtype=dtype) for _ in range(2))
