@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.training.data.dataset import Example
+    from anomalib_stage.training.data.regions.example import Example
 
 __all__ = ["BenchmarkData", "Pictures", "load_data", "resize", "stack"]
 

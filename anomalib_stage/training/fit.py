@@ -13,8 +13,8 @@ from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.training.appearances import collect_appearances
 from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
-from anomalib_stage.training.data.dataset import RegionDataset, StepBatches
-from anomalib_stage.training.data.mixture import build_mixture
+from anomalib_stage.training.data.regions.dataset import RegionDataset, StepBatches
+from anomalib_stage.training.data.regions.mixture import build_mixture
 from anomalib_stage.training.data.training_data import load_training_data
 from anomalib_stage.training.export import REGION_SIDE, export_bundle
 from anomalib_stage.training.measure.compare import compare_with_real

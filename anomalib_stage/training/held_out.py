@@ -13,7 +13,8 @@ from lightning.pytorch import Callback
 from torch.utils.data import default_collate
 
 from anomalib_stage.seeds import derive_seed
-from anomalib_stage.training.data.dataset import RealDefects, RegionDataset
+from anomalib_stage.training.data.regions.dataset import RegionDataset
+from anomalib_stage.training.data.regions.real_defects import RealDefects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
     from torch import Tensor
 
-    from anomalib_stage.training.data.example import Example, Source
+    from anomalib_stage.training.data.regions.example import Example, Source
     from anomalib_stage.training.ema import EMAWeights
     from anomalib_stage.training.module import GradedDiffusion
 
@@ -49,8 +50,7 @@ def build_held_out_batches(
         seed (int): Base seed.
 
     Returns:
-        dict[str, list[dict[str, Tensor]]]: Batches of :class:`~anomalib_stage.training.data.dataset.RegionDataset` for
-        each defect, and for ``rendered``, last.
+        dict[str, list[dict[str, Tensor]]]: Batches of ``RegionDataset`` for each defect, and for ``rendered``, last.
     """
     seed = derive_seed(seed, "held-out")
     sources: dict[str, Source] = {

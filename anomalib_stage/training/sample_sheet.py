@@ -20,7 +20,8 @@ from anomalib_stage.seeds import derive_seed, generators, standard_normal
 from anomalib_stage.synthesis.diffusion.constraint import build_constraint
 from anomalib_stage.synthesis.diffusion.sampling import sample_graded
 from anomalib_stage.synthesis.masks.bank import bounding_box
-from anomalib_stage.training.data.dataset import RealDefects, RegionDataset
+from anomalib_stage.training.data.regions.dataset import RegionDataset
+from anomalib_stage.training.data.regions.real_defects import RealDefects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from anomalib_stage.training.data.example import Example, Source
+    from anomalib_stage.training.data.regions.example import Example, Source
     from anomalib_stage.training.ema import EMAWeights
     from anomalib_stage.training.module import GradedDiffusion
 
@@ -50,7 +51,7 @@ def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int 
 
     Args:
         module (GradedDiffusion): Module whose denoiser paints.
-        batch (dict[str, Tensor]): Batch of :class:`~anomalib_stage.training.data.dataset.RegionDataset`.
+        batch (dict[str, Tensor]): Batch of :class:`~anomalib_stage.training.data.regions.dataset.RegionDataset`.
         steps (int): Sampling steps.
 
     Returns:

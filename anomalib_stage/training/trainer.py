@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
-from anomalib_stage.training.data.dataset import ProceduralDefects
+from anomalib_stage.training.data.regions.rendered import ProceduralDefects
 from anomalib_stage.training.ema import EMAWeights
 from anomalib_stage.training.export import REGION_SIDE
 from anomalib_stage.training.held_out import HeldOut, build_held_out_batches
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import torch
     from lightning.pytorch import Callback, LightningModule
 
-    from anomalib_stage.training.data.dataset import RegionDataset, StepBatches
-    from anomalib_stage.training.data.example import Source
+    from anomalib_stage.training.data.regions.dataset import RegionDataset, StepBatches
+    from anomalib_stage.training.data.regions.example import Source
     from anomalib_stage.training.data.training_data import TrainingData
     from anomalib_stage.training.module import GradedDiffusion
 

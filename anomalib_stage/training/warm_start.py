@@ -11,7 +11,8 @@ from torch.utils.data import default_collate
 
 from anomalib_stage.pipeline.synthesizer import GOOD
 from anomalib_stage.seeds import derive_seed
-from anomalib_stage.training.data.dataset import RealDefects, RegionDataset
+from anomalib_stage.training.data.regions.dataset import RegionDataset
+from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.export import REGION_SIDE
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, Schedu
 from anomalib_stage.training import fit as fit_module
 from anomalib_stage.training import held_out
 from anomalib_stage.training import sample_sheet as sheet
-from anomalib_stage.training.data.dataset import RealDefects
-from anomalib_stage.training.data.example import Example
+from anomalib_stage.training.data.regions.example import Example
+from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.data.training_data import TrainingData
 from anomalib_stage.training.fit import fit
 from anomalib_stage.training.module import FRESH_RATE, GradedDiffusion, compute_learning_rate

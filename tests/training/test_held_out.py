@@ -16,10 +16,10 @@ import torch
 
 from anomalib_stage.errors import DataError
 from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
-from anomalib_stage.training.data.dataset import RealDefects
-from anomalib_stage.training.data.example import Example
 from anomalib_stage.training.data.load import load_examples, read_groups
-from anomalib_stage.training.data.mixture import compute_shares
+from anomalib_stage.training.data.regions.example import Example
+from anomalib_stage.training.data.regions.mixture import compute_shares
+from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.data.split import split_held_out
 from anomalib_stage.training.ema import EMAWeights
 from anomalib_stage.training.held_out import RENDERED, HeldOut

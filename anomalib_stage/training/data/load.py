@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from anomalib_stage.errors import DataError
 from anomalib_stage.files.images import find_images, read_image, read_mask
-from anomalib_stage.training.data.example import Example
+from anomalib_stage.training.data.regions.example import Example
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.training.data.example import Example
+    from anomalib_stage.training.data.regions.example import Example
 
 __all__ = ["find_common_shift"]
 

@@ -11,7 +11,7 @@ from anomalib_stage.seeds import numpy_generator
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from anomalib_stage.training.data.example import Example
+    from anomalib_stage.training.data.regions.example import Example
 
 __all__ = ["split_held_out"]
 

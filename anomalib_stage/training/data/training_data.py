@@ -11,11 +11,11 @@ import numpy as np
 
 from anomalib_stage.files.images import find_images, read_image
 from anomalib_stage.files.pixels import digest_pictures
-from anomalib_stage.training.data.background_swap import Backgrounds
-from anomalib_stage.training.data.dataset import RealDefects
 from anomalib_stage.training.data.load import load_examples, load_images, read_groups, read_include
 from anomalib_stage.training.data.near_duplicates import shrink_copy
 from anomalib_stage.training.data.orientation import find_directed_defects, has_direction
+from anomalib_stage.training.data.regions.background_swap import Backgrounds
+from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.data.split import split_held_out
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomalib_stage.training.data.example import Example
+    from anomalib_stage.training.data.regions.example import Example
 
 __all__ = ["Rotate", "TrainingData", "load_training_data"]
 

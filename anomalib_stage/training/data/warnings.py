@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from anomalib_stage.training.data.example import Example
+    from anomalib_stage.training.data.regions.example import Example
     from anomalib_stage.training.data.training_data import TrainingData
 
 __all__ = ["list_warnings"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
-    from anomalib_stage.training.data.example import Example, Source
+    from anomalib_stage.training.data.regions.example import Example, Source
 
 __all__ = ["LatentRegions", "RegionPlan", "compute_fingerprint", "load_cached_regions"]
 

@@ -26,8 +26,10 @@ from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.synthesis.masks.bank import pack_bank
 from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
-from anomalib_stage.training.data.dataset import GoodSurfaces, Mixture, RealDefects
 from anomalib_stage.training.data.load import load_examples, load_images, read_include
+from anomalib_stage.training.data.regions.good_surfaces import GoodSurfaces
+from anomalib_stage.training.data.regions.real_defects import RealDefects
+from anomalib_stage.training.data.regions.weighted_sources import Mixture
 from anomalib_stage.training.latent.data import RegionPlan, compute_fingerprint, load_cached_regions
 from anomalib_stage.training.latent.lora import add_lora, take_lora
 from anomalib_stage.training.latent.module import LatentFit

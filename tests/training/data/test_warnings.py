@@ -12,11 +12,11 @@ import pytest
 
 from anomalib_stage.rendering.defects import paint_defect
 from anomalib_stage.rendering.surfaces import render_surface
-from anomalib_stage.training.data.dataset import RealDefects
-from anomalib_stage.training.data.example import Example
 from anomalib_stage.training.data.mask_shift import find_common_shift
 from anomalib_stage.training.data.near_duplicates import find_near_duplicates, shrink_copy
-from anomalib_stage.training.data.rendered import draw_rendered_mask
+from anomalib_stage.training.data.regions.example import Example
+from anomalib_stage.training.data.regions.real_defects import RealDefects
+from anomalib_stage.training.data.regions.rendered import draw_rendered_mask
 from anomalib_stage.training.data.training_data import TrainingData
 from anomalib_stage.training.data.warnings import list_warnings
 from anomalib_stage.training.report import format_report

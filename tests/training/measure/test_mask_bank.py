@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from anomalib_stage.training.data.dataset import Example
+from anomalib_stage.training.data.regions.example import Example
 from anomalib_stage.training.measure.mask_bank import build_mask_bank
 
 

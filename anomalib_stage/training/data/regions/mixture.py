@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from anomalib_stage.training.data.dataset import GoodSurfaces, Mixture, ProceduralDefects, RealDefects
+from anomalib_stage.training.data.regions.good_surfaces import GoodSurfaces
+from anomalib_stage.training.data.regions.real_defects import RealDefects
+from anomalib_stage.training.data.regions.rendered import ProceduralDefects
+from anomalib_stage.training.data.regions.weighted_sources import Mixture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from anomalib_stage.training.data.example import Source
+    from anomalib_stage.training.data.regions.example import Source
 
 __all__ = ["Shares", "build_mixture", "compute_shares"]
 

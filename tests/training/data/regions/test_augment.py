@@ -7,10 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anomalib_stage.training.data.augment import draw_zoom, rescale, shift_colour, turn
-from anomalib_stage.training.data.background_swap import Backgrounds
-from anomalib_stage.training.data.example import Example
 from anomalib_stage.training.data.orientation import find_directed_defects, has_direction
+from anomalib_stage.training.data.regions.augment import draw_zoom, rescale, shift_colour, turn
+from anomalib_stage.training.data.regions.background_swap import Backgrounds
+from anomalib_stage.training.data.regions.example import Example
 
 
 def _region(side: int = 64, *, level: int = 100, defect: int = 40) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES, DEFECT_
 from anomalib_stage.rendering.defects import paint_defect
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.synthesis.masks.draw import draw_mask
-from anomalib_stage.training.data.example import Example, extend_to_side
+from anomalib_stage.training.data.regions.example import Example, extend_to_side
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -12,17 +12,13 @@ from anomalib_stage.errors import DataError
 from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, Schedule
-from anomalib_stage.training.data.dataset import (
-    Example,
-    GoodSurfaces,
-    Mixture,
-    ProceduralDefects,
-    RealDefects,
-    RegionDataset,
-    StepBatches,
-)
-from anomalib_stage.training.data.example import draw_window
-from anomalib_stage.training.data.mixture import build_mixture
+from anomalib_stage.training.data.regions.dataset import RegionDataset, StepBatches
+from anomalib_stage.training.data.regions.example import Example, draw_window
+from anomalib_stage.training.data.regions.good_surfaces import GoodSurfaces
+from anomalib_stage.training.data.regions.mixture import build_mixture
+from anomalib_stage.training.data.regions.real_defects import RealDefects
+from anomalib_stage.training.data.regions.rendered import ProceduralDefects
+from anomalib_stage.training.data.regions.weighted_sources import Mixture
 from anomalib_stage.training.loss import graded_loss
 
 

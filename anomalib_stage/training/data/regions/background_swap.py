@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
-from anomalib_stage.training.data.example import extend_to_side
+from anomalib_stage.training.data.regions.example import extend_to_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
