@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from anomalib_stage.pregeneration.output.shards import Shard, merge
+from anomalib_stage.pregeneration.output.entries import merge
+from anomalib_stage.pregeneration.output.shards import Shard
 from anomalib_stage.pregeneration.verify import verify
 from tests.pregeneration.output.test_manifest import record
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["in_order"]
+__all__ = ["map_in_order"]
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
-def in_order(
+def map_in_order(
     function: Callable[[ItemT], ResultT], items: Iterable[ItemT], *, threads: int, ahead: int
 ) -> Iterator[ResultT]:
     """Map a function over items in threads; the results come in the items' order.

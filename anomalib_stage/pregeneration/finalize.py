@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 from anomalib_stage.files.atomic import PARTIAL, write_chunks, write_file
 from anomalib_stage.files.images import read_bytes
 from anomalib_stage.files.pixels import encode_png
-from anomalib_stage.pregeneration.executor import load_source
 from anomalib_stage.pregeneration.output.coco import COCO_NAME, coco_chunks
+from anomalib_stage.pregeneration.output.damage import find_file_damage
+from anomalib_stage.pregeneration.output.entries import find_shards, merge, read_entries
 from anomalib_stage.pregeneration.output.manifest import MANIFEST_NAME
-from anomalib_stage.pregeneration.output.pair_files import find_file_damage
-from anomalib_stage.pregeneration.output.shards import entries, merge, shards
 from anomalib_stage.pregeneration.planning.spec import JOB_NAME
+from anomalib_stage.pregeneration.source_batch import load_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from anomalib_stage.pregeneration.planning.plan import Source
+    from anomalib_stage.pregeneration.planning.good_images import Source
     from anomalib_stage.pregeneration.planning.spec import Job
 
-__all__ = ["SUMS_NAME", "end", "find_damaged_outputs", "is_finalized"]
+__all__ = ["SUMS_NAME", "finalize", "find_damaged_outputs", "is_finalized"]
 
 SUMS_NAME = "SHA256SUMS"
 """Check sums of every file that is not of a pair, in the form that ``sha256sum --check`` reads."""
@@ -36,7 +36,7 @@ TEST_SHARE = 5
 """In the ``mvtec`` layout every fifth good image, the first one included, goes to the test split."""
 
 
-def end(out: Path, job: Job, sources: Sequence[Source], *, coco: bool) -> None:
+def finalize(out: Path, job: Job, sources: Sequence[Source], *, coco: bool) -> None:
     """Write everything that follows from the finished pairs; nobody else may work in the folder.
 
     Args:
@@ -49,12 +49,12 @@ def end(out: Path, job: Job, sources: Sequence[Source], *, coco: bool) -> None:
         DataError: If a file cannot be read or written.
     """
     merge(out, job.count)
-    goods = list(_good_names(sources)) if job.layout == "mvtec" else []
+    goods = list(_name_good_copies(sources)) if job.layout == "mvtec" else []
     for source, names in goods:
         content = encode_png(load_source(source, job.layout))
         for name in names:
             write_file(out / name, content)
-    write_chunks(out / SAMPLES_NAME, _samples(out, goods))
+    write_chunks(out / SAMPLES_NAME, _list_samples(out, goods))
     if coco:
         write_chunks(out / COCO_NAME, coco_chunks(out, job.defects))
     written = [JOB_NAME, MANIFEST_NAME, SAMPLES_NAME, *(name for _, names in goods for name in names)]
@@ -67,7 +67,7 @@ def end(out: Path, job: Job, sources: Sequence[Source], *, coco: bool) -> None:
 
 def is_finalized(out: Path, *, coco: bool) -> bool:
     """Return whether all of that is there and whole."""
-    if shards(out) or not (out / SUMS_NAME).exists() or next(find_damaged_outputs(out), None) is not None:
+    if find_shards(out) or not (out / SUMS_NAME).exists() or next(find_damaged_outputs(out), None) is not None:
         return False
     return not coco or (out / COCO_NAME).exists()
 
@@ -81,24 +81,24 @@ def find_damaged_outputs(out: Path) -> Iterator[str]:
             yield damage
 
 
-def _good_names(sources: Sequence[Source]) -> Iterator[tuple[Source, list[str]]]:
+def _name_good_copies(sources: Sequence[Source]) -> Iterator[tuple[Source, list[str]]]:
     """Yield where copies of the good images go: anomalib's ``MVTecAD`` needs a training and a test split of them."""
     for position, source in enumerate(sources):
         splits = ["test" if position % TEST_SHARE == 0 else "train"] if len(sources) > 1 else ["test", "train"]
         yield source, [f"{split}/good/{position:06d}_{source.path.stem}.png" for split in splits]
 
 
-def _samples(out: Path, goods: Sequence[tuple[Source, list[str]]]) -> Iterator[bytes]:
-    yield _row("image", "mask", "kind", "label", "source")
+def _list_samples(out: Path, goods: Sequence[tuple[Source, list[str]]]) -> Iterator[bytes]:
+    yield _format_row("image", "mask", "kind", "label", "source")
     for source, names in goods:
-        yield from (_row(name, "", "good", 0, source.name) for name in names)
-    for entry in entries(out):
+        yield from (_format_row(name, "", "good", 0, source.name) for name in names)
+    for entry in read_entries(out):
         record = entry.record
         if record.image is not None:
-            yield _row(record.image, record.mask, record.defect, 1, record.source)
+            yield _format_row(record.image, record.mask, record.defect, 1, record.source)
 
 
-def _row(*cells: object) -> bytes:
+def _format_row(*cells: object) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()

@@ -14,9 +14,10 @@ import numpy as np
 from anomalib_stage.files.locks import locked
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.pregeneration.executor import Executor, Throughput
-from anomalib_stage.pregeneration.finalize import end, is_finalized
-from anomalib_stage.pregeneration.output.pair_files import pair_files
-from anomalib_stage.pregeneration.output.shards import Shard, entries, finished_pairs
+from anomalib_stage.pregeneration.finalize import finalize, is_finalized
+from anomalib_stage.pregeneration.output.entries import find_finished, read_entries
+from anomalib_stage.pregeneration.output.pair_files import name_pair_files
+from anomalib_stage.pregeneration.output.shards import Shard
 from anomalib_stage.pregeneration.planning.claim import check_same, start_or_continue
 from anomalib_stage.pregeneration.planning.spec import JOB_NAME, Job
 from anomalib_stage.pregeneration.verify import check_pairs
@@ -64,19 +65,19 @@ class Pregeneration:
     ) -> None:
         self.job, self.plan, self.out, self.device = job, plan, out, device
         self._bundle, self._masks, self._skipped = bundle, masks, skipped
-        self.finished = finished_pairs(out, job.count)
+        self.finished = find_finished(out, job.count)
 
     def rows(self) -> Iterator[dict[str, object]]:
         """Yield each pair of the plan as plain values."""
         for item in self.plan:
             yield {
                 "index": item.index,
-                "batch": self.plan.batch_of(item.index),
+                "batch": self.plan.find_batch(item.index),
                 "source": item.source.name,
                 "given_mask": self._mask_name(item.mask),
                 "defect": item.defect,
                 "seed": item.seed,
-                **pair_files(item, self.job.layout),
+                **name_pair_files(item, self.job.layout),
                 "finished": bool(self.finished[item.index]),
             }
 
@@ -101,11 +102,11 @@ class Pregeneration:
         """
         start_or_continue(self.out, self.job)
 
-    def missing(self) -> list[int]:
+    def find_missing(self) -> list[int]:
         """Return the numbers of the batches in which a pair is not finished."""
-        return sorted({self.plan.batch_of(index) for index in np.flatnonzero(~self.finished).tolist()})
+        return sorted({self.plan.find_batch(index) for index in np.flatnonzero(~self.finished).tolist()})
 
-    def damaged(self, number: int = 0, world: int = 1) -> list[int]:
+    def find_damaged(self, number: int = 0, world: int = 1) -> list[int]:
         """Return the numbers of the batches in which a finished pair's files are missing or damaged, and forget it.
 
         Args:
@@ -113,7 +114,7 @@ class Pregeneration:
             world (int): Number of parts.
         """
         ours, example = self.finished.copy(), ""
-        ours[[i for i in np.flatnonzero(ours).tolist() if self.plan.batch_of(i) % world != number]] = False
+        ours[[i for i in np.flatnonzero(ours).tolist() if self.plan.find_batch(i) % world != number]] = False
         broken = ours.copy()
         for record, damage in check_pairs(
             self.out, only=lambda record: record.index < len(ours) and bool(ours[record.index])
@@ -125,7 +126,7 @@ class Pregeneration:
         if broken.any():
             logger.warning("%d finished pairs are painted again, such as %s", broken.sum(), example)
         self.finished &= ~broken
-        return sorted({self.plan.batch_of(index) for index in np.flatnonzero(broken).tolist()})
+        return sorted({self.plan.find_batch(index) for index in np.flatnonzero(broken).tolist()})
 
     def work(
         self, numbers: Iterable[int], *, shard: str, progress: Callable[[int, int], None] | None = None
@@ -138,7 +139,7 @@ class Pregeneration:
             progress (Callable[[int, int], None] | None): Called with pairs finished and planned.
 
         Returns:
-            Painted: Pairs and times.
+            Throughput: Pairs and times.
 
         Raises:
             DataError: If a file cannot be read or written; what is finished is kept.
@@ -151,13 +152,13 @@ class Pregeneration:
             if progress is not None:
                 progress(before + done, self.job.count)
 
-        batches = (self.plan.batch(number) for number in numbers)
+        batches = (self.plan.build_batch(number) for number in numbers)
         with locked(self.out / JOB_NAME, shared=True, wait=True), Shard(self.out, shard) as lines:
-            return self._studio.paint(batches, lines, finished=self.finished, progress=further)
+            return self._executor.paint(batches, lines, finished=self.finished, progress=further)
 
     @cached_property
-    def _studio(self) -> Executor:
-        synthesizer = StageSynthesizer(self._bundle, device=self.device, settings=self.job.settings)
+    def _executor(self) -> Executor:
+        synthesizer = StageSynthesizer(self._bundle, device=self.device, synthesis=self.job.settings)
         return Executor(synthesizer, out=self.out, job=self.job, mask_name=self._mask_name)
 
     def finish(self, *, coco: bool = False, wait: bool = True) -> dict[str, object]:
@@ -175,12 +176,12 @@ class Pregeneration:
             DataError: If a file cannot be read or written; what is finished is kept.
         """
         with locked(self.out / JOB_NAME, wait=wait) as alone:
-            finished = finished_pairs(self.out, self.job.count)
+            finished = find_finished(self.out, self.job.count)
             if alone and finished.all() and not is_finalized(self.out, coco=coco):
-                end(self.out, self.job, self.plan.sources, coco=coco)
+                finalize(self.out, self.job, self.plan.sources, coco=coco)
             written: Counter[str] = Counter()
             left = finished.copy()
-            for entry in entries(self.out):
+            for entry in read_entries(self.out):
                 record = entry.record
                 if record.index < len(left) and left[record.index]:
                     left[record.index] = False

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.images import find_images, read_bytes
 from anomalib_stage.pipeline.synthesizer import GOOD, resolve_device
-from anomalib_stage.pregeneration.executor import versions
 from anomalib_stage.pregeneration.job import Pregeneration
 from anomalib_stage.pregeneration.planning.claim import check_free
-from anomalib_stage.pregeneration.planning.plan import Plan, check_masks, check_outside, find_sources, images_root
+from anomalib_stage.pregeneration.planning.good_images import check_outside, find_good_folder, find_sources
+from anomalib_stage.pregeneration.planning.plan import Plan, check_masks
 from anomalib_stage.pregeneration.planning.spec import FileList, Job
+from anomalib_stage.pregeneration.versions import list_versions
 from anomalib_stage.settings import build_settings
 from anomalib_stage.weights.bundle import StageBundle
 
@@ -94,7 +95,7 @@ def prepare(
         min_visibility=min_visibility,
         trim=trim or None,
     )
-    root = images_root(data)
+    root = find_good_folder(data)
     check_free(out)
     check_outside(out, root=root, flag="--out")
     find_images(root)  # a wrong folder is said before weights are loaded
@@ -117,7 +118,7 @@ def prepare(
         settings=settings,
         sources=FileList.of((source.name, source.digest) for source in sources),
         masks=_digested(given, masks) if masks else None,
-        versions=versions(),
+        versions=list_versions(),
         device=where.type,
     )
     return Pregeneration(job, plan, out=out, bundle=bundle, device=where, masks=masks, skipped=skipped)

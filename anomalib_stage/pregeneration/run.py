@@ -97,16 +97,16 @@ def run_together(
         StageError: If a file cannot be read or written, or the processes do not come together.
     """
     job.start()
-    missing = job.missing()
+    missing = job.find_missing()
     with locked(job.out / JOB_NAME, shared=True, wait=True):  # from before the others start: the last to leave ends it
         rank = join()
         job.device = rank.device
-        with _kept():
-            numbers = sorted({*rank.share(missing), *job.damaged(rank.number, rank.world)})
+        with _explain_what_is_kept():
+            numbers = sorted({*rank.share(missing), *job.find_damaged(rank.number, rank.world)})
             batches = while_launched(numbers, rank)
             painted = job.work(batches, shard=f"rank-{rank.number:04d}", progress=progress) if numbers else Throughput()
     rank.wait()
-    with _kept():
+    with _explain_what_is_kept():
         result = job.finish(coco=coco, wait=rank.local == 0)
     if result["remaining"]:
         logger.warning("%s pairs are not finished; run the same command again to finish them", result["remaining"])
@@ -148,7 +148,7 @@ def pregenerate(
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
+def _explain_what_is_kept() -> Iterator[None]:
     try:
         yield
     except DataError as error:

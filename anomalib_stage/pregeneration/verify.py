@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anomalib_stage.files.prefetch import in_order
+from anomalib_stage.files.prefetch import map_in_order
 from anomalib_stage.pregeneration.finalize import SUMS_NAME, find_damaged_outputs
-from anomalib_stage.pregeneration.output.pair_files import find_damage
-from anomalib_stage.pregeneration.output.shards import entries
+from anomalib_stage.pregeneration.output.damage import find_damage
+from anomalib_stage.pregeneration.output.entries import read_entries
 from anomalib_stage.pregeneration.planning.spec import read_job
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def check_pairs(
     Yields:
         tuple[PairRecord, str | None]: A line, and what is wrong in words; None: nothing. A pair may have two lines.
     """
-    records = (entry.record for entry in entries(out) if only is None or only(entry.record))
-    yield from in_order(partial(_check, out=out), records, threads=THREADS, ahead=4 * THREADS)
+    records = (entry.record for entry in read_entries(out) if only is None or only(entry.record))
+    yield from map_in_order(partial(_check, out=out), records, threads=THREADS, ahead=4 * THREADS)
 
 
 def _check(record: PairRecord, out: Path) -> tuple[PairRecord, str | None]:

@@ -16,7 +16,7 @@ from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.images import find_images, read_image
 from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
-from anomalib_stage.pregeneration.planning.plan import images_root, load_good
+from anomalib_stage.pregeneration.planning.good_images import find_good_folder, load_good
 from anomalib_stage.preview.grid import draw_grid
 from anomalib_stage.preview.page import preview_page
 from anomalib_stage.preview.rows import paint_rows
@@ -86,12 +86,12 @@ def preview(
     """
     _check_arguments(out, html=html, count=count, size=size)
     settings = build_settings(synthesis, sampling_steps=sampling_steps, strength=strength, foreground=foreground)
-    root = images_root(data)
+    root = find_good_folder(data)
     paths = find_images(root)
     # spread over the folder, not its first files
     chosen = [paths[i * len(paths) // count] for i in range(count)]
     images = [_resized(read_image(path), size) if size else load_good(path)[0] for path in chosen]
-    synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
+    synthesizer = StageSynthesizer.from_pretrained(weights, device=device, synthesis=settings)
     defects = list(defects) if defects else list(synthesizer.defects)
     names = [path.relative_to(root).as_posix() for path in chosen]
     rows = paint_rows(

@@ -21,7 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from anomalib_stage import StageSynthesizer
 from anomalib_stage.files.images import find_images, read_image
-from anomalib_stage.pregeneration.planning.plan import images_root
+from anomalib_stage.pregeneration.planning.good_images import find_good_folder
 from anomalib_stage.settings import GateSettings, MaskSettings, SynthesisSettings
 
 PLAIN = SynthesisSettings(masks=MaskSettings(foreground="none"), gate=GateSettings(min_visibility=0.0))
@@ -47,14 +47,14 @@ def main() -> None:
     parser.add_argument("--weights", default="default")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
-    paths = find_images(images_root(given.data))
+    paths = find_images(find_good_folder(given.data))
     first = read_image(paths[0])
     same = [pixels for path in paths if (pixels := read_image(path)).shape == first.shape][: given.count]
     images = torch.from_numpy(np.stack(same)).permute(0, 3, 1, 2).float() / 255.0
 
     def run(settings: SynthesisSettings, seed: int) -> float:
         # a fresh one each time: a synthesizer remembers the foregrounds of images that it has seen
-        synthesizer = StageSynthesizer.from_pretrained(given.weights, device=given.device, settings=settings)
+        synthesizer = StageSynthesizer.from_pretrained(given.weights, device=given.device, synthesis=settings)
         start = now()
         synthesizer(images, seeds=seed)
         return now() - start

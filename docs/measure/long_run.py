@@ -28,8 +28,8 @@ from matplotlib.figure import Figure
 
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
-from anomalib_stage.pregeneration.executor import versions
-from anomalib_stage.pregeneration.output.shards import shards
+from anomalib_stage.pregeneration.output.entries import find_shards
+from anomalib_stage.pregeneration.versions import list_versions
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import numpy_generator
 
@@ -53,7 +53,7 @@ class Lines:
 
     def more(self) -> int:
         """Return the number of lines so far."""
-        for path in shards(self._out):
+        for path in find_shards(self._out):
             with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:  # merged meanwhile
                 stream.seek(self._read.get(path, 0))
                 new = stream.read()
@@ -168,7 +168,7 @@ def main() -> None:
     found = summary(result, samples, given.count)
     shown = {name: str(value) for name, value in options.items() if name not in ("data", "out")}
     shown |= {"data": "given" if given.data else f"{given.images} rendered images of {given.size} px"}
-    machine = {"cpus": len(os.sched_getaffinity(0)), "threads": os.environ.get("OMP_NUM_THREADS"), **versions()}
+    machine = {"cpus": len(os.sched_getaffinity(0)), "threads": os.environ.get("OMP_NUM_THREADS"), **list_versions()}
     report = {**found, "options": shown, "machine": machine, "result": {**result, "out": "pairs"}, "samples": samples}
     write_file(given.out / "long_run.json", (json.dumps(report) + "\n").encode())
     write_file(given.out / "long_run.png", figure(samples, found))

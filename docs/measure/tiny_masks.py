@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from anomalib_stage import StageSynthesizer
 from anomalib_stage.files.images import find_images, read_image
-from anomalib_stage.pregeneration.planning.plan import images_root
+from anomalib_stage.pregeneration.planning.good_images import find_good_folder
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import GateSettings, SynthesisSettings
 from anomalib_stage.synthesis.masks.foreground import estimate_foreground
@@ -50,13 +50,13 @@ def main() -> None:
         StageSynthesizer.from_pretrained(
             given.weights,
             device=given.device,
-            settings=SynthesisSettings(gate=default.model_copy(update={"max_tries": tries})),
+            synthesis=SynthesisSettings(gate=default.model_copy(update={"max_tries": tries})),
         )
         for tries in (1, default.max_tries)
     ]
     lost = {side: published_loss(side) for side in SIDES}
     for folder in given.data:
-        paths = find_images(images_root(folder))
+        paths = find_images(find_good_folder(folder))
         chosen = [paths[i * len(paths) // given.count] for i in range(given.count)]
         pictures = {path: read_image(path) for path in chosen}
         objects = {path: estimate_foreground(pixels) for path, pixels in pictures.items()}

@@ -39,7 +39,7 @@ def options(good_folder: Path, tiny_bundle_path: Path, tmp_path: Path) -> dict[s
         "out": tmp_path / "out",
         "count": 24,
         "weights": str(tiny_bundle_path),
-        "steps": 4,
+        "sampling_steps": 4,
         "batch_size": 4,
         "device": "cpu",
         "min_visibility": 0.0,

@@ -33,7 +33,7 @@ OWN = {"job.json", "manifest.jsonl", "samples.csv", "SHA256SUMS"}
 """Files beside the pairs."""
 
 
-def mask_of(path: Path) -> np.ndarray:
+def load_mask(path: Path) -> np.ndarray:
     stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     assert stored.ndim == 2
     assert set(np.unique(stored)) <= {0, 255}
@@ -88,7 +88,7 @@ def test_outside_the_mask_the_written_image_is_the_source_to_the_bit(run: Any, g
     out = good_folder.parent / "out"
     for record in read_manifest(out):
         before, after = read_image(good_folder / record.source), read_image(out / record.image)
-        mask = mask_of(out / record.mask)
+        mask = load_mask(out / record.mask)
         assert mask.shape == before.shape[:2]
         assert np.array_equal(before[~mask], after[~mask])
         assert (before[mask] != after[mask]).any()
@@ -100,9 +100,9 @@ def test_manifest_describes_the_files_and_paints_the_pair_again(
     run(seed=5, count=3)
     out = good_folder.parent / "out"
     settings = SynthesisSettings(sampler=SamplerSettings(steps=4), gate=GateSettings(min_visibility=0.0))
-    synthesizer = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=settings)
+    synthesizer = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", synthesis=settings)
     for index, record in enumerate(read_manifest(out)):
-        mask = mask_of(out / record.mask)
+        mask = load_mask(out / record.mask)
         assert (record.index, record.base_seed, record.steps) == (index, 5, 4)
         assert record.bundle == tiny_bundle.digest
         assert record.mask_area == mask.sum()
@@ -135,7 +135,7 @@ def test_given_masks_are_painted_as_they_are(run: Any, good_folder: Path, tmp_pa
     run(masks=tmp_path / "masks", count=3)
     for record in read_manifest(tmp_path / "out"):
         assert record.given_mask == "deep/m.png"
-        assert np.array_equal(mask_of(tmp_path / "out" / record.mask), mask > 0)
+        assert np.array_equal(load_mask(tmp_path / "out" / record.mask), mask > 0)
 
 
 def stored(path: Path) -> np.ndarray:
@@ -158,7 +158,7 @@ def test_depth_and_channels_of_the_source_are_kept(
     cv2.imwrite(str(good_folder / "a.png"), source)
     run(count=1)
     (record,) = read_manifest(tmp_path / "out")
-    after, mask = stored(tmp_path / "out" / record.image), mask_of(tmp_path / "out" / record.mask)
+    after, mask = stored(tmp_path / "out" / record.image), load_mask(tmp_path / "out" / record.mask)
     assert (after.dtype, after.shape) == (source.dtype, source.shape)
     assert np.array_equal(after[~mask], source[~mask])
     assert (after[mask] != source[mask]).any()
@@ -177,7 +177,7 @@ def test_the_mvtec_layout_holds_eight_bit_and_says_so_before_painting(
         "16 bit reduced to 8 in 1 of 3 images: anomalib reads 16-bit grey as white"
     ]
     record = read_manifest(tmp_path / "out")[0]
-    after, mask = stored(tmp_path / "out" / record.image), mask_of(tmp_path / "out" / record.mask)
+    after, mask = stored(tmp_path / "out" / record.image), load_mask(tmp_path / "out" / record.mask)
     assert np.array_equal(after[~mask], pixels[~mask])
     assert np.array_equal(stored(tmp_path / "out" / "test" / "good" / "000000_a.png"), pixels)
 
@@ -222,7 +222,7 @@ def test_coco_annotations_decode_to_the_masks(run: Any, tmp_path: Path) -> None:
     names = {category["id"]: category["name"] for category in coco["categories"]}
     assert [image["file_name"] for image in coco["images"]] == [record.image for record in records]
     for record, image, annotation in zip(records, coco["images"], coco["annotations"], strict=True):
-        mask = mask_of(tmp_path / "out" / record.mask)
+        mask = load_mask(tmp_path / "out" / record.mask)
         assert (image["height"], image["width"]) == mask.shape
         assert annotation["image_id"] == image["id"]
         assert names[annotation["category_id"]] == record.defect
@@ -263,10 +263,16 @@ def test_anyone_may_paint_batches_of_the_plan(
     run: Any, good_folder: Path, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     """What the recipe for Ray does."""
-    options = {"count": 7, "weights": str(tiny_bundle_path), "steps": 4, "batch_size": 2, "min_visibility": 0.0}
+    options = {
+        "count": 7,
+        "weights": str(tiny_bundle_path),
+        "sampling_steps": 4,
+        "batch_size": 2,
+        "min_visibility": 0.0,
+    }
     jobs = [prepare(data=good_folder, out=tmp_path / "shared", device="cpu", **options) for _ in range(3)]
     jobs[0].start()
-    missing = jobs[0].missing()
+    missing = jobs[0].find_missing()
     for job, name, numbers in zip(jobs[1:], ("x", "y"), (missing[::2], missing[1::2]), strict=True):
         assert jobs[0].finish()["remaining"]
         job.work(numbers, shard=f"ray-{name}")
@@ -322,7 +328,7 @@ BAD = {
     "image too small": (lambda f, w: small_image(f), DataError, "z.png: 40x20 px; at least 32"),
     "count 0": (lambda f, w: {"count": 0}, InputError, "--count is 0"),
     "batch size 0": (lambda f, w: {"batch_size": 0}, InputError, "--batch-size 0"),
-    "steps 3": (lambda f, w: {"steps": 3}, InputError, "steps: .*4.*got 3"),
+    "steps 3": (lambda f, w: {"sampling_steps": 3}, InputError, "steps: .*4.*got 3"),
     "defect unknown": (lambda f, w: {"defects": ["hole", "rust"]}, InputError, "'rust' .*scratch, hole, stain$"),
     "defect good": (lambda f, w: {"defects": ["good"]}, InputError, "'good' is not a defect"),
     "defects empty": (lambda f, w: {"defects": []}, InputError, "--defects is empty"),

@@ -15,7 +15,7 @@ import numpy as np
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.images import read_bytes
 from anomalib_stage.files.pixels import decode_stored
-from anomalib_stage.pregeneration.output.shards import entries
+from anomalib_stage.pregeneration.output.entries import read_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ def coco_chunks(out: Path, defects: Sequence[str]) -> Iterator[bytes]:
     for name, entry_of in (("images", _image), ("annotations", _annotation)):
         yield b',\n"' + name.encode() + b'":['
         before = b"\n"
-        for entry in entries(out):
+        for entry in read_entries(out):
             if entry.record.mask is not None:
                 yield before + _json(entry_of(entry.record, out, numbers))
                 before = b",\n"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a pair: their names in a layout, their content, and whether they are still what was written."""
+"""The files of a pair: their names in a layout and their content."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anomalib_stage.errors import DataError
 from anomalib_stage.files.atomic import write_file
-from anomalib_stage.files.images import read_bytes
 from anomalib_stage.files.pixels import encode_png, reduce_to_eight_bit
 
 if TYPE_CHECKING:
@@ -21,11 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from anomalib_stage.files.pixels import Pixels
-    from anomalib_stage.pregeneration.output.manifest import PairRecord
     from anomalib_stage.pregeneration.planning.plan import Item
     from anomalib_stage.pregeneration.planning.spec import Layout
 
-__all__ = ["Picture", "convert_for_layout", "find_damage", "find_file_damage", "pair_files", "write_pair"]
+__all__ = ["Picture", "convert_for_layout", "name_pair_files", "write_pair"]
 
 PAIR_FILES = {
     "folder": {"image": "image/{defect}/{name}.png", "mask": "mask/{defect}/{name}.png"},
@@ -73,7 +70,7 @@ def convert_for_layout(stored: Pixels, layout: Layout) -> Pixels:
     return reduce_to_eight_bit(stored) if layout == "mvtec" else stored
 
 
-def pair_files(item: Item, layout: Layout) -> dict[str, str]:
+def name_pair_files(item: Item, layout: Layout) -> dict[str, str]:
     """Return the names of ``image`` and ``mask``, relative to the folder that is written."""
     return {what: pattern.format(defect=item.defect, name=item.name) for what, pattern in PAIR_FILES[layout].items()}
 
@@ -88,11 +85,11 @@ def write_pair(item: Item, picture: Picture, *, out: Path, layout: Layout) -> di
     Raises:
         DataError: If a file cannot be written.
     """
-    after, names = picture.after, pair_files(item, layout)
+    after, names = picture.after, name_pair_files(item, layout)
     written: dict[str, Any] = {
         "mask_area": int(picture.mask.sum()),
         "visibility": round(picture.visibility, 3),
-        "mean_change": _mean_change(picture.before, after, picture.mask),
+        "mean_change": _compute_mean_change(picture.before, after, picture.mask),
     }
     for what, pixels in (("image", after), ("mask", picture.mask.astype(np.uint8) * np.uint8(255))):
         if not picture.mask.any():
@@ -104,28 +101,7 @@ def write_pair(item: Item, picture: Picture, *, out: Path, layout: Layout) -> di
     return written
 
 
-def find_damage(record: PairRecord, out: Path) -> str | None:
-    """Return what is wrong with a pair's files, in words; None: they are what the manifest says."""
-    for name, digest in ((record.image, record.image_sha256), (record.mask, record.mask_sha256)):
-        if name is not None and digest is not None:
-            damage = find_file_damage(name, digest, out)
-            if damage is not None:
-                return damage
-    return None
-
-
-def find_file_damage(name: str, digest: str, out: Path) -> str | None:
-    """Return what is wrong with a file of a known SHA-256, in words; None: nothing."""
-    if not (out / name).is_file():
-        return f"{name}: missing"
-    try:
-        seen = hashlib.sha256(read_bytes(out / name)).hexdigest()
-    except DataError as error:
-        return str(error)
-    return None if seen == digest else f"{name}: damaged, its SHA-256 is {seen[:12]}... and not {digest[:12]}..."
-
-
-def _mean_change(before: Pixels, after: Pixels, mask: NDArray[np.bool_]) -> float:
+def _compute_mean_change(before: Pixels, after: Pixels, mask: NDArray[np.bool_]) -> float:
     """Mean over the mask of the largest change of a channel, in grey levels of 0 to 255."""
     change = np.abs(after[mask].astype(np.int32) - before[mask]) * (255.0 / np.iinfo(before.dtype).max)
     largest = change if change.ndim == 1 else change.max(axis=1)

@@ -10,25 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.atomic import write_chunks
 from anomalib_stage.files.locks import lock
-from anomalib_stage.pregeneration.output.manifest import MANIFEST_NAME, PairRecord
-from anomalib_stage.pregeneration.output.pair_files import find_damage
+from anomalib_stage.pregeneration.output.manifest import PairRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from numpy.typing import NDArray
 
-__all__ = ["Entry", "Shard", "entries", "finished_pairs", "merge", "shards"]
+__all__ = ["SHARD", "Shard"]
 
 SHARD = "manifest.{name}.jsonl"
 TAIL = 1 << 16
@@ -94,77 +88,3 @@ class Shard:
         self._stream.seek(max(size - TAIL, 0))
         tail = self._stream.read()
         self._stream.truncate(size - len(tail) + tail.rfind(b"\n") + 1)
-
-
-class Entry(NamedTuple):
-    """A line and where it stands."""
-
-    path: Path
-    offset: int
-    record: PairRecord
-
-
-def shards(out: Path) -> list[Path]:
-    """Return the shards that are not merged yet."""
-    return sorted(out.glob(SHARD.format(name="*")))
-
-
-def entries(out: Path) -> Iterator[Entry]:
-    """Yield every line that is whole, the manifest's last: a merge writes it before it removes the shards.
-
-    Raises:
-        DataError: If a file of lines cannot be read.
-    """
-    for path in [*shards(out), out / MANIFEST_NAME]:
-        try:
-            stream = path.open("rb")
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            msg = f"{path}: cannot be read ({error.strerror or error}); check its permissions"
-            raise DataError(msg) from error
-        with stream:
-            offset = 0
-            for line in stream:
-                with contextlib.suppress(ValidationError):
-                    if line.endswith(b"\n"):
-                        yield Entry(path, offset, PairRecord.model_validate_json(line))
-                offset += len(line)
-
-
-def finished_pairs(out: Path, count: int) -> NDArray[np.bool_]:
-    """Return for each place in a plan of ``count`` pairs whether it has a line."""
-    finished = np.zeros(count, dtype=np.bool_)
-    for entry in entries(out):
-        if entry.record.index < count:
-            finished[entry.record.index] = True
-    return finished
-
-
-def merge(out: Path, count: int) -> None:
-    """Write the sorted manifest of a job whose pairs are all finished, and remove the shards.
-
-    Two numbers are kept for each pair, not its line. Where a pair has two lines (it was painted again, or twice), the
-    one counts whose files are there.
-
-    Raises:
-        DataError: If the manifest cannot be written; the shards are still there then.
-    """
-    sources = [*shards(out), out / MANIFEST_NAME]
-    number = {path: i for i, path in enumerate(sources)}
-    places = np.full((count, 2), -1, dtype=np.int64)
-    for entry in entries(out):
-        index = entry.record.index
-        if index < count and (places[index, 0] < 0 or find_damage(entry.record, out) is None):
-            places[index] = number[entry.path], entry.offset
-    write_chunks(out / MANIFEST_NAME, _lines(sources, places), durable=True)
-    for path in sources[:-1]:
-        path.unlink(missing_ok=True)
-
-
-def _lines(sources: Sequence[Path], places: NDArray[np.int64]) -> Iterator[bytes]:
-    with contextlib.ExitStack() as stack:
-        streams = {int(i): stack.enter_context(sources[i].open("rb")) for i in np.unique(places[:, 0])}
-        for source, offset in places.tolist():
-            streams[source].seek(offset)
-            yield streams[source].readline()

@@ -11,8 +11,9 @@ import pytest
 
 from anomalib_stage.errors import DataError
 from anomalib_stage.files.atomic import write_file
+from anomalib_stage.pregeneration.output.entries import find_finished, find_shards, merge, read_entries
 from anomalib_stage.pregeneration.output.manifest import MANIFEST_NAME, PairRecord, read_manifest
-from anomalib_stage.pregeneration.output.shards import Shard, entries, finished_pairs, merge, shards
+from anomalib_stage.pregeneration.output.shards import Shard
 from tests.pregeneration.output.test_manifest import record
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def indexes(out: Path) -> list[int]:
-    return [entry.record.index for entry in entries(out)]
+    return [entry.record.index for entry in read_entries(out)]
 
 
 def test_lines_are_kept_in_the_order_they_came(tmp_path: Path) -> None:
@@ -28,14 +29,14 @@ def test_lines_are_kept_in_the_order_they_came(tmp_path: Path) -> None:
         shard.append([record(3), record(1)])
         shard.append([record(2)])
     assert indexes(tmp_path) == [3, 1, 2]
-    assert finished_pairs(tmp_path, 5).tolist() == [False, True, True, True, False]
+    assert find_finished(tmp_path, 5).tolist() == [False, True, True, True, False]
 
 
 @pytest.mark.parametrize("kept", [0, 1, 40, -1])
 def test_a_torn_line_counts_as_none_and_the_next_ones_are_whole(tmp_path: Path, kept: int) -> None:
     with Shard(tmp_path, "a") as shard:
         shard.append([record(0), record(1)])
-    (path,) = shards(tmp_path)
+    (path,) = find_shards(tmp_path)
     first, second = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + second[:kept])
     assert indexes(tmp_path) == [0]
@@ -48,7 +49,7 @@ def test_a_torn_line_counts_as_none_and_the_next_ones_are_whole(tmp_path: Path, 
 def test_a_line_that_is_no_record_is_passed_over(tmp_path: Path) -> None:
     with Shard(tmp_path, "a") as shard:
         shard.append([record(0)])
-    (path,) = shards(tmp_path)
+    (path,) = find_shards(tmp_path)
     path.write_bytes(b"\0\0\0\n{}\n" + path.read_bytes())
     assert indexes(tmp_path) == [0]
 
@@ -60,7 +61,7 @@ def test_the_merge_is_sorted_whoever_wrote_the_lines(tmp_path: Path) -> None:
         one.append([record(2)])
     merge(tmp_path, 5)
     assert read_manifest(tmp_path) == [record(i) for i in range(5)]
-    assert shards(tmp_path) == []
+    assert find_shards(tmp_path) == []
     before = (tmp_path / MANIFEST_NAME).read_bytes()
     merge(tmp_path, 5)
     assert (tmp_path / MANIFEST_NAME).read_bytes() == before

@@ -16,14 +16,8 @@ from hypothesis import strategies as st
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
-from anomalib_stage.pregeneration.planning.plan import (
-    Plan,
-    Source,
-    check_masks,
-    check_outside,
-    find_sources,
-    images_root,
-)
+from anomalib_stage.pregeneration.planning.good_images import Source, check_outside, find_good_folder, find_sources
+from anomalib_stage.pregeneration.planning.plan import Plan, check_masks
 
 SOURCES = [
     Source(Path(f"/good/{name}"), name, size, "a" * 64) for name, size in [("a.png", (48, 64)), ("b/a.png", (56, 40))]
@@ -85,28 +79,28 @@ def test_batches_hold_every_pair_once_and_images_of_one_size(
 ) -> None:
     sources = [Source(Path(f"{i}.png"), f"{i}.png", size, "a" * 64) for i, size in enumerate(sizes)]
     whole = plan(count, sources=sources, batch_size=batch_size)
-    batches = [whole.batch(number) for number in range(whole.batch_count)]
+    batches = [whole.build_batch(number) for number in range(whole.batch_count)]
     assert sorted(item.index for batch in batches for item in batch) == list(range(count))
     assert all(len({item.source.size for item in batch}) == 1 for batch in batches)
     assert all(1 <= len(batch) <= batch_size for batch in batches)
-    assert all(whole.batch_of(item.index) == i for i, batch in enumerate(batches) for item in batch)
+    assert all(whole.find_batch(item.index) == i for i, batch in enumerate(batches) for item in batch)
 
 
 @pytest.mark.parametrize(("size", "most"), [((512, 512), 32), ((2048, 2048), 2), ((5000, 5000), 1), ((64, 64), 40)])
 def test_batches_of_large_images_are_small(size: tuple[int, int], most: int) -> None:
     whole = plan(100, sources=[Source(Path("a.png"), "a.png", size, "a" * 64)], batch_size=40)
-    assert len(whole.batch(0)) == most
+    assert len(whole.build_batch(0)) == most
 
 
 def test_a_plan_of_a_billion_pairs_costs_nothing() -> None:
     whole = plan(10**9)
-    assert whole.batch(whole.batch_count - 1)[-1].index == 10**9 - 1
+    assert whole.build_batch(whole.batch_count - 1)[-1].index == 10**9 - 1
 
 
 def test_train_good_of_a_data_set_root_is_preferred(good_folder: Path) -> None:
-    assert images_root(good_folder) == good_folder
+    assert find_good_folder(good_folder) == good_folder
     (good_folder / "train" / "good").mkdir(parents=True)
-    assert images_root(good_folder) == good_folder / "train" / "good"
+    assert find_good_folder(good_folder) == good_folder / "train" / "good"
 
 
 def test_usable_sources_carry_names_and_sizes(good_folder: Path) -> None:
