@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from anomalib_stage.plugin.data.folder import StageFolder
     from anomalib_stage.plugin.data.transform import StageTransform
     from anomalib_stage.plugin.model.segmenter import Segmenter
+    from anomalib_stage.settings import SynthesisSettings
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "StageFolder",
     "StageSynthesizer",
     "StageTransform",
+    "SynthesisSettings",
     "UnsupportedModelError",
     "__version__",
     "stage_collate",
@@ -60,6 +62,7 @@ _HOMES = {
     "StageFolder": "anomalib_stage.plugin.data.folder",
     "StageSynthesizer": "anomalib_stage.pipeline.synthesizer",
     "StageTransform": "anomalib_stage.plugin.data.transform",
+    "SynthesisSettings": "anomalib_stage.settings",
     "stage_collate": "anomalib_stage.plugin.data.collate",
 }
 

@@ -41,6 +41,7 @@ def test_all_is_what_is_visible() -> None:
         "StageFolder",
         "StageSynthesizer",
         "StageTransform",
+        "SynthesisSettings",
         "UnsupportedModelError",
         "__version__",
         "stage_collate",
