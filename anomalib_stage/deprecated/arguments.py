@@ -85,12 +85,13 @@ def rename_settings(synthesis: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def accept_old_names(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function take its arguments under their old names too, with a warning."""
-    names = find_renames(function.__name__)
+    """Let a function, or a method of a class, take its arguments under their old names too, with a warning."""
+    owner = function.__qualname__.split(".")[0]
+    names = find_renames(owner)
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        renamed: Any = rename(kwargs, names, what=f"{function.__name__}: the argument {{}}")
+        renamed: Any = rename(kwargs, names, what=f"{owner}: the argument {{}}")
         return function(*args, **renamed)
 
     return wrapper

@@ -26,6 +26,7 @@ ARGUMENTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "fit_latent": _FIT,
         "StageAugment": _SAMPLING,
         "StageTransform": _SAMPLING,
+        "StageSynthesizer": {"settings": "synthesis"},
     }
 )
 """Arguments, by the function or class that takes them. ``fit_latent`` is the command ``fit-latent``, and its argument

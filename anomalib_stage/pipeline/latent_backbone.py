@@ -11,11 +11,12 @@ import torch
 from torch.nn import functional as F
 from torch.profiler import record_function
 
+from anomalib_stage.devices import bf16_is_fast
 from anomalib_stage.pipeline.backbone import Latents
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.blend.colour_match import match_colour
 from anomalib_stage.synthesis.diffusion.constraint import build_constraint
-from anomalib_stage.synthesis.diffusion.denoiser import TiledDenoiser, bf16_is_fast
+from anomalib_stage.synthesis.diffusion.denoiser import TiledDenoiser
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.latent_cache import CachedCodec
 from anomalib_stage.synthesis.diffusion.schedule import Schedule

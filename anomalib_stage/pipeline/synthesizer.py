@@ -4,19 +4,19 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import torch
 from torch.profiler import record_function
 
+from anomalib_stage.deprecated.arguments import accept_old_names, warn_old
 from anomalib_stage.devices import resolve_device
 from anomalib_stage.pipeline.checks import check_images, check_jobs, expand_seeds
 from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.pipeline.planner import Planner
 from anomalib_stage.pipeline.region_painter import RegionPainter, load_backbone
-from anomalib_stage.settings import SynthesisSettings
+from anomalib_stage.settings import build_settings
 from anomalib_stage.synthesis.regions import crop
 from anomalib_stage.weights.bundle import StageBundle
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.pipeline.jobs import Job, Patch
+    from anomalib_stage.settings import SynthesisSettings
 
 __all__ = ["GOOD", "Pair", "StageSynthesizer", "resolve_device"]
 
@@ -39,10 +40,12 @@ class StageSynthesizer:
     Args:
         bundle (StageBundle): Weights.
         device (str | torch.device): ``auto`` (CUDA if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        settings (SynthesisSettings | None): What to paint and how; None for the defaults.
+        synthesis (SynthesisSettings | Mapping[str, Any] | None): What to paint and how, as settings or as a mapping of
+            what differs from the defaults, such as ``{"masks": {"extent": (0.05, 0.5)}}``; None for the defaults.
 
     Raises:
         DeviceError: If the device does not exist here.
+        InputError: If a setting cannot be used.
         BundleError: If the bundle is of a backbone that this synthesizer does not run.
 
     Example:
@@ -50,27 +53,33 @@ class StageSynthesizer:
         >>> pair = synth(images, defects="scratch", seeds=0)  # doctest: +SKIP
     """
 
+    @accept_old_names
     def __init__(
-        self, bundle: StageBundle, *, device: str | torch.device = "auto", settings: SynthesisSettings | None = None
+        self,
+        bundle: StageBundle,
+        *,
+        device: str | torch.device = "auto",
+        synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
     ) -> None:
         self.bundle = bundle
         self.device = resolve_device(device)
-        self.settings = settings or SynthesisSettings()
+        self.settings = build_settings(synthesis)
         backbone = load_backbone(bundle, device=self.device, settings=self.settings)
         self._painter = RegionPainter(backbone, device=self.device, settings=self.settings)
         self.planner = Planner(bundle, settings=self.settings)
 
     @classmethod
+    @accept_old_names
     def from_pretrained(
         cls,
         weights: str | Path = "default",
         *,
         device: str | torch.device = "auto",
-        settings: SynthesisSettings | None = None,
+        synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
     ) -> StageSynthesizer:
         """Load a bundle (``default`` or a path) and build its synthesizer; see the class for arguments and errors."""
         resolved = resolve_device(device)
-        return cls(StageBundle.load(weights), device=resolved, settings=settings)
+        return cls(StageBundle.load(weights), device=resolved, synthesis=synthesis)
 
     @property
     def defects(self) -> tuple[str, ...]:
@@ -80,7 +89,7 @@ class StageSynthesizer:
     @property
     def kinds(self) -> tuple[str, ...]:
         """Deprecated name of :attr:`defects`."""
-        warnings.warn("StageSynthesizer.kinds is now StageSynthesizer.defects", DeprecationWarning, stacklevel=2)
+        warn_old("StageSynthesizer.kinds", "StageSynthesizer.defects")
         return self.defects
 
     @property
@@ -239,10 +248,6 @@ class StageSynthesizer:
         Raises:
             InputError: If an argument cannot be used.
         """
-        warnings.warn(
-            "StageSynthesizer.draw_masks is now plan: torch.stack([job.mask for job in synthesizer.plan(images)])",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        warn_old("StageSynthesizer.draw_masks", "StageSynthesizer.plan: its jobs have the masks")
         jobs = self.plan(images, defects=defects, foregrounds=foregrounds, seeds=seeds)
         return torch.stack([job.mask for job in jobs]).to(images.device)

@@ -100,7 +100,7 @@ def strength() -> np.ndarray:
                 masks=MaskSettings(extent=(0.2, 0.2)),
                 gate=GateSettings(min_visibility=0.0),  # all five from the same noise
             )
-            synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", settings=settings)
+            synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", synthesis=settings)
             pair = synthesizer(images, defects=defect, seeds=[derive_seed(7, defect)])
             rows_, columns = np.nonzero(pair.mask[0, 0].numpy())
             top, left = (int(np.clip(at.mean() - 40, 0, SIDE - 80)) for at in (rows_, columns))

@@ -26,7 +26,7 @@ FAMILIES = ("brushed_metal", "leather", "cast", "wood", "woven", "object", "mach
 def main(out: Path) -> None:
     """Write the sheet."""
     settings = SynthesisSettings(masks=MaskSettings(extent=(0.1, 0.3)))
-    synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", settings=settings)
+    synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", synthesis=settings)
     images = [
         (render_surface((256, 256), rng=numpy_generator(2026, "contact sheet", family), family=family) * 255 + 0.5)
         for family in FAMILIES

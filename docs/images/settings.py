@@ -68,16 +68,20 @@ UNITS = {
 
 INTRODUCTION = """# Settings
 
-What `StageSynthesizer` paints is decided by one mapping, `SynthesisSettings`. Every class and command takes it under
-the name `synthesis`, with only those settings that differ from the default:
+What is painted is decided by one mapping. Every class and command takes it under the name `synthesis`, with only those
+settings that differ from the default:
 
 ```python
-synthesizer = StageSynthesizer.from_pretrained("default", synthesis={"masks": {"extent": [0.02, 0.1]}})
+from anomalib_stage import StageAugment, StageSynthesizer
+
+StageAugment(synthesis={"masks": {"extent": [0.02, 0.1]}, "softness": [0, 1]})
+StageSynthesizer.from_pretrained("default", synthesis={"masks": {"extent": [0.02, 0.1]}, "softness": [0, 1]})
 ```
 
-    anomalib-stage quality --data SET --out OUT --synthesis '{"masks": {"extent": [0.02, 0.1]}, "strength": [0.4, 1]}'
+    anomalib-stage quality --data SET --out OUT --synthesis '{"masks": {"extent": [0.02, 0.1]}, "softness": [0, 1]}'
 
-Unknown names and values out of range are refused, all of them in one message.
+`SynthesisSettings(...)` checks the same in Python, and may be given in place of the mapping. Unknown names and values out
+of range are refused, all of them in one message.
 
 Each picture has a low value on the left, the default and a high value on the right, or two of them where the default is
 the lowest or the highest; all else is equal, down to the seed. Surfaces are rendered, the bundle is the default one.
@@ -399,7 +403,7 @@ def _paint_row(name: str, shown: Shown, case: Case, values: list[Any]) -> list[n
     cells, masks = [], []
     for value in values:
         settings = _nest({**shown.also, name: value})
-        synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", settings=settings)
+        synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", synthesis=settings)
         pair = synthesizer(images, defects=case.defect, seeds=[derive_seed(case.seed, "settings", case.defect)])
         cells.append((pair.image[0] * 255.0).round().byte().permute(1, 2, 0).numpy())
         masks.append(pair.mask[0, 0].numpy())

@@ -83,7 +83,7 @@ def measure(bundle: StageBundle, latent: LatentSettings, given: argparse.Namespa
     settings = SynthesisSettings(
         sampler=SamplerSettings(steps=given.sampling_steps), gate=GateSettings(min_visibility=0.0), latent=latent
     )
-    synthesizer = StageSynthesizer(bundle, device=device, settings=settings)
+    synthesizer = StageSynthesizer(bundle, device=device, synthesis=settings)
     masks = torch.zeros(given.regions, 1, side, side, dtype=torch.bool)
     masks[..., side // 4 : side // 2, side // 4 : side // 2] = True
     seconds = []

@@ -28,7 +28,7 @@ QUICK = SamplerSettings(steps=4)
 
 def synthesizer(path: Path, **gate: float) -> StageSynthesizer:
     settings = SynthesisSettings(sampler=QUICK, gate=GateSettings(**gate))
-    return StageSynthesizer.from_pretrained(path, device="cpu", settings=settings)
+    return StageSynthesizer.from_pretrained(path, device="cpu", synthesis=settings)
 
 
 def images(count: int) -> Tensor:
@@ -117,7 +117,7 @@ def test_trim_takes_out_only_what_did_not_change_visibly(tiny_bundle_path: Path)
         StageSynthesizer.from_pretrained(
             tiny_bundle_path,
             device="cpu",
-            settings=SynthesisSettings(
+            synthesis=SynthesisSettings(
                 sampler=QUICK,
                 masks=MaskSettings(extent=(0.5, 0.5)),
                 gate=GateSettings(min_visibility=0.1, min_agreement=0.0, trim=trim),
@@ -137,7 +137,7 @@ def test_a_weaker_anomaly_changes_less(tiny_bundle_path: Path) -> None:
     changes = []
     for strength in (0.1, 0.4, 0.7, 1.0):
         settings = SynthesisSettings(sampler=QUICK, gate=gate, strength=(strength, strength))
-        pair = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=settings)(clean, seeds=5)
+        pair = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", synthesis=settings)(clean, seeds=5)
         changes.append(float((pair.image - clean).abs()[pair.mask.expand(-1, 3, -1, -1)].mean()))
     assert changes == sorted(changes)
     assert changes[0] < 0.3 * changes[-1]
@@ -145,7 +145,7 @@ def test_a_weaker_anomaly_changes_less(tiny_bundle_path: Path) -> None:
 
 def test_the_strength_of_a_range_is_drawn_from_each_seed(tiny_bundle_path: Path, jobs: list[list[Job]]) -> None:
     settings = SynthesisSettings(sampler=QUICK, gate=GateSettings(min_visibility=0.0), strength=(0.2, 0.8))
-    StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=settings)(images(6), seeds=5)
+    StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", synthesis=settings)(images(6), seeds=5)
     strengths = [job.strength for job in jobs[0]]
     assert len(set(strengths)) == 6
     assert all(0.2 <= value <= 0.8 for value in strengths)
@@ -157,7 +157,7 @@ def test_masks_lie_where_they_may(tiny_bundle_path: Path) -> None:
     settings = SynthesisSettings(
         sampler=QUICK, masks=MaskSettings(extent=(0.1, 1.0)), gate=GateSettings(min_visibility=0.0)
     )
-    synth = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=settings)
+    synth = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", synthesis=settings)
     pair = synth(images(4), foregrounds=allowed, seeds=3)
     assert pair.mask.flatten(1).any(dim=1).all()
     assert not (pair.mask & ~allowed).any()

@@ -70,7 +70,7 @@ def painted(request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory:
     if not good.is_dir():
         pytest.skip(f"{good} is not at hand")
     out = tmp_path_factory.mktemp("labels") / name
-    result = pregenerate(data=good, out=out, count=PAIRS, seed=4, steps=STEPS)
+    result = pregenerate(data=good, out=out, count=PAIRS, seed=4, sampling_steps=STEPS)
     print(f"\n{name}: {result['pairs']} pairs, {result['rejected']} rejected")
     return Set(name, good, out, read_manifest(out))
 

@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 
 def synthesizer(bundle: StageBundle, **settings: object) -> StageSynthesizer:
     chosen = {"gate": GateSettings(min_visibility=0.0), "sampler": SamplerSettings(steps=4), **settings}
-    return StageSynthesizer(bundle, device="cpu", settings=SynthesisSettings(**chosen))
+    return StageSynthesizer(bundle, device="cpu", synthesis=SynthesisSettings(**chosen))
 
 
 def images(count: int = 3, height: int = 48, width: int = 56) -> torch.Tensor:

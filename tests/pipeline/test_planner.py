@@ -39,7 +39,7 @@ def images(count: int = 6) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def synthesizer(tiny_bundle: StageBundle) -> StageSynthesizer:
-    return StageSynthesizer(tiny_bundle, device="cpu", settings=SETTINGS)
+    return StageSynthesizer(tiny_bundle, device="cpu", synthesis=SETTINGS)
 
 
 def plain(job: Job) -> dict[str, Any]:
@@ -173,10 +173,10 @@ def test_jobs_of_other_images_or_bundles_are_refused(
 
 def test_the_old_names_work_and_say_the_new_ones(synthesizer: StageSynthesizer) -> None:
     clean = images(2)
-    with pytest.warns(DeprecationWarning, match="now plan"):
+    with pytest.warns(DeprecationWarning, match="StageSynthesizer.plan"):
         masks = synthesizer.draw_masks(clean, seeds=2)
     assert torch.equal(masks, torch.stack([job.mask for job in synthesizer.plan(clean, seeds=2)]))
-    with pytest.warns(DeprecationWarning, match="now StageSynthesizer.defects"):
+    with pytest.warns(DeprecationWarning, match="StageSynthesizer.defects now"):
         assert synthesizer.kinds == synthesizer.defects
 
 

@@ -34,7 +34,7 @@ def _images(count: int, size: tuple[int, int] = (48, 72), seed: int = 0) -> torc
 
 @pytest.fixture(scope="module")
 def synth(tiny_bundle_path: Path) -> StageSynthesizer:
-    return StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=FAST)
+    return StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", synthesis=FAST)
 
 
 def test_a_pair_is_what_it_says(synth: StageSynthesizer) -> None:
@@ -141,7 +141,7 @@ def test_what_is_of_another_material_has_another_colour_where_the_picture_has_co
 
     def painted(images: torch.Tensor, foreign: float, defect: str = "contamination") -> list[torch.Tensor]:
         settings = SynthesisSettings(sampler=SamplerSettings(steps=4), any_colour=foreign)
-        pair = StageSynthesizer.from_pretrained(device="cpu", settings=settings)(images, defects=defect, seeds=3)
+        pair = StageSynthesizer.from_pretrained(device="cpu", synthesis=settings)(images, defects=defect, seeds=3)
         return [image[:, mask[0]].mean(dim=1) for image, mask in zip(pair.image, pair.mask, strict=True) if mask.any()]
 
     usual, foreign = painted(blue, 0.0), painted(blue, 1.0)
@@ -162,7 +162,7 @@ def _striped_bank() -> dict[str, torch.Tensor]:
 
 def _painted(bundle: StageBundle, clean: torch.Tensor, *, more: dict[str, Any], **arguments: Any) -> Pair:
     changes = {"masks": {"bank_share": 1.0, "foreground": "none"}, "gate": {"min_visibility": 0}, **more}
-    synthesizer = StageSynthesizer(bundle, device="cpu", settings=build_settings(changes, steps=4))
+    synthesizer = StageSynthesizer(bundle, device="cpu", synthesis=build_settings(changes, sampling_steps=4))
     return synthesizer(clean, **{"seeds": 5, "defects": "stain", **arguments})
 
 
@@ -236,7 +236,7 @@ def test_good_is_a_negative(synth: StageSynthesizer) -> None:
 
 def test_reference_sampler_runs_on_a_compact_bundle(tiny_bundle_path: Path) -> None:
     settings = SynthesisSettings(sampler=SamplerSettings(name="reference"))
-    reference = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=settings)
+    reference = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", synthesis=settings)
     images = _images(1, (48, 48))
     masks = torch.zeros(1, 1, 48, 48, dtype=torch.bool)
     masks[..., 20:24, 20:24] = True
@@ -247,7 +247,7 @@ def test_reference_sampler_runs_on_a_compact_bundle(tiny_bundle_path: Path) -> N
 
 def test_drawn_masks_follow_the_extent_setting(tiny_bundle_path: Path) -> None:
     fixed = SynthesisSettings(sampler=SamplerSettings(steps=4), masks=MaskSettings(extent=(0.2, 0.2)))
-    synth = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=fixed)
+    synth = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", synthesis=fixed)
     pair = synth(_images(6, (100, 100)), seeds=0)
     for mask in pair.mask[:, 0]:
         rows, cols = mask.any(1).nonzero(), mask.any(0).nonzero()

@@ -20,7 +20,7 @@ SURFACES = 24
 def _cuts(*, match_grain: bool) -> tuple[list[Crop], list[Crop]]:
     """Regions of rendered surfaces, repainted and untouched."""
     settings = SynthesisSettings(match_grain=match_grain)
-    synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", settings=settings)
+    synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", synthesis=settings)
     repainted: list[Crop] = []
     untouched: list[Crop] = []
     for i in range(SURFACES):

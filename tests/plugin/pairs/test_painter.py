@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def synthesizer(tiny_bundle_path: Path) -> StageSynthesizer:
     fast = SynthesisSettings(sampler=SamplerSettings(steps=4))
-    return StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=fast)
+    return StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", synthesis=fast)
 
 
 def _painter(synthesizer: StageSynthesizer, **changes: Any) -> Painter:

@@ -136,7 +136,7 @@ def test_displaced_surface_has_the_texture_of_another_place_and_stays_inside_its
         chosen = SynthesisSettings(
             masks=masks.model_copy(update={"displaced": displaced}), sampler=SamplerSettings(steps=4)
         )
-        synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", settings=chosen)
+        synthesizer = StageSynthesizer.from_pretrained("default", device="cpu", synthesis=chosen)
         pair = synthesizer(stripes, **options)
         again = synthesizer(stripes[2:4], defects="stain", seeds=[2, 3])
         assert torch.equal(again.mask, pair.mask[2:4])
@@ -157,7 +157,7 @@ def test_no_network_is_asked_for_displaced_surface(monkeypatch: pytest.MonkeyPat
 
     masks = MaskSettings(displaced=1.0, foreground="none")
     synthesizer = StageSynthesizer.from_pretrained(
-        "default", device="cpu", settings=SynthesisSettings(masks=masks, gate=GateSettings(min_visibility=0.0))
+        "default", device="cpu", synthesis=SynthesisSettings(masks=masks, gate=GateSettings(min_visibility=0.0))
     )
     monkeypatch.setattr(synthesizer._painter.backbone, "denoiser", asked)
     images = torch.rand(4, 3, 64, 80, generator=torch.Generator().manual_seed(0))

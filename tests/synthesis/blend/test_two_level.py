@@ -49,7 +49,7 @@ def test_masked_pixels_take_the_nearer_level_and_others_stay():
 def test_a_board_stays_black_and_white():
     images = torch.stack([_board(), _board().transpose(1, 2)])
     settings = SynthesisSettings(masks=MaskSettings(foreground="none"))
-    pair = StageSynthesizer.from_pretrained("default", device="cpu", settings=settings)(images, seeds=[3, 4])
+    pair = StageSynthesizer.from_pretrained("default", device="cpu", synthesis=settings)(images, seeds=[3, 4])
     assert bool(pair.label.any())
     assert set(pair.image.unique().tolist()) == {0.0, 1.0}
     changed = (pair.image != images).any(dim=1, keepdim=True)

@@ -18,7 +18,7 @@ from anomalib_stage.synthesis.diffusion.denoiser import AdaptedDenoiser
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.published_sampling import reverse_step, sample_reference
 from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE, Schedule, alignment
-from anomalib_stage.training.loss import reference_loss
+from anomalib_stage.training.network.loss import reference_loss
 from tests.golden.stream import Stream
 
 GOLDEN = Path(__file__).parents[2] / "golden"

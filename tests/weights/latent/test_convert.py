@@ -121,7 +121,7 @@ def test_what_was_converted_paints(published: Path, ldm: tuple[Path, Path]) -> N
     bundle = convert(published, ldm[0], config=ldm[1])
     settings = SynthesisSettings(sampler=SamplerSettings(steps=4), gate=GateSettings(min_visibility=0.0))
     clean = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0))
-    pair = StageSynthesizer(bundle, device="cpu", settings=settings)(clean, seeds=0)
+    pair = StageSynthesizer(bundle, device="cpu", synthesis=settings)(clean, seeds=0)
     assert pair.defect == [TRAINED]
     assert torch.equal(pair.image[~pair.mask.expand_as(clean)], clean[~pair.mask.expand_as(clean)])
     assert (pair.image != clean).any()

@@ -180,7 +180,7 @@ def test_stable_diffusion_2(prediction: str, folder: Path, tmp_path: Path) -> No
     bundle = StageBundle.load(made.save(tmp_path / "sd2.safetensors"))
     settings = SynthesisSettings(sampler=SamplerSettings(steps=4), gate=GateSettings(min_visibility=0.0))
     clean = torch.full((1, 3, 40, 40), 0.5)
-    pair = StageSynthesizer(bundle, device="cpu", settings=settings)(clean, defects="hole", seeds=0)
+    pair = StageSynthesizer(bundle, device="cpu", synthesis=settings)(clean, defects="hole", seeds=0)
     assert (pair.image != clean).any()
     assert pair.image.isfinite().all()
 

@@ -41,7 +41,7 @@ def slim(folder: Path, name: str = "slim", **options: Any) -> Path:
 def painted(bundle: StageBundle) -> torch.Tensor:
     settings = SynthesisSettings(sampler=SamplerSettings(steps=4), gate=GateSettings(min_visibility=0.0))
     clean = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0))
-    return StageSynthesizer(bundle, device="cpu", settings=settings)(clean, defects="scratch", seeds=0).image
+    return StageSynthesizer(bundle, device="cpu", synthesis=settings)(clean, defects="scratch", seeds=0).image
 
 
 @pytest.mark.parametrize("added", [False, True], ids=["plain", "additions"])
