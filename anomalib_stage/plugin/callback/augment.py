@@ -251,7 +251,7 @@ class StageAugment(Callback):
 
         device = model.device if self.device == "auto" else self.device
         return Painter(
-            StageSynthesizer.from_pretrained(self.weights, device=device, settings=self.settings),
+            StageSynthesizer.from_pretrained(self.weights, device=device, synthesis=self.settings),
             shares=self._shares,
             visible=visible,
         )

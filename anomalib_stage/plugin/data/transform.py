@@ -194,7 +194,7 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         from anomalib_stage.plugin.pairs.painter import Painter  # loads diffusers
 
         return Painter(
-            StageSynthesizer.from_pretrained(self.weights, device="cpu", settings=self.settings),
+            StageSynthesizer.from_pretrained(self.weights, device="cpu", synthesis=self.settings),
             shares=self._shares,
         )
 
