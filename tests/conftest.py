@@ -90,7 +90,13 @@ def bank(parts: Path, tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathF
 
     out = tmp_path_factory.mktemp("bank") / "pairs"
     pregenerate(
-        data=parts / "good", out=out, count=12, weights=str(tiny_bundle_path), steps=4, min_visibility=0.0, seed=3
+        data=parts / "good",
+        out=out,
+        count=12,
+        weights=str(tiny_bundle_path),
+        sampling_steps=4,
+        min_visibility=0.0,
+        seed=3,
     )
     return out
 
@@ -119,7 +125,7 @@ def run(good_folder: Path, tiny_bundle_path: Path) -> Callable[..., dict[str, An
             "out": good_folder.parent / "out",
             "count": 7,
             "weights": str(tiny_bundle_path),
-            "steps": 4,
+            "sampling_steps": 4,
             "batch_size": 2,
             "device": "cpu",
             "min_visibility": 0.0,  # the small network has not learned anything

@@ -26,7 +26,7 @@ from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pregeneration.output import coco
 from anomalib_stage.pregeneration.verify import verify as verify_folder
-from anomalib_stage.weights import bundle as weights_module
+from anomalib_stage.weights import stamp
 from anomalib_stage.weights.bundle import StageBundle
 from tests.conftest import tree
 
@@ -145,7 +145,9 @@ def test_command_and_function_have_the_same_options_and_defaults(name: str) -> N
         for key, value in inspect.signature(function).parameters.items()
         if key not in NO_OPTIONS
     }
-    offered = {key: value for key, value in inspect.signature(load_command(name)).parameters.items() if key != "dry_run"}
+    offered = {
+        key: value for key, value in inspect.signature(load_command(name)).parameters.items() if key != "dry_run"
+    }
     assert offered.keys() == behind.keys()
     same = offered.keys() - ITS_OWN - ({"sampling_steps"} if name == "benchmark-speed" else set())
     assert {key: offered[key].default for key in same} == {key: behind[key].default for key in same}
@@ -225,7 +227,7 @@ def nan_weights(folder: Path, bundle: StageBundle, monkeypatch: pytest.MonkeyPat
     tensors = {name: tensor.clone() for name, tensor in bundle.tensors.items()}
     next(tensor for name, tensor in tensors.items() if name.startswith("denoiser."))[:] = float("nan")
     with monkeypatch.context() as patch:
-        patch.setattr(weights_module, "_check_finite", lambda *_, **__: None)
+        patch.setattr(stamp, "check_finite", lambda *_, **__: None)
         StageBundle(bundle.manifest, tensors).save(folder / "nan.safetensors")
     return {"weights": folder / "nan.safetensors"}
 
@@ -517,7 +519,15 @@ def test_verify_says_what_is_damaged_and_exits_with_1(
 
 @pytest.mark.slow
 def test_two_processes_write_what_one_writes(good_folder: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
-    options = ["--data", good_folder, "--count=6", "--batch-size=1", "--weights", tiny_bundle_path, "--sampling-steps=4"]
+    options = [
+        "--data",
+        good_folder,
+        "--count=6",
+        "--batch-size=1",
+        "--weights",
+        tiny_bundle_path,
+        "--sampling-steps=4",
+    ]
     command = [sys.executable, "-m", "anomalib_stage", "pregenerate", "--device=cpu", *map(str, options)]
     assert main([*command[3:], "--out", str(tmp_path / "one")]) == 0
     done = subprocess.run(
@@ -540,7 +550,15 @@ def test_of_two_processes_one_that_is_killed_costs_nothing(
     good_folder: Path, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     """Both are started by Fabric, and meet through gloo."""
-    options = ["--data", good_folder, "--count=120", "--batch-size=1", "--weights", tiny_bundle_path, "--sampling-steps=4"]
+    options = [
+        "--data",
+        good_folder,
+        "--count=120",
+        "--batch-size=1",
+        "--weights",
+        tiny_bundle_path,
+        "--sampling-steps=4",
+    ]
     command = [sys.executable, "-m", "anomalib_stage", "pregenerate", "--device=cpu", *map(str, options)]
     one, two, until = tmp_path / "one", tmp_path / "two", time.monotonic() + 800
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": os.environ | {"PYTHONPATH": str(ROOT)}}

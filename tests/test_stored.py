@@ -153,7 +153,7 @@ def test_a_bank_gives_its_pairs() -> None:
         pairs.setdefault(row["kind"], []).append((image, mask > 0))
     assert sum(map(len, pairs.values())) == 8
     for defect, known in pairs.items():
-        transform, size = StageTransform(bank, probability=1.0, defects=[defect]), known[0][0].shape[:2]
+        transform, size = StageTransform(bank=bank, probability=1.0, defects=[defect]), known[0][0].shape[:2]
         transform.set_epoch(0)
         found = set()
         for seed in range(12):

@@ -205,7 +205,7 @@ def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
         "out": tmp_path,
         "sources": ["none", "cutpaste", str(tiny_bundle_path), f"{tiny_bundle_path}+real"],
         "seeds": (0, 1),
-        "steps": 2,
+        "max_steps": 2,
         "pairs": 16,
         "size": SIZE,
         "batch_size": 4,
@@ -235,7 +235,7 @@ def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
     assert benchmark(**options) == table
     assert not (tmp_path / "pools").exists()  # where every network has been trained nothing is painted
     with pytest.raises(InputError, match="steps 2 -> 3"):
-        benchmark(**{**options, "steps": 3})
+        benchmark(**{**options, "max_steps": 3})
     other = json.loads((root / "few_shot.json").read_text())
     other["dark"]["fit"] = ["0"]
     (tmp_path / "other.json").write_text(json.dumps(other))
@@ -260,7 +260,7 @@ def test_a_bundle_that_has_seen_what_is_scored_is_refused(root: Path, tiny_bundl
         bundle = StageBundle.load(tiny_bundle_path)
         bundle.manifest.training["pictures"] = pictures
         file = bundle.save(tmp_path / f"{name}.safetensors")
-        options = {"data": root, "out": tmp_path / name, "sources": [str(file)], "steps": 1, "seeds": [0], "size": SIZE}
+        options = {"data": root, "out": tmp_path / name, "sources": [str(file)], "max_steps": 1, "seeds": [0], "size": SIZE}
         options |= {"pairs": 8, "sampling_steps": 4, "synthesis": {"gate": {"min_visibility": 0.0}}, "device": "cpu"}
         if name == "seen":
             with pytest.raises(
@@ -289,7 +289,7 @@ def test_pools_are_painted_with_the_kinds_and_settings_asked_for(data: Benchmark
             masks=MaskSettings(extent=extent),
             gate=GateSettings(min_visibility=0.0, min_agreement=0.0),
         )
-        painter = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", settings=settings)
+        painter = StageSynthesizer.from_pretrained(tiny_bundle_path, device="cpu", synthesis=settings)
         assert set(defects) <= set(painter.defects)
         return paint_set(painter, data, count=6, size=SIZE, seed=0, defects=defects)
 
@@ -340,7 +340,7 @@ def test_tables_show_spread_and_paired_differences() -> None:
     ("change", "complaint"),
     [
         ({"seeds": ()}, "--seeds is empty"),
-        ({"steps": 0}, "--steps is 0"),
+        ({"max_steps": 0}, "--max-steps is 0"),
         ({"pairs": 3}, "--pairs is 3"),
         ({"size": 100}, "--size is 100"),
         ({"batch_size": 1}, "--batch-size is 1"),

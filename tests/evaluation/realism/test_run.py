@@ -54,7 +54,7 @@ def report(root: Path, tiny_bundle_path: Path, tmp_path_factory: pytest.TempPath
         out=out,
         weights=str(tiny_bundle_path),
         count=COUNT,
-        steps=4,
+        sampling_steps=4,
         size=64,
         device="cpu",
         progress=lambda what, *_: said.append(what),
@@ -101,7 +101,7 @@ def test_sheets_are_pictures(report: tuple[str, Path], name: str) -> None:
 def test_the_command_prints_the_tables_and_repeats_itself(
     root: Path, tiny_bundle_path: Path, report: tuple[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--data", root, "--out", tmp_path, "--weights", tiny_bundle_path, "--count", COUNT, "--steps", 4]
+    options = ["--data", root, "--out", tmp_path, "--weights", tiny_bundle_path, "--count", COUNT, "--sampling-steps", 4]
     assert main(["quality", *map(str, options), "--size", "64", "--device", "cpu"]) == 0
     assert capsys.readouterr().out == report[0] + "\n"
     for file in report[1].iterdir():
