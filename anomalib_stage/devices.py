@@ -8,7 +8,7 @@ import torch
 
 from anomalib_stage.errors import DeviceError
 
-__all__ = ["resolve_device"]
+__all__ = ["bf16_is_fast", "resolve_device"]
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -32,3 +32,10 @@ def resolve_device(device: str | torch.device) -> torch.device:
         msg = f"device {device!r} asked for, but this machine has {found} CUDA devices; use 'cpu' or 'auto'"
         raise DeviceError(msg)
     return resolved
+
+
+def bf16_is_fast(device: torch.device) -> bool:
+    """Say whether the hardware multiplies in half precision: CUDA with bf16, CPU with AVX-512 BF16 or AMX."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())

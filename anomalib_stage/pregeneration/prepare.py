@@ -8,9 +8,10 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
+from anomalib_stage.devices import resolve_device
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.images import find_images, read_bytes
-from anomalib_stage.pipeline.synthesizer import GOOD, resolve_device
+from anomalib_stage.pipeline.synthesizer import GOOD
 from anomalib_stage.pregeneration.job import Pregeneration
 from anomalib_stage.pregeneration.planning.claim import check_free
 from anomalib_stage.pregeneration.planning.good_images import check_outside, find_good_folder, find_sources

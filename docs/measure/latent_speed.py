@@ -27,7 +27,7 @@ from diffusers.utils import logging
 from latent_memory import CONTEXT, GIB, configurations
 
 from anomalib_stage import StageSynthesizer
-from anomalib_stage.pipeline.synthesizer import resolve_device
+from anomalib_stage.devices import resolve_device
 from anomalib_stage.settings import GateSettings, LatentSettings, SamplerSettings, SynthesisSettings
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomalib_stage.deprecated.arguments import accept_old_names
+from anomalib_stage.devices import resolve_device
 from anomalib_stage.errors import InputError
 from anomalib_stage.evaluation.dataset import load_data, stack
 from anomalib_stage.evaluation.detection.findings import check_defects, check_unseen, claim_run, digest_folder
@@ -28,7 +29,6 @@ from anomalib_stage.evaluation.detection.synthetic_sets import (
 )
 from anomalib_stage.evaluation.detection.train import map_anomalies, train
 from anomalib_stage.files.atomic import write_file
-from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.plugin.model.networks import SegmentationLoss, build_network, load_smp
 from anomalib_stage.settings import build_settings
 from anomalib_stage.weights.bundle import StageBundle

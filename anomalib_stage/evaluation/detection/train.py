@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel
 
+from anomalib_stage.devices import bf16_is_fast
 from anomalib_stage.seeds import derive_seed, numpy_generator
-from anomalib_stage.synthesis.diffusion.denoiser import bf16_is_fast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from anomalib_stage.devices import bf16_is_fast
 from anomalib_stage.evaluation.speed.instruments.arithmetic import count_flops, measure_multiplication_rate
 from anomalib_stage.evaluation.speed.instruments.clock import now
 from anomalib_stage.evaluation.speed.timed_images import render_timed_images
 from anomalib_stage.pipeline.jobs import Job
 from anomalib_stage.pipeline.region_painter import RegionPainter, load_backbone
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings
-from anomalib_stage.synthesis.diffusion.denoiser import bf16_is_fast
 
 if TYPE_CHECKING:
     from anomalib_stage.weights.bundle import StageBundle

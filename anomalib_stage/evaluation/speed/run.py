@@ -8,13 +8,13 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.deprecated.arguments import accept_old_names
+from anomalib_stage.devices import resolve_device
 from anomalib_stage.errors import InputError
 from anomalib_stage.evaluation.speed.machine import describe_run
 from anomalib_stage.evaluation.speed.measurements import Measurements
 from anomalib_stage.evaluation.speed.parts import PARTS
 from anomalib_stage.evaluation.speed.report import write_markdown, write_results
 from anomalib_stage.pipeline.compact_backbone import CompactBackbone
-from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from diffusers import UNet2DModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anomalib_stage.devices import bf16_is_fast
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
     from anomalib_stage.synthesis.diffusion.denoising import Branch, Conditioning, Denoiser
 
-__all__ = ["COMPACT_CONFIG", "AdaptedDenoiser", "CompactDenoiser", "TiledDenoiser", "bf16_is_fast"]
+__all__ = ["COMPACT_CONFIG", "AdaptedDenoiser", "CompactDenoiser", "TiledDenoiser"]
 
 COMPACT_CONFIG: dict[str, Any] = {
     "factor": 2,
@@ -136,13 +137,6 @@ def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
         msg = f"denoiser configuration {dict(config)} has a value outside 1..4096; all are whole numbers in that range"
         raise InputError(msg)
     return dict(config)
-
-
-def bf16_is_fast(device: torch.device) -> bool:
-    """Half precision where the hardware multiplies in it: CUDA with bf16, CPU with AVX-512 BF16 or AMX."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 class _GroupNorm(nn.GroupNorm):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional as F
 
+from anomalib_stage.devices import bf16_is_fast
 from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
-from anomalib_stage.synthesis.diffusion.denoiser import TiledDenoiser, bf16_is_fast
+from anomalib_stage.synthesis.diffusion.denoiser import TiledDenoiser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
