@@ -80,8 +80,8 @@ StageSynthesizer.from_pretrained("default", synthesis={"masks": {"extent": [0.02
 
     anomalib-stage quality --data SET --out OUT --synthesis '{"masks": {"extent": [0.02, 0.1]}, "softness": [0, 1]}'
 
-`SynthesisSettings(...)` checks the same in Python, and may be given in place of the mapping. Unknown names and values out
-of range are refused, all of them in one message.
+`SynthesisSettings(...)` checks the same in Python, and may be given in place of the mapping. Unknown names and values
+out of range are refused, all of them in one message.
 
 Each picture has a low value on the left, the default and a high value on the right, or two of them where the default is
 the lowest or the highest; all else is equal, down to the seed. Surfaces are rendered, the bundle is the default one.
