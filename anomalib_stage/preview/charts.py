@@ -1,28 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Histograms as plain geometry, which a page's template turns into SVG."""
+"""Charts as plain geometry, which a page's template turns into SVG."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from anomalib_stage.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-__all__ = ["Bar", "Chart", "Tick", "histogram"]
+__all__ = ["BOTTOM", "HEIGHT", "LEFT", "RIGHT", "TOP", "WIDTH", "Bar", "Chart", "Tick"]
 
 WIDTH, HEIGHT = 440.0, 170.0
 LEFT, RIGHT, TOP, BOTTOM = 30.0, 10.0, 16.0, 40.0
 """Size of a chart and of the space around its bars, in SVG units."""
-
-BINS_PER_OCTAVE = 2
-MIN_BINS, MAX_TICKS, LEVELS = 8, 9, 3
-SMALLEST = 1.0 / 16.0
-"""Smaller values, zero too, count as this one: the scale is logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -68,89 +56,3 @@ class Chart:
     mark: Tick | None = None
     size: tuple[float, float] = (WIDTH, HEIGHT)
     frame: tuple[float, float, float, float] = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
-
-
-def histogram(
-    groups: Mapping[str, Sequence[float]], *, title: str, unit: str, mark: tuple[float, str] | None = None
-) -> Chart:
-    """Count values in bins of half an octave, the groups of a bin on top of each other.
-
-    Args:
-        groups (Mapping[str, Sequence[float]]): Finite values of at least 0 by group, drawn from the bottom up.
-        title (str): What is counted.
-        unit (str): Label of the horizontal axis.
-        mark (tuple[float, str] | None): A positive value to draw a line at, with its text.
-
-    Returns:
-        Chart: Without bars if no group has a value.
-
-    Raises:
-        InputError: If a value is negative or not finite.
-    """
-    values = [value for group in groups.values() for value in group]
-    for value in values:
-        if not (math.isfinite(value) and value >= 0.0):
-            msg = f"{title}: {value} cannot be counted; values must be finite and at least 0"
-            raise InputError(msg)
-    first, last = _bins(values + ([mark[0]] if mark else []))
-    step = (WIDTH - LEFT - RIGHT) / (last - first)
-    counts = {name: _counts(group, first=first, last=last) for name, group in groups.items()}
-    highest = max((sum(column) for column in zip(*counts.values(), strict=True)), default=0)
-    levels = _levels(highest)
-    unit_height = (HEIGHT - TOP - BOTTOM) / max(levels[-1], 1)
-
-    def across(value: float) -> float:
-        return LEFT + step * (_position(value) - first)
-
-    bars = []
-    base = [HEIGHT - BOTTOM] * (last - first)
-    for name, column in counts.items():
-        for i, count in enumerate(column):
-            if count:
-                base[i] -= count * unit_height
-                note = f"{name}: {count} from {_number(_edge(first + i))} to {_number(_edge(first + i + 1))}"
-                x, width = round(LEFT + step * i + 1.0, 2), round(step - 2.0, 2)
-                bars.append(Bar(x, round(base[i], 2), width, round(count * unit_height, 2), name, note))
-    octaves = range(-(-first // BINS_PER_OCTAVE), last // BINS_PER_OCTAVE + 1)
-    shown = octaves[:: -(-len(octaves) // MAX_TICKS)]
-    return Chart(
-        title=title,
-        unit=unit,
-        bars=tuple(bars),
-        ticks=tuple(Tick(round(across(2.0**octave), 2), _number(2.0**octave)) for octave in shown),
-        levels=tuple(Tick(round(HEIGHT - BOTTOM - level * unit_height, 2), str(level)) for level in levels),
-        mark=Tick(round(across(mark[0]), 2), mark[1]) if mark else None,
-    )
-
-
-def _position(value: float) -> float:
-    return BINS_PER_OCTAVE * math.log2(max(value, SMALLEST))
-
-
-def _edge(position: int) -> float:
-    return float(2.0 ** (position / BINS_PER_OCTAVE))
-
-
-def _bins(values: Sequence[float]) -> tuple[int, int]:
-    """First and last edge of bins that hold all values, and are not too few to look like a distribution."""
-    positions = [_position(value) for value in values] or [0.0]
-    first, last = math.floor(min(positions)), math.floor(max(positions)) + 1
-    missing = max(MIN_BINS - (last - first), 0)
-    return first - missing // 2, last + missing - missing // 2
-
-
-def _counts(values: Sequence[float], *, first: int, last: int) -> list[int]:
-    counts = [0] * (last - first)
-    for value in values:
-        counts[math.floor(_position(value)) - first] += 1
-    return counts
-
-
-def _levels(highest: int) -> list[int]:
-    """Whole numbers from 0 to at least the highest count, about evenly spaced."""
-    step = max(-(-highest // LEVELS), 1)
-    return list(range(0, max(highest, 1) + step, step))
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"

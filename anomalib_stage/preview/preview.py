@@ -18,7 +18,7 @@ from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.pregeneration.planning.good_images import find_good_folder, load_good
 from anomalib_stage.preview.grid import draw_grid
-from anomalib_stage.preview.page import preview_page
+from anomalib_stage.preview.page import build_page
 from anomalib_stage.preview.rows import paint_rows
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.settings import build_settings
@@ -90,7 +90,7 @@ def preview(
     paths = find_images(root)
     # spread over the folder, not its first files
     chosen = [paths[i * len(paths) // count] for i in range(count)]
-    images = [_resized(read_image(path), size) if size else load_good(path)[0] for path in chosen]
+    images = [_resize(read_image(path), size) if size else load_good(path)[0] for path in chosen]
     synthesizer = StageSynthesizer.from_pretrained(weights, device=device, synthesis=settings)
     defects = list(defects) if defects else list(synthesizer.defects)
     names = [path.relative_to(root).as_posix() for path in chosen]
@@ -102,7 +102,7 @@ def preview(
     )
     page = ""
     if html is not None:
-        page = preview_page(
+        page = build_page(
             rows,
             names=names,
             settings={
@@ -134,5 +134,5 @@ def _check_arguments(out: Path, *, html: Path | None, count: int, size: int | No
         raise InputError(msg)
 
 
-def _resized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def _resize(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8)

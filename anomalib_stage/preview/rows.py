@@ -62,7 +62,7 @@ class PreviewRow:
         height, width = self.painted.shape
         whole = Region(0, 0, height, width)
         region = region_around(self.painted, margin=ZOOM_MARGIN) if self.painted.any() else whole
-        return _cut(self.before, region), _cut(self.after, region)
+        return _crop(self.before, region), _crop(self.after, region)
 
 
 def paint_rows(
@@ -87,12 +87,12 @@ def paint_rows(
         InputError: If a defect is unknown or an image cannot be painted.
     """
     return [
-        _painted(synthesizer, image, defect=defect, seed=seed)
+        _paint_row(synthesizer, image, defect=defect, seed=seed)
         for image, defect, seed in zip(images, defects, seeds, strict=True)
     ]
 
 
-def _painted(synthesizer: StageSynthesizer, image: NDArray[np.uint8], *, defect: str, seed: int) -> PreviewRow:
+def _paint_row(synthesizer: StageSynthesizer, image: NDArray[np.uint8], *, defect: str, seed: int) -> PreviewRow:
     batch = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255.0
     pair = synthesizer(batch, defects=defect, seeds=[seed])
     return PreviewRow(
@@ -106,6 +106,6 @@ def _painted(synthesizer: StageSynthesizer, image: NDArray[np.uint8], *, defect:
     )
 
 
-def _cut(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+def _crop(pixels: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
     cut: NDArray[np.uint8] = crop(torch.from_numpy(pixels).permute(2, 0, 1), region).permute(1, 2, 0).numpy()
     return cut

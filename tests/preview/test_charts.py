@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.preview.charts import Chart, histogram
+from anomalib_stage.preview.charts import Chart
+from anomalib_stage.preview.histogram import build_histogram
 
 values = st.lists(st.floats(0.0, 1e7), max_size=30)
 
 
 def drawn(**groups: list[float]) -> Chart:
-    return histogram(groups, title="Sizes", unit="px")
+    return build_histogram(groups, title="Sizes", unit="px")
 
 
 def counted(chart: Chart, group: str) -> int:
@@ -30,7 +31,9 @@ def counted(chart: Chart, group: str) -> int:
 def test_every_value_is_in_a_bar_and_every_bar_in_the_frame(
     bad: list[float], fair: list[float], mark: float | None
 ) -> None:
-    chart = histogram({"bad": bad, "fair": fair}, title="t", unit="u", mark=None if mark is None else (mark, "least"))
+    chart = build_histogram(
+        {"bad": bad, "fair": fair}, title="t", unit="u", mark=None if mark is None else (mark, "least")
+    )
     left, top, right, bottom = chart.frame
     assert counted(chart, "bad") == len(bad)
     assert counted(chart, "fair") == len(fair)

@@ -17,8 +17,9 @@ import pytest
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
-from anomalib_stage.preview.page import LONGEST, preview_page
+from anomalib_stage.preview.page import build_page
 from anomalib_stage.preview.preview import preview
+from anomalib_stage.preview.row_view import LONGEST
 from anomalib_stage.preview.rows import PreviewRow
 from tests.conftest import grain
 
@@ -48,7 +49,7 @@ def page(rows: list[PreviewRow], **changed: Any) -> str:
         "card": [("digest", "ab12")],
         "min_visibility": 1.2,
     }
-    return preview_page(rows, **arguments | changed)
+    return build_page(rows, **arguments | changed)
 
 
 class Reader(HTMLParser):
@@ -87,7 +88,7 @@ def run(good_folder: Path, tiny_bundle_path: Path, tmp_path: Path) -> Callable[.
             "html": tmp_path / "page.html",
             "weights": str(tiny_bundle_path),
             "count": 4,
-            "steps": 4,
+            "sampling_steps": 4,
             "device": "cpu",
         }
         preview(**arguments | changed)

@@ -62,7 +62,7 @@ def page_file(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) 
         weights=str(tiny_bundle_path),
         defects=DEFECT_NAMES,
         count=len(DEFECT_NAMES),
-        steps=4,
+        sampling_steps=4,
         device="cpu",
     )
     return folder / "page.html"

@@ -31,7 +31,7 @@ def run(good_folder: Path, tiny_bundle_path: Path, tmp_path: Path) -> Callable[.
             "out": tmp_path / "grid.png",
             "weights": str(tiny_bundle_path),
             "count": 3,
-            "steps": 4,
+            "sampling_steps": 4,
             "device": "cpu",
         }
         return preview(**arguments | changed)
@@ -106,7 +106,7 @@ def test_large_images_are_shown_whole(tiny_bundle_path: Path) -> None:
     [
         ({"count": 0}, InputError, "--count is 0"),
         ({"size": 31}, InputError, "--size 31.*at least 32 px"),
-        ({"steps": 2}, InputError, "steps"),
+        ({"sampling_steps": 2}, InputError, "steps"),
         ({"defects": ["rust"]}, InputError, "'rust'"),
         ({"weights": "nope.safetensors"}, BundleError, "nope.safetensors: no such file"),
     ],
