@@ -91,7 +91,7 @@ def test_a_bundle_paints_what_it_painted(name: str) -> None:
         masks={"extent": case["extent"]} if "extent" in case else {},
     )
     count = len(case["defects"])
-    pair = StageSynthesizer(bundle, device="cpu", settings=settings)(
+    pair = StageSynthesizer(bundle, device="cpu", synthesis=settings)(
         stored["clean"][:count].float() / 255.0,
         defects=case["defects"],
         seeds=case["seeds"],

@@ -30,8 +30,8 @@ class Painter:
 
 job = prepare(**OPTIONS)
 job.start()
-if job.missing():
-    ray.data.from_items(job.missing()).map_batches(
+if job.find_missing():
+    ray.data.from_items(job.find_missing()).map_batches(
         Painter, fn_constructor_args=(OPTIONS,), batch_size=8, concurrency=int(PAINTERS), num_gpus=1
     ).materialize()
 print(job.finish())
