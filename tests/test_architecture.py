@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections import Counter
 from pathlib import Path
 from statistics import median
@@ -28,12 +30,14 @@ FLOORS = (
     "settings  devices  files  synthesis  rendering",
     "synthesis.appearance  synthesis.blend  metrics",
     "synthesis.diffusion  synthesis.masks  pregeneration.planning  metrics.traces",
+    "synthesis.diffusion.compact",
     "weights  training.data.regions  pregeneration.output",
     "weights.latent  training.data",
     "evaluation",
     "pipeline",
-    "training.measure  pregeneration  preview  plugin  plugin.pairs",
-    "training  plugin.callback  plugin.model  evaluation.realism",
+    "training.measure  training.network  pregeneration  preview  plugin  plugin.pairs",
+    "training.callbacks",
+    "training  plugin.callback  plugin.model  evaluation.realism  evaluation.detection.sources",
     "training.latent  plugin.data  evaluation.detection  evaluation.speed.instruments",
     "evaluation.speed",
     "commands",
@@ -58,6 +62,15 @@ HEAVY = {"torch", "torchvision", "diffusers", "lightning", "anomalib", "cv2"}
 
 NUMPY_LOCAL = {"Generator", "PCG64", "SeedSequence", "default_rng"}
 """Names of ``numpy.random`` that leave its global stream alone."""
+
+PACKAGED_AS = {
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "pydantic_core": "pydantic",
+}
+"""Packages whose name on the index is another."""
 
 TOPICLESS = {"utils", "util", "helpers", "common", "base", "misc"}
 """What no file is called."""
@@ -126,6 +139,13 @@ def test_imports_go_downwards() -> None:
         if _room(imported) != _room(module) and floor_of[_room(imported)] >= floor_of[_room(module)]
     ]
     assert upwards == []
+
+
+def test_imports_are_declared() -> None:
+    declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8").lower().replace("_", "-")
+    imported = {name.split(".")[0] for path in FILES for name in _imports(_tree(path))} - set(sys.stdlib_module_names)
+    wheels = {PACKAGED_AS.get(name, name).replace("_", "-") for name in imported - {"anomalib_stage"}}
+    assert {wheel for wheel in wheels if not re.search(rf'"{wheel}[\[><=]', declared)} == set()
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:

@@ -4,42 +4,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-from anomalib_stage.errors import DataError
+from anomalib_stage.evaluation.few_shot_split import check_files, read_split
+from anomalib_stage.evaluation.picture_set import PictureSet, stack
 from anomalib_stage.files.images import find_images, read_image
 from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.training.data.load import load_examples
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from anomalib_stage.training.data.regions.example import Example
 
-__all__ = ["BenchmarkData", "Pictures", "load_data", "resize", "stack"]
-
-SHOWN = 5
-"""Missing files that a message names."""
-
-
-class Pictures(NamedTuple):
-    """Pictures of one size with their masks.
-
-    Args:
-        images (NDArray[np.uint8]): ``(N, S, S, 3)`` RGB.
-        masks (NDArray[np.bool_]): ``(N, S, S)``; empty where the picture is good.
-    """
-
-    images: NDArray[np.uint8]
-    masks: NDArray[np.bool_]
+__all__ = ["BenchmarkData", "load_data"]
 
 
 @dataclass(frozen=True)
@@ -49,16 +32,16 @@ class BenchmarkData:
     Args:
         good (list[NDArray[np.uint8]]): Good training images, ``(H, W, 3)`` RGB in their own sizes.
         fit (dict[str, list[Example]]): For each defect, whole images with real defects to learn from.
-        test_good (Pictures): Good test images at the benchmark's size.
-        test (dict[str, Pictures]): For each defect, the defects to score on, at the benchmark's size.
+        test_good (PictureSet): Good test images at the benchmark's size.
+        test (dict[str, PictureSet]): For each defect, the defects to score on, at the benchmark's size.
         scored (frozenset[str]): Digests of the pictures with those, as
             :func:`~anomalib_stage.files.pixels.digest_pictures` names them.
     """
 
     good: list[NDArray[np.uint8]]
     fit: dict[str, list[Example]]
-    test_good: Pictures
-    test: dict[str, Pictures]
+    test_good: PictureSet
+    test: dict[str, PictureSet]
     scored: frozenset[str] = frozenset()
 
     @property
@@ -85,10 +68,10 @@ def load_data(root: Path, *, split: Path, size: int) -> BenchmarkData:
     Raises:
         DataError: If a folder or file is missing or cannot be read, or the split uses a picture on both sides.
     """
-    stems = _split(split)
-    _check_there(root, stems, split_file=split)
+    stems = read_split(split)
+    check_files(root, stems, split_file=split)
     fit: dict[str, list[Example]] = {}
-    test: dict[str, Pictures] = {}
+    test: dict[str, PictureSet] = {}
     scored: set[str] = set()
     for defect, sides in stems.items():
         for side, chosen in sides.items():
@@ -106,60 +89,3 @@ def load_data(root: Path, *, split: Path, size: int) -> BenchmarkData:
         test=test,
         scored=frozenset(scored),
     )
-
-
-def _check_there(root: Path, split: dict[str, dict[str, set[str]]], *, split_file: Path) -> None:
-    """Refuse a root without what the split names, in the words of a benchmark."""
-    for folder in (root / "train" / "good", root / "test" / "good", root / "ground_truth"):
-        if not folder.is_dir():
-            msg = (
-                f"{folder}: no such folder; --data needs train/good, test/good, test/<defect> and ground_truth/<defect>"
-            )
-            raise DataError(msg)
-    for defect, sides in split.items():
-        folder = root / "test" / defect
-        if not folder.is_dir():
-            msg = f"{split_file}: defect {defect!r} has no folder {folder}; a split names folders of test"
-            raise DataError(msg)
-        there = {path.stem for path in find_images(folder)}
-        if missing := sorted((sides["fit"] | sides["eval"]) - there):
-            shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
-            msg = f"{split_file}: {len(missing)} stems of defect {defect!r} are not in {folder}: {shown}; correct it"
-            raise DataError(msg)
-
-
-def _split(path: Path) -> dict[str, dict[str, set[str]]]:
-    try:
-        content = json.loads(path.read_text())
-        split = {defect: {side: set(stems[side]) for side in ("fit", "eval")} for defect, stems in content.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f'{path}: not a split of the form {{defect: {{"fit": [stems], "eval": [stems]}}}}: {error!r}'
-        raise DataError(msg) from error
-    for defect, sides in split.items():
-        both = sorted(sides["fit"] & sides["eval"])
-        if both or not sides["fit"] or not sides["eval"]:
-            why = f"{both[0]!r} is in fit and in eval" if both else "fit or eval is empty"
-            msg = f"{path}: defect {defect!r}: {why}; every defect needs defects on both sides, and none on both"
-            raise DataError(msg)
-    return split
-
-
-def stack(pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.bool_]]], *, size: int) -> Pictures:
-    """Resize pictures and masks to one size and stack them."""
-    small = [resize(image, mask, size=size) for image, mask in pairs]
-    return Pictures(np.stack([image for image, _ in small]), np.stack([mask for _, mask in small]))
-
-
-def resize(
-    image: NDArray[np.uint8], mask: NDArray[np.bool_], *, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Resize a picture by area and its mask with it.
-
-    A pixel belongs to the mask if half of its area does; where that leaves nothing of a mask, if any of it does: a
-    defect does not vanish because the picture is small.
-    """
-    how = cv2.INTER_AREA if size < max(image.shape[:2]) else cv2.INTER_LINEAR
-    small = np.asarray(cv2.resize(image, (size, size), interpolation=how), dtype=np.uint8)
-    share = cv2.resize(mask.astype(np.float32), (size, size), interpolation=how)
-    least = 0.5 if bool((share >= 0.5).any()) else np.finfo(np.float32).tiny
-    return small, np.asarray(share >= least, dtype=np.bool_)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from fewer_shots import write_fewer
 
-from anomalib_stage.evaluation.detection.findings import claim
+from anomalib_stage.evaluation.detection.checks import claim_run
 from anomalib_stage.evaluation.detection.run import benchmark
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def main() -> None:
         parser.error(f"{given.data} has no few_shot.json; it says which defects are learnt from and which are scored")
     given.out.mkdir(parents=True, exist_ok=True)
     split = json.loads((given.data / "few_shot.json").read_text())
-    claim(given.out, {"data": given.data.name, "split": split, "fit_steps": given.fit_steps})
+    claim_run(given.out, {"data": given.data.name, "split": split, "fit_steps": given.fit_steps})
     write_fewer(given.data, shots=SHOTS, out=given.out / "five.json")
     with ThreadPoolExecutor(given.jobs) as pool:
         for first in [pool.submit(chain, given, steps) for steps in chains(given)]:

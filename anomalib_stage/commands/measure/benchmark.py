@@ -54,8 +54,9 @@ def benchmark(
         synthesis: Settings of painting that differ from the defaults, as JSON: '{"gate": {"trim": true}}'.
         device: auto, cpu, cuda or cuda:N.
     """
-    from anomalib_stage.evaluation.detection.run import SOURCES, whole_numbers
+    from anomalib_stage.evaluation.detection.checks import SOURCES
     from anomalib_stage.evaluation.detection.run import benchmark as run
+    from anomalib_stage.evaluation.detection.run import read_whole_numbers
 
     with Progress("benchmark", 1) as progress:
         table = run(
@@ -64,7 +65,7 @@ def benchmark(
             sources=sources or SOURCES,
             split=split,
             textures=textures,
-            seeds=whole_numbers(seeds) if seeds else (0, 1, 2),
+            seeds=read_whole_numbers(seeds) if seeds else (0, 1, 2),
             max_steps=max_steps,
             pairs=pairs,
             size=size,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.evaluation.detection.scores import SCORES
-from anomalib_stage.evaluation.detection.synthetic_sets import split_source
+from anomalib_stage.evaluation.detection.source_names import split_source
 from anomalib_stage.files.atomic import write_file
 
 if TYPE_CHECKING:

@@ -1,12 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run a benchmark: pools of anomalies, networks, scores, report; what is finished is kept and not done again."""
+"""Run a benchmark: sets of anomalies, networks, scores, report; what is finished is kept and not done again."""
 
 from __future__ import annotations
 
 import json
-import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,20 +12,25 @@ import numpy as np
 from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.devices import resolve_device
 from anomalib_stage.errors import InputError
-from anomalib_stage.evaluation.dataset import load_data, stack
-from anomalib_stage.evaluation.detection.findings import check_defects, check_unseen, claim_run, digest_folder
+from anomalib_stage.evaluation.dataset import load_data
+from anomalib_stage.evaluation.detection.checks import (
+    SOURCES,
+    check_defects,
+    check_numbers,
+    check_rates,
+    check_sources,
+    check_unseen,
+    claim_run,
+    digest_folder,
+)
 from anomalib_stage.evaluation.detection.report import write_report
 from anomalib_stage.evaluation.detection.scores import score_defects
-from anomalib_stage.evaluation.detection.sources import BUILT_IN
-from anomalib_stage.evaluation.detection.synthetic_sets import (
-    NONE,
-    SELF_SHARE,
-    SyntheticSets,
-    build_training_mix,
-    file_name,
-    split_source,
-)
+from anomalib_stage.evaluation.detection.source_names import NONE, name_files, split_source
+from anomalib_stage.evaluation.detection.sources.built_in import BUILT_IN
+from anomalib_stage.evaluation.detection.synthetic_sets import SyntheticSets
 from anomalib_stage.evaluation.detection.train import map_anomalies, train
+from anomalib_stage.evaluation.detection.training_mix import build_training_mix
+from anomalib_stage.evaluation.picture_set import stack
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.plugin.model.networks import SegmentationLoss, build_network, load_smp
 from anomalib_stage.settings import build_settings
@@ -35,15 +38,16 @@ from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import torch
 
-    from anomalib_stage.evaluation.dataset import BenchmarkData, Pictures
+    from anomalib_stage.evaluation.dataset import BenchmarkData
+    from anomalib_stage.evaluation.picture_set import PictureSet
     from anomalib_stage.settings import SynthesisSettings
 
-__all__ = ["SOURCES", "benchmark", "whole_numbers"]
+__all__ = ["benchmark", "read_whole_numbers"]
 
-SOURCES = ("perlin", "cutpaste", "croppaste", "real", "default")
 NETWORK = "small_unet"
 
 
@@ -72,18 +76,18 @@ def benchmark(
 
     Args:
         data (Path): Data set in MVTec layout.
-        out (Path): Folder for pools, finished runs and results; running again does only what is missing.
+        out (Path): Folder for sets, finished runs and results; running again does only what is missing.
         sources (Sequence[str]): ``none``, ``perlin``, ``cutpaste``, ``croppaste``, ``real``, ``default``, bundle files,
             and sums such as ``default+real``: synthetic parts take turns, and real defects keep their half of every
-            batch, see :class:`~anomalib_stage.evaluation.detection.train.TrainingMix`.
+            batch, see :class:`~anomalib_stage.evaluation.detection.training_mix.TrainingMix`.
         split (Path | None): JSON file ``{defect: {"fit": [stems], "eval": [stems]}}``; None: ``few_shot.json`` in
             ``data``. Bundles must be fitted with the same: ``fit --split``.
         textures (Path | None): Folder of texture images for ``perlin``; None: noise colours.
-        seeds (Sequence[int]): Seeds of the networks and batches; the pools are the same for all.
+        seeds (Sequence[int]): Seeds of the networks and batches; the sets are the same for all.
         max_steps (int): Training steps of each network.
-        pairs (int): Pictures in a pool.
+        pairs (int): PictureSet in a set.
         size (int): Side of the pictures in pixels.
-        batch_size (int): Pictures in a step; half of them good, in sums with real defects an eighth.
+        batch_size (int): PictureSet in a step; half of them good, in sums with real defects an eighth.
         learning_rate (float): Peak learning rate.
         sampling_steps (int | None): Denoising steps of bundles; None: as many as their backbone needs.
         negatives (float): Share of the good pictures that are re-synthesized, for bundles.
@@ -105,9 +109,9 @@ def benchmark(
         BundleError: If a bundle cannot be used.
     """
     parts = list(dict.fromkeys(part for source in sources for part in split_source(source) if part != NONE))
-    _check(sources, seeds=seeds, max_steps=max_steps, pairs=pairs, size=size, batch_size=batch_size)
-    _check_rates(learning_rate=learning_rate, negatives=negatives)
-    _check_sources(parts)
+    check_numbers(sources, seeds=seeds, max_steps=max_steps, pairs=pairs, size=size, batch_size=batch_size)
+    check_rates(learning_rate=learning_rate, negatives=negatives)
+    check_sources(parts)
     load_smp()  # before anything is painted
     target = resolve_device(device)
     stated = build_settings(synthesis)
@@ -134,13 +138,13 @@ def benchmark(
     claim_run(out, settings)
     say = progress or (lambda *_: None)
     files = {
-        (source, seed): out / "runs" / f"{file_name(source, bundles)}-{seed}.json"
+        (source, seed): out / "runs" / f"{name_files(source, bundles)}-{seed}.json"
         for source in sources
         for seed in seeds
     }
     wanted = {part for (source, _), file in files.items() if not file.is_file() for part in split_source(source)}
     made = SyntheticSets(out, read, count=pairs, size=size, device=target, settings=painting, defects=defects, say=say)
-    pools, repainted = made.gather(
+    sets, repainted = made.gather(
         [part for part in parts if part in wanted], bundles, negatives=negatives, textures=textures
     )
     good = stack([(image, np.zeros(image.shape[:2], dtype=np.bool_)) for image in read.good], size=size).images
@@ -150,23 +154,23 @@ def benchmark(
             say("training", position * len(sources) + turn, len(seeds) * len(sources))
             file = files[source, seed]
             if not file.is_file():
-                lesson, held_out = build_training_mix(source, pools, repainted, good=good, negatives=negatives)
+                mix, held_out = build_training_mix(source, sets, repainted, good=good, negatives=negatives)
                 network = train(
                     lambda: build_network(NETWORK, encoder_name=None, encoder_weights=None),
                     SegmentationLoss(),
-                    lesson,
+                    mix,
                     steps=max_steps,
                     batch_size=batch_size,
                     learning_rate=learning_rate,
                     seed=seed,
                     device=target,
                 )
-                write_file(file, json.dumps(_scored(network, read, held_out, device=target)).encode())
+                write_file(file, json.dumps(_score_network(network, read, held_out, device=target)).encode())
             runs[source][seed] = json.loads(file.read_text())
     return write_report(out, runs, settings=settings)
 
 
-def whole_numbers(texts: Sequence[str]) -> list[int]:
+def read_whole_numbers(texts: Sequence[str]) -> list[int]:
     """Read seeds from a command line.
 
     Raises:
@@ -179,46 +183,8 @@ def whole_numbers(texts: Sequence[str]) -> list[int]:
         raise InputError(msg) from error
 
 
-def _check(
-    sources: Sequence[str], *, seeds: Sequence[int], max_steps: int, pairs: int, size: int, batch_size: int
-) -> None:
-    sums = [source for source in sources if len(parts := set(split_source(source)) - {NONE}) > 1 and "real" in parts]
-    list_complaints = [
-        (bool(seeds), "--seeds is empty; give at least one, and three to believe a difference"),
-        (max_steps >= 1, f"--max-steps is {max_steps}; it must be at least 1"),
-        (pairs >= SELF_SHARE, f"--pairs is {pairs}; it must be at least {SELF_SHARE}"),
-        (size >= 64 and size % 32 == 0, f"--size is {size}; it must be a multiple of 32 from 64"),
-        (batch_size >= 2, f"--batch-size is {batch_size}; it must be at least 2"),
-        (
-            batch_size >= 4 or not sums,
-            f"--batch-size is {batch_size}; it must be at least 4 for {' '.join(sums)}, "
-            "where half of it are real defects",
-        ),
-    ]
-    for fine, complaint in list_complaints:
-        if not fine:
-            raise InputError(complaint)
-
-
-def _check_rates(*, learning_rate: float, negatives: float) -> None:
-    if not 0 < learning_rate < math.inf:
-        msg = f"--learning-rate is {learning_rate}; it must be above 0"
-        raise InputError(msg)
-    if not 0 <= negatives <= 1:
-        msg = f"--negatives is {negatives}; it must be in [0, 1]"
-        raise InputError(msg)
-
-
-def _check_sources(parts: Sequence[str]) -> None:
-    for part in parts:
-        if part not in (*BUILT_IN, "default") and not Path(part).exists():
-            known = ", ".join([NONE, *SOURCES])
-            msg = f"--sources {part}: no such file, and none of {known}; sums are written default+real"
-            raise InputError(msg)
-
-
-def _scored(
-    network: torch.nn.Module, data: BenchmarkData, held_out: Pictures | None, *, device: torch.device
+def _score_network(
+    network: torch.nn.Module, data: BenchmarkData, held_out: PictureSet | None, *, device: torch.device
 ) -> dict[str, dict[str, float]]:
     good = map_anomalies(network, data.test_good.images, device=device)
     tests = dict(data.test)

@@ -10,7 +10,8 @@ import numpy as np
 
 from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.evaluation.dataset import load_data, resize
+from anomalib_stage.evaluation.dataset import load_data
+from anomalib_stage.evaluation.picture_set import resize
 from anomalib_stage.evaluation.realism.report import Comparison, Report, as_json, markdown
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
@@ -19,10 +20,10 @@ from anomalib_stage.metrics.crops import cut_crops, group_by_defect
 from anomalib_stage.metrics.distances import FEWEST, compare_halves, compute_gaps
 from anomalib_stage.metrics.diversity import compute_diversity
 from anomalib_stage.metrics.figures import draw_copy_sheet, draw_defect_sheet, draw_good_sheet
-from anomalib_stage.metrics.forensics import FEWEST_IMAGES, detect_repainting
 from anomalib_stage.metrics.kid_lpips import compute_kid_lpips
 from anomalib_stage.metrics.statistics import build_feature_table
-from anomalib_stage.metrics.univariate_detectors import measure_univariate_traces
+from anomalib_stage.metrics.traces.forensics import FEWEST_IMAGES, detect_repainting
+from anomalib_stage.metrics.traces.univariate_detectors import measure_univariate_traces
 from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.preview.rows import paint_rows
@@ -96,7 +97,7 @@ def quality(
     _check_arguments(count=count, size=size)
     stated = build_settings(synthesis)
     settings = build_settings(stated, sampling_steps=sampling_steps)
-    synthesizer = StageSynthesizer.from_pretrained(weights, device=device, settings=settings)
+    synthesizer = StageSynthesizer.from_pretrained(weights, device=device, synthesis=settings)
     images, real = read_set(data, split=split or data / "few_shot.json", size=size)
     painter = _Painter(synthesizer, images, seed=seed, say=progress or (lambda *_: None))
     defects = synthesizer.defects

@@ -15,8 +15,8 @@ from anomalib_stage.evaluation.speed.instruments.clock import now
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
+from anomalib_stage.synthesis.diffusion.compact.fast_denoiser import build_fast_denoiser
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
-from anomalib_stage.synthesis.diffusion.fast_denoiser import build_fast_denoiser
 from anomalib_stage.synthesis.diffusion.published_sampling import sample_reference
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.weights.compact import load_denoiser

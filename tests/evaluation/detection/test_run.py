@@ -20,13 +20,16 @@ import pytest
 import torch
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.evaluation.dataset import BenchmarkData, Pictures, load_data, resize
+from anomalib_stage.evaluation.dataset import BenchmarkData, load_data
 from anomalib_stage.evaluation.detection.report import markdown_table, paired_differences
 from anomalib_stage.evaluation.detection.run import benchmark
 from anomalib_stage.evaluation.detection.scores import SCORES, score_defects
-from anomalib_stage.evaluation.detection.sources import BUILT_IN, paint_set
-from anomalib_stage.evaluation.detection.synthetic_sets import split_source
-from anomalib_stage.evaluation.detection.train import TrainingMix, map_anomalies, train
+from anomalib_stage.evaluation.detection.source_names import split_source
+from anomalib_stage.evaluation.detection.sources.built_in import BUILT_IN
+from anomalib_stage.evaluation.detection.sources.painted import paint_set
+from anomalib_stage.evaluation.detection.train import map_anomalies, train
+from anomalib_stage.evaluation.detection.training_mix import TrainingMix
+from anomalib_stage.evaluation.picture_set import PictureSet, resize
 from anomalib_stage.files.images import read_image
 from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
@@ -179,15 +182,15 @@ def test_a_network_learns_what_its_pool_shows(data: BenchmarkData) -> None:
 
 
 def test_real_defects_keep_their_half_of_a_batch_and_synthetic_ones_take_good_places() -> None:
-    def flat(level: int, marked: int) -> Pictures:
+    def flat(level: int, marked: int) -> PictureSet:
         masks = np.zeros((3, 8, 8), np.bool_)
         masks[:, :marked] = True
-        return Pictures(np.full((3, 8, 8, 3), level, np.uint8), masks)
+        return PictureSet(np.full((3, 8, 8, 3), level, np.uint8), masks)
 
     real, one, other, good = flat(200, 4), flat(100, 2), flat(150, 1), flat(50, 0).images
 
-    def marked(lesson: TrainingMix) -> Counter[int]:
-        masks = torch.cat([lesson.batch(step, count=16, seed=0)[1] for step in range(4)])
+    def marked(mix: TrainingMix) -> Counter[int]:
+        masks = torch.cat([mix.draw_batch(step, count=16, seed=0)[1] for step in range(4)])
         return Counter((masks.flatten(1).sum(dim=1) // 8).tolist())
 
     assert marked(TrainingMix([], good)) == {0: 64}
@@ -239,9 +242,7 @@ def test_a_benchmark_reports_every_source_and_goes_on_where_it_stopped(
     other = json.loads((root / "few_shot.json").read_text())
     other["dark"]["fit"] = ["0"]
     (tmp_path / "other.json").write_text(json.dumps(other))
-    with pytest.raises(
-        InputError, match=r"split None -> other.json; pictures \w{16} -> \w{16}"
-    ):
+    with pytest.raises(InputError, match=r"split None -> other.json; pictures \w{16} -> \w{16}"):
         benchmark(**{**options, "split": tmp_path / "other.json"})
     cv2.imwrite(str(tmp_path / "texture.png"), np.zeros((80, 80, 3), np.uint8))
     with pytest.raises(InputError, match=r"textures None -> \w{16}"):
@@ -260,7 +261,14 @@ def test_a_bundle_that_has_seen_what_is_scored_is_refused(root: Path, tiny_bundl
         bundle = StageBundle.load(tiny_bundle_path)
         bundle.manifest.training["pictures"] = pictures
         file = bundle.save(tmp_path / f"{name}.safetensors")
-        options = {"data": root, "out": tmp_path / name, "sources": [str(file)], "max_steps": 1, "seeds": [0], "size": SIZE}
+        options = {
+            "data": root,
+            "out": tmp_path / name,
+            "sources": [str(file)],
+            "max_steps": 1,
+            "seeds": [0],
+            "size": SIZE,
+        }
         options |= {"pairs": 8, "sampling_steps": 4, "synthesis": {"gate": {"min_visibility": 0.0}}, "device": "cpu"}
         if name == "seen":
             with pytest.raises(
@@ -283,7 +291,7 @@ def test_a_plus_in_the_name_of_a_file_is_no_sum(tmp_path: Path, monkeypatch: pyt
 
 
 def test_pools_are_painted_with_the_kinds_and_settings_asked_for(data: BenchmarkData, tiny_bundle_path: Path) -> None:
-    def pool(defects: list[str], extent: tuple[float, float]) -> Pictures:
+    def pool(defects: list[str], extent: tuple[float, float]) -> PictureSet:
         settings = SynthesisSettings(
             sampler=SamplerSettings(steps=4),
             masks=MaskSettings(extent=extent),

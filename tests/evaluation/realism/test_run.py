@@ -101,7 +101,18 @@ def test_sheets_are_pictures(report: tuple[str, Path], name: str) -> None:
 def test_the_command_prints_the_tables_and_repeats_itself(
     root: Path, tiny_bundle_path: Path, report: tuple[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--data", root, "--out", tmp_path, "--weights", tiny_bundle_path, "--count", COUNT, "--sampling-steps", 4]
+    options = [
+        "--data",
+        root,
+        "--out",
+        tmp_path,
+        "--weights",
+        tiny_bundle_path,
+        "--count",
+        COUNT,
+        "--sampling-steps",
+        4,
+    ]
     assert main(["quality", *map(str, options), "--size", "64", "--device", "cpu"]) == 0
     assert capsys.readouterr().out == report[0] + "\n"
     for file in report[1].iterdir():
