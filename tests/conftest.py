@@ -18,7 +18,8 @@ import torch
 
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
-from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser
+from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
+from anomalib_stage.synthesis.diffusion.compact.denoiser_config import COMPACT_CONFIG
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.manifest import DefectSpec

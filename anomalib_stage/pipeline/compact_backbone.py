@@ -14,9 +14,9 @@ from anomalib_stage.pipeline.conditioning import Conditioner
 from anomalib_stage.synthesis.appearance.appearance import compute_context
 from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
-from anomalib_stage.synthesis.diffusion.fast_denoiser import build_fast_denoiser
+from anomalib_stage.synthesis.diffusion.compact.fast_denoiser import build_fast_denoiser
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
-from anomalib_stage.synthesis.regions import region_around
+from anomalib_stage.synthesis.regions import find_region
 from anomalib_stage.weights.compact import load_denoiser
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class CompactBackbone:
 
     def region(self, job: Job) -> Region:
         """Return a square of context around the mask."""
-        return region_around(job.mask[0].numpy(), margin=self.settings.margin)
+        return find_region(job.mask[0].numpy(), margin=self.settings.margin)
 
     def encode(self, batch: RegionBatch) -> Latents:
         """Put pixels into cells, and fill the holes from around them."""

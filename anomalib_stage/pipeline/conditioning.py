@@ -11,9 +11,10 @@ import torch
 
 from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.seeds import numpy_generator
-from anomalib_stage.synthesis.appearance.appearance import ANY_COLOUR, COLOURS, draw_colour_shift, spread
+from anomalib_stage.synthesis.appearance.appearance import COLOURS, spread
+from anomalib_stage.synthesis.appearance.colour_shift import ANY_COLOUR, draw_colour_shift
 from anomalib_stage.synthesis.appearance.exemplar import HANDED_BACK, extract_detail, warp_exemplars
-from anomalib_stage.synthesis.appearance.hole_filling import texture_weight, transfer_texture
+from anomalib_stage.synthesis.appearance.texture_transfer import compute_texture_weight, transfer_texture
 from anomalib_stage.synthesis.diffusion.constraint import build_constraint
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.weights.compact import load_appearances, load_texture_continuity
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from anomalib_stage.pipeline.region_batch import RegionBatch
     from anomalib_stage.settings import SynthesisSettings
     from anomalib_stage.synthesis.diffusion.codec import PixelCodec
+    from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
     from anomalib_stage.synthesis.diffusion.constraint import Constrain
-    from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = ["Conditioner"]
@@ -109,7 +110,7 @@ class Conditioner:
         jobs, clean, filled = batch.jobs, latents.clean, latents.filled
         assert filled is not None  # the backbone fills holes
         continuity = torch.tensor([self._continuity.get(job.defect, 1.0) for job in jobs]).to(clean.device)
-        weight = self.settings.texture_transfer * continuity * texture_weight(latents.hole)
+        weight = self.settings.texture_transfer * continuity * compute_texture_weight(latents.hole)
         texture = transfer_texture(clean, filled, shifted)
         if detail is None:
             return texture, weight

@@ -16,10 +16,10 @@ from anomalib_stage.pipeline.backbone import Latents
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.blend.colour_match import match_colour
 from anomalib_stage.synthesis.diffusion.constraint import build_constraint
-from anomalib_stage.synthesis.diffusion.denoiser import TiledDenoiser
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.latent_cache import CachedCodec
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
+from anomalib_stage.synthesis.diffusion.tiled_denoiser import TiledDenoiser
 from anomalib_stage.synthesis.regions import Region
 from anomalib_stage.weights.latent.bundle import load_latent
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from anomalib_stage.synthesis.blend.composite import composite
-from anomalib_stage.synthesis.regions import overlap
+from anomalib_stage.synthesis.regions import find_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ class Pair:
             bool: Whether the image has an anomaly now.
         """
         device = self.image.device
-        here, there = overlap(patch.region, (self.image.shape[2], self.image.shape[3]))
+        here, there = find_overlap(patch.region, (self.image.shape[2], self.image.shape[3]))
         anomalous = anomalous and bool(inside[there].numpy().any())
         where = inside.to(device)
         composite(self.image[i], patch.pixels.to(device), mask=where, region=patch.region)

@@ -156,7 +156,7 @@ class RegionPainter:
 
     def _measure_texture(self, images: Tensor, batch: RegionBatch) -> Tensor:
         """Measure the texture near each anomaly; it may lie beyond the region."""
-        wide = [(job, region.wider(AROUND)) for job, region in _rows(batch)]
+        wide = [(job, region.widen(AROUND)) for job, region in _rows(batch)]
         clean = torch.stack([crop(images[job.index], region).float() for job, region in wide]).to(self.device)
         inside = torch.stack([crop(job.mask, region) for job, region in wide]).to(self.device)
         return measure_nearby_texture(clean, inside)

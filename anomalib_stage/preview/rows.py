@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from anomalib_stage.pipeline.jobs import GOOD
-from anomalib_stage.synthesis.regions import Region, crop, region_around
+from anomalib_stage.synthesis.regions import Region, crop, find_region
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ class PreviewRow:
         """The region around the mask, before and after; the whole image where there is no mask."""
         height, width = self.painted.shape
         whole = Region(0, 0, height, width)
-        region = region_around(self.painted, margin=ZOOM_MARGIN) if self.painted.any() else whole
+        region = find_region(self.painted, margin=ZOOM_MARGIN) if self.painted.any() else whole
         return _crop(self.before, region), _crop(self.after, region)
 
 

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     Window = tuple[EllipsisType, slice, slice]
 
-__all__ = ["MIN_IMAGE_SIDE", "Region", "crop", "mirrored", "overlap", "region_around", "region_side"]
+__all__ = [
+    "MIN_IMAGE_SIDE",
+    "Region",
+    "bounding_box",
+    "choose_side",
+    "crop",
+    "find_overlap",
+    "find_region",
+    "mirror_indices",
+]
 
 MIN_IMAGE_SIDE = 32
 """Smallest image side in pixels that can be synthesized on."""
@@ -38,18 +47,24 @@ class Region:
     height: int
     width: int
 
-    def wider(self, by: int) -> Region:
+    def widen(self, by: int) -> Region:
         """Return the region with ``by`` pixels more on all sides."""
         return Region(self.top - by, self.left - by, self.height + 2 * by, self.width + 2 * by)
 
 
-def region_side(length: int, *, margin: int) -> int:
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return top, left, height and width of the bounding box of a mask ``(H, W)`` that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(columns[0]), int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
+
+
+def choose_side(length: int, *, margin: int) -> int:
     """Return the smallest side of the ladder that holds ``length`` pixels and ``margin`` on both ends."""
     wanted = length + 2 * margin
     return next((side for side in LADDER if side >= wanted), -(-wanted // 128) * 128)
 
 
-def region_around(mask: NDArray[np.bool_], *, margin: int) -> Region:
+def find_region(mask: NDArray[np.bool_], *, margin: int) -> Region:
     """Return the region in which to paint a mask: its bounding box and a margin, moved inside the image where it fits.
 
     Args:
@@ -62,17 +77,17 @@ def region_around(mask: NDArray[np.bool_], *, margin: int) -> Region:
     Raises:
         InputError: If the mask is empty.
     """
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    if not mask.any():
         msg = f"mask of shape {mask.shape} is empty; give a mask with at least one pixel"
         raise InputError(msg)
-    top, height = _interval(int(rows[0]), int(rows[-1]) + 1, mask.shape[0], margin)
-    left, width = _interval(int(cols[0]), int(cols[-1]) + 1, mask.shape[1], margin)
+    box_top, box_left, box_height, box_width = bounding_box(mask)
+    top, height = _place_interval(box_top, box_top + box_height, mask.shape[0], margin)
+    left, width = _place_interval(box_left, box_left + box_width, mask.shape[1], margin)
     return Region(top, left, height, width)
 
 
-def _interval(low: int, high: int, size: int, margin: int) -> tuple[int, int]:
-    side = region_side(high - low, margin=margin)
+def _place_interval(low: int, high: int, size: int, margin: int) -> tuple[int, int]:
+    side = choose_side(high - low, margin=margin)
     start = (low + high - side) // 2
     if side <= size:
         return min(max(start, 0), size - side), side
@@ -92,12 +107,12 @@ def crop(image: Tensor, region: Region) -> Tensor:
     height, width = image.shape[-2:]
     if 0 <= region.top <= height - region.height and 0 <= region.left <= width - region.width:
         return image[..., region.top : region.top + region.height, region.left : region.left + region.width]
-    rows = mirrored(region.top, region.height, height).to(image.device)
-    cols = mirrored(region.left, region.width, width).to(image.device)
+    rows = mirror_indices(region.top, region.height, height).to(image.device)
+    cols = mirror_indices(region.left, region.width, width).to(image.device)
     return image.index_select(-2, rows).index_select(-1, cols)
 
 
-def overlap(region: Region, size: tuple[int, int]) -> tuple[Window, Window]:
+def find_overlap(region: Region, size: tuple[int, int]) -> tuple[Window, Window]:
     """Return the window of an image that a region covers, and the window of the region that lies in the image.
 
     Args:
@@ -113,7 +128,7 @@ def overlap(region: Region, size: tuple[int, int]) -> tuple[Window, Window]:
     return (..., slice(top, bottom), slice(left, right)), (..., rows, columns)
 
 
-def mirrored(start: int, length: int, size: int) -> Tensor:
+def mirror_indices(start: int, length: int, size: int) -> Tensor:
     """Return int64 indices ``start .. start+length`` into an axis of ``size``, mirrored; its border is not repeated."""
     period = max(2 * size - 2, 1)
     index = torch.arange(start, start + length).remainder(period)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from anomalib_stage.errors import BundleError, InputError
-from anomalib_stage.synthesis.appearance.appearance import unpack_appearances
-from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+from anomalib_stage.synthesis.appearance.appearance_bank import unpack_appearances
+from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
 
 if TYPE_CHECKING:
-    from anomalib_stage.synthesis.appearance.appearance import AppearanceBank
+    from anomalib_stage.synthesis.appearance.appearance_bank import AppearanceBank
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = ["load_appearances", "load_denoiser", "load_softness", "load_texture_continuity"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.blend.composite import composite
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
-from anomalib_stage.synthesis.regions import Region, crop, region_around, region_side
+from anomalib_stage.synthesis.regions import Region, choose_side, crop, find_region
 
 SIZES = st.tuples(st.integers(32, 200), st.integers(32, 200))
 PROPERTY = settings(max_examples=60, deadline=None, derandomize=True)
@@ -33,7 +33,7 @@ def boxes(draw: st.DrawFn) -> tuple[np.ndarray, tuple[int, int, int, int]]:
 @given(boxes(), st.integers(4, 32))
 def test_a_region_holds_its_mask_and_stays_inside_where_it_fits(case: tuple, margin: int) -> None:
     mask, (top, left, bottom, right) = case
-    region = region_around(mask, margin=margin)
+    region = find_region(mask, margin=margin)
     assert region.top <= top
     assert region.left <= left
     assert region.top + region.height >= bottom
@@ -52,7 +52,7 @@ def test_a_region_holds_its_mask_and_stays_inside_where_it_fits(case: tuple, mar
 def test_crop_then_composite_is_the_identity_and_changes_only_the_mask(case: tuple) -> None:
     mask, _ = case
     image = torch.rand(3, *mask.shape, generator=torch.Generator().manual_seed(0))
-    region = region_around(mask, margin=16)
+    region = find_region(mask, margin=16)
     same, other = image.clone(), image.clone()
     tensor_mask = torch.from_numpy(mask)[None]
     patch = crop(image, region)
@@ -75,12 +75,12 @@ def test_a_region_beyond_the_border_shows_the_mirrored_image() -> None:
     ("length", "side"), [(1, 48), (16, 48), (32, 64), (33, 80), (200, 256), (480, 512), (481, 640)]
 )
 def test_region_sides_come_from_a_short_ladder(length: int, side: int) -> None:
-    assert region_side(length, margin=16) == side
+    assert choose_side(length, margin=16) == side
 
 
 def test_an_empty_mask_has_no_region() -> None:
     with pytest.raises(InputError, match="empty"):
-        region_around(np.zeros((40, 40), dtype=np.bool_), margin=8)
+        find_region(np.zeros((40, 40), dtype=np.bool_), margin=8)
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])

@@ -22,6 +22,7 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.checks import check_known_anomalies
 from anomalib_stage.plugin.model.networks import SegmentationLoss, SegmentationNetwork, build_network
 from anomalib_stage.settings import Settings, validated
+from anomalib_stage.training.network.learning_rate import compute_segmenter_rate
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -175,8 +176,10 @@ class Segmenter(AnomalibModule):
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.settings.lr)
         last = self._last_step() if self.settings.schedule == "cosine" else None
-        warmup = self.settings.warmup_steps
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, warmup=warmup, last=last))
+        rise = self.settings.warmup_steps
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: compute_segmenter_rate(step, rise=rise, last=last)
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _last_step(self) -> int:
@@ -185,15 +188,6 @@ class Segmenter(AnomalibModule):
             msg = "Segmenter: a cosine schedule needs an end; set the trainer's max_epochs or max_steps, or constant"
             raise InputError(msg)
         return int(last)
-
-
-def _rate(step: int, *, warmup: int, last: int | None) -> float:
-    """Return the learning rate of a step as a share of the highest: a linear rise, then half a cosine or a line."""
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    if last is None:
-        return 1.0
-    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (step - warmup) / max(1, last - warmup)))
 
 
 def _masks(batch: Any) -> Tensor:  # noqa: ANN401 - anomalib's ImageBatch

@@ -5,9 +5,8 @@
 Where nobody has shown real defects there is one source of real detail left: the surface itself. Patches of it that are
 pasted elsewhere teach a network much about large defects (CutPaste, arXiv 2104.04015), and little about their edges,
 since their outlines are rectangles. Here a drawn mask takes the picture of another place, turned and mirrored, as an
-exemplar (:mod:`~anomalib_stage.synthesis.appearance.exemplar`), in half of the cases in a tone drawn for the place. No
-network is
-asked: there is nothing to make up, and large regions are what takes it longest.
+exemplar (:mod:`~anomalib_stage.synthesis.appearance.exemplar`), in half of the cases in a colour drawn for its context.
+No network is asked: there is nothing to make up, and large regions are what takes it longest.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anomalib_stage.synthesis.appearance.exemplar import Exemplar
+from anomalib_stage.synthesis.regions import bounding_box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BODIES", "DISPLACED", "cut_elsewhere"]
 
 DISPLACED = frozenset({"chip", "contamination", "discoloration", "stain"})
-"""Kinds of the default bundle that may be displaced surface."""
+"""Defects of the default bundle that may be displaced surface."""
 
 BODIES = frozenset({"blob", "edge_chip", "perlin"})
 """Mask shapes with room for a texture."""
@@ -47,8 +47,7 @@ def cut_elsewhere(
     Returns:
         Exemplar | None: As large as the mask's bounding box, and there; None if the image is too narrow for it turned.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    sides = int(rows[-1] + 1 - rows[0]), int(columns[-1] + 1 - columns[0])
+    row, column, *sides = bounding_box(mask)
     best, found = -1.0, None
     for _ in range(TRIES):
         turns = int(rng.integers(4))
@@ -68,4 +67,4 @@ def cut_elsewhere(
     window, turns = found
     part = np.rot90(pixels[window], turns)
     part = part[:, ::-1] if rng.random() < 0.5 else part
-    return Exemplar(np.ascontiguousarray(part), int(rows[0]), int(columns[0]), whole=True)
+    return Exemplar(np.ascontiguousarray(part), row, column, whole=True)

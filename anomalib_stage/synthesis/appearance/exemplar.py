@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import torch
 
-from anomalib_stage.synthesis.appearance.appearance import mean_inside, spread
-from anomalib_stage.synthesis.regions import mirrored
+from anomalib_stage.synthesis.appearance.appearance import compute_mean_inside, spread
+from anomalib_stage.synthesis.regions import mirror_indices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,8 +85,8 @@ def warp_exemplars(
     for canvas, exemplar, region, size in zip(laid, exemplars, regions, sizes, strict=True):
         if exemplar is None:
             continue
-        rows = mirrored(region.top, region.height, size[0]).numpy() - exemplar.top
-        columns = mirrored(region.left, region.width, size[1]).numpy() - exemplar.left
+        rows = mirror_indices(region.top, region.height, size[0]).numpy() - exemplar.top
+        columns = mirror_indices(region.left, region.width, size[1]).numpy() - exemplar.left
         height, width = exemplar.pixels.shape[:2]
         known = np.ix_((rows >= 0) & (rows < height), (columns >= 0) & (columns < width))
         canvas[known] = exemplar.pixels[np.ix_(rows[known[0][:, 0]], columns[known[1][0]])]
@@ -105,5 +105,5 @@ def extract_detail(latent: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         tuple[Tensor, Tensor]: The mean of each colour inside the mask, ``(B, 3)``, and what differs from it, in the
         shape of ``latent``, 0 outside the mask.
     """
-    level = mean_inside(latent, mask)
+    level = compute_mean_inside(latent, mask)
     return level, (latent - spread(level, like=latent)) * mask

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from anomalib_stage.synthesis.regions import overlap
+from anomalib_stage.synthesis.regions import find_overlap
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +27,6 @@ def composite(image: Tensor, painted: Tensor, *, mask: Tensor, region: Region) -
         mask (Tensor): Pixels of the region that may change, ``(1, region.height, region.width)`` bool.
         region (Region): Where it lies; the part over the image's border is dropped.
     """
-    here, there = overlap(region, (image.shape[1], image.shape[2]))
+    here, there = find_overlap(region, (image.shape[1], image.shape[2]))
     target = image[here]
     target.copy_(torch.where(mask[there], painted[there].to(image.dtype), target))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from anomalib_stage.synthesis.appearance.appearance import contrast_limits, limit_contrast
+from anomalib_stage.synthesis.appearance.contrast import compute_contrast_limits, limit_contrast
 
 if TYPE_CHECKING:
     from anomalib_stage.synthesis.diffusion.denoising import Conditioning
@@ -54,7 +54,7 @@ def build_constraint(
     clean, mask, filled = conditioning.clean, conditioning.mask, conditioning.filled
     limits = None
     if filled is not None and conditioning.contrast is not None:
-        limits = contrast_limits(mask, filled, conditioning.contrast)
+        limits = compute_contrast_limits(mask, filled, conditioning.contrast)
     weight = None if strength is None else strength.view(-1, 1, 1, 1)
     share = None if texture_weight is None else texture_weight.view(-1, 1, 1, 1) * mask
 

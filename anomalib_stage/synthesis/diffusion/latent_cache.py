@@ -38,10 +38,10 @@ class CachedCodec:
     def encode(self, images: Tensor, *, noise: Tensor | None = None) -> Tensor:
         """Encode images; see :meth:`~anomalib_stage.synthesis.diffusion.latent_codec.LatentCodec.encode`."""
         rows = [slice(i, i + 1) for i in range(len(images))]
-        return torch.cat([self._one(images[row], None if noise is None else noise[row]) for row in rows])
+        return torch.cat([self._encode_one(images[row], None if noise is None else noise[row]) for row in rows])
 
-    def _one(self, image: Tensor, noise: Tensor | None) -> Tensor:
-        key = _key(image, noise)
+    def _encode_one(self, image: Tensor, noise: Tensor | None) -> Tensor:
+        key = _compute_key(image, noise)
         known = self._known.pop(key, None)
         latent = self.codec.encode(image, noise=noise) if known is None else known
         self._known[key] = latent
@@ -50,7 +50,7 @@ class CachedCodec:
         return latent
 
 
-def _key(image: Tensor, noise: Tensor | None) -> bytes:
+def _compute_key(image: Tensor, noise: Tensor | None) -> bytes:
     digest = hashlib.blake2b(f"{image.dtype} {tuple(image.shape)}".encode(), digest_size=16)
     for tensor in (image, noise):
         if tensor is not None:

@@ -68,8 +68,8 @@ class LatentDenoiser(nn.Module):
         Args:
             x (Tensor): Noisy latent ``(B, C, h, w)``.
             t (Tensor): Time steps ``(B,)`` int64.
-            conditioning (Guidance): Masks ``(B, 1, h, w)`` and conditions ``(B, N, D)``; with an inpainting U-Net also
-                ``filled``, the latent of the picture without the anomaly.
+            conditioning (Conditioning): Masks ``(B, 1, h, w)`` and conditions ``(B, N, D)``; with an inpainting U-Net
+                also ``filled``, the latent of the picture without the anomaly.
             aligned (Tensor): Alignment mask ``(B, 1, h, w)``, what the adapter is told.
             branch (Branch | Tensor): Branch of all samples, or ``(B,)`` float, 1 aware and 0 anomaly-only.
 
@@ -77,22 +77,24 @@ class LatentDenoiser(nn.Module):
             Tensor: float32, shape of ``x``.
         """
         flag = x.new_full((len(x),), float(branch == "aware")) if isinstance(branch, str) else branch
-        inputs = torch.cat([x, *self._surface(conditioning, flag.view(-1, 1, 1, 1))], dim=1) if self.inpainting else x
+        inputs = (
+            torch.cat([x, *self._build_surface(conditioning, flag.view(-1, 1, 1, 1))], dim=1) if self.inpainting else x
+        )
         dtype = next(self.unet.parameters()).dtype
         output: Tensor = self.unet(
             inputs.to(dtype), t, encoder_hidden_states=conditioning.condition.to(dtype)
         ).sample.float()
         if isinstance(branch, str):
-            return self._adapted(output, aligned, branch)
-        aware, only = self._adapted(output, aligned, "aware"), self._adapted(output, aligned, "only")
+            return self._adapt(output, aligned, branch)
+        aware, only = self._adapt(output, aligned, "aware"), self._adapt(output, aligned, "only")
         return torch.where(flag.view(-1, 1, 1, 1) > 0, aware, only)
 
-    def _adapted(self, output: Tensor, aligned: Tensor, branch: Branch) -> Tensor:
+    def _adapt(self, output: Tensor, aligned: Tensor, branch: Branch) -> Tensor:
         adapter = self.aware if branch == "aware" else self.only
         return output if adapter is None else adapter(output, aligned)
 
     @staticmethod
-    def _surface(conditioning: Conditioning, flag: Tensor) -> tuple[Tensor, Tensor]:
+    def _build_surface(conditioning: Conditioning, flag: Tensor) -> tuple[Tensor, Tensor]:
         if conditioning.filled is None:
             msg = "an inpainting U-Net needs conditioning.filled, the latent of the picture without the anomaly"
             raise InputError(msg)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from anomalib_stage.synthesis.diffusion.alignment import align_mask
 from anomalib_stage.synthesis.diffusion.denoising import blend
-from anomalib_stage.synthesis.diffusion.schedule import alignment, per_sample
+from anomalib_stage.synthesis.diffusion.schedule_tables import gather_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,14 +59,14 @@ def sample_reference(
         only = any(low * schedule.steps <= i <= high * schedule.steps for low, high in windows)
         branch: Branch = "only" if only else "aware"
         state, used, prior = (only_state, mask, mask) if only else (image_state, aligned, clean)
-        noised_clean = schedule.noised(clean, before, normal(tuple(clean.shape)))
-        noised_mask = schedule.noised(mask.expand_as(clean), before, normal(single))
+        noised_clean = schedule.add_noise(clean, before, normal(tuple(clean.shape)))
+        noised_mask = schedule.add_noise(mask.expand_as(clean), before, normal(single))
         output = denoiser(state, t, conditioning=conditioning, aligned=used, branch=branch)
         _, mean, deviation = reverse_step(output, state, t, aligned=used, background=prior, schedule=schedule)
         y = mean + deviation * normal(tuple(clean.shape))
         image_state = blend(used, y, noised_clean)
         only_state = blend(mask, y, noised_mask)
-        aligned = alignment(mask, t, steps=schedule.steps)  # one step behind, as published
+        aligned = align_mask(mask, t, steps=schedule.steps)  # one step behind, as published
         if observe is not None:
             observe(i, state, image_state)
     return image_state
@@ -87,8 +88,8 @@ def reverse_step(
     Returns:
         tuple[Tensor, Tensor, Tensor]: ``x0' = m x0 + (1 - m) k``, posterior mean, posterior deviation (0 at t = 0).
     """
-    x0 = blend(aligned, schedule.clean_estimate(output, x, t), background)
-    from_x0, from_x, deviation = (per_sample(table, t, x) for table in schedule.posterior)
+    x0 = blend(aligned, schedule.estimate_clean(output, x, t), background)
+    from_x0, from_x, deviation = (gather_steps(table, t, x) for table in schedule.posterior)
     return x0, from_x0 * x0 + from_x * x, deviation
 
 

@@ -10,7 +10,7 @@ paper         here                         meaning
 z             ``clean``                    clean latent, the background's prior
 B             ``mask``                     anomaly mask, 1 inside
 n             ``noise``                    standard normal noise of the sample, the only randomness
-q(x, t; n)    ``schedule.noised``          sqrt(abar_t) x + sqrt(1 - abar_t) n
+q(x, t; n)    ``schedule.add_noise``       sqrt(abar_t) x + sqrt(1 - abar_t) n
 c(t)          ``aligned``                  aligned mask: all ones at t = T, linearly down to B (EMA)
 x_t           ``x``                        image state
 x0            ``x0``                       clean estimate
@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from anomalib_stage.synthesis.diffusion.alignment import compute_open_shares, find_window_steps
 from anomalib_stage.synthesis.diffusion.constraint import unconstrained
 from anomalib_stage.synthesis.diffusion.denoising import blend
-from anomalib_stage.synthesis.diffusion.schedule import CLEAN, open_shares, window_steps
+from anomalib_stage.synthesis.diffusion.schedule import CLEAN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,20 +82,20 @@ def sample_graded(
         Tensor: Painted latents ``(B, C, h, w)``; outside the mask exactly ``conditioning.clean``.
     """
     clean, mask = conditioning.clean, conditioning.mask
-    times = schedule.timesteps(steps)
-    only = window_steps(times, windows, steps=schedule.steps)
-    shares = open_shares(tuple(times), steps=schedule.steps, dtype=mask.dtype)
+    times = schedule.space_timesteps(steps)
+    only = find_window_steps(times, windows, steps=schedule.steps)
+    shares = compute_open_shares(tuple(times), steps=schedule.steps, dtype=mask.dtype)
     outside, nothing = 1.0 - mask, torch.zeros_like(clean)
-    x = schedule.noised(clean, times[0], noise)  # (1)
+    x = schedule.add_noise(clean, times[0], noise)  # (1)
     for i, (now, after) in enumerate(pairwise([*times, CLEAN])):
         branch: Branch = "only" if only[i] else "aware"
-        state = mask * x + outside * schedule.noised(nothing, now, noise) if only[i] else x  # (2)
+        state = mask * x + outside * schedule.add_noise(nothing, now, noise) if only[i] else x  # (2)
         aligned = mask if only[i] else mask + shares[i] * outside  # (3)
         rest, background = 1.0 - aligned, nothing if only[i] else clean
         t = torch.full((len(clean),), now, dtype=torch.int64, device=clean.device)
         output = denoiser(state, t, conditioning=conditioning, aligned=aligned, branch=branch)
-        x0 = aligned * constrain(schedule.clean_estimate(output, state, now)) + rest * background  # (4)
+        x0 = aligned * constrain(schedule.estimate_clean(output, state, now)) + rest * background  # (4)
         eps = (state - schedule.signal(now, state) * x0) / schedule.noise(now, state)  # (5)
-        y = schedule.noised(x0, after, eps)  # (6)
-        x = aligned * y + rest * schedule.noised(clean, after, noise)  # (7)
+        y = schedule.add_noise(x0, after, eps)  # (6)
+        x = aligned * y + rest * schedule.add_noise(clean, after, noise)  # (7)
     return blend(mask, x, clean)

@@ -1,39 +1,28 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Noise schedule and alignment mask: the time axis of graded diffusion.
+"""Noise schedule: the time axis of diffusion.
 
 Notation (paper and published code -> here): ``ab_t`` -> ``alphas_cumprod[t]``; ``q(x, t; n)`` ->
-:meth:`Schedule.noised`; the paper's EMA, *explicit mask alignment*, -> :func:`alignment` (``ema`` means averaged
-weights elsewhere).
+:meth:`Schedule.add_noise`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.synthesis.diffusion.schedule_tables import compute_betas, compute_posterior, gather_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
 
-__all__ = [
-    "CLEAN",
-    "COMPACT_SCHEDULE",
-    "REFERENCE_SCHEDULE",
-    "Schedule",
-    "alignment",
-    "open_share",
-    "open_shares",
-    "per_sample",
-    "window_steps",
-]
+__all__ = ["CLEAN", "COMPACT_SCHEDULE", "REFERENCE_SCHEDULE", "Schedule"]
 
 REFERENCE_SCHEDULE: dict[str, Any] = {
     "num_train_timesteps": 1000,
@@ -53,32 +42,6 @@ COMPACT_SCHEDULE: dict[str, Any] = {
 
 CLEAN = -1
 """Time step of the clean end, one below 0."""
-
-SHRINK_END = 0.2
-"""Fraction of the diffusion time below which the alignment mask is the anomaly mask (published: 200 of 1000)."""
-
-
-def per_sample(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
-    """Look up ``values`` at the steps ``t`` and shape them to broadcast over ``like``."""
-    return values.to(like.device)[t].to(like.dtype).view(-1, *([1] * (like.dim() - 1)))
-
-
-def _precise_betas(tables: DDPMScheduler) -> Tensor:
-    """Betas in float64, as published: the float32 roundings of diffusers add up to 1e-4 over 1000 steps."""
-    config = tables.config
-    if config.beta_schedule == "scaled_linear" and config.trained_betas is None and not config.rescale_betas_zero_snr:
-        ends = config.beta_start**0.5, config.beta_end**0.5
-        return torch.linspace(*ends, int(config.num_train_timesteps), dtype=torch.float64) ** 2
-    betas: Tensor = tables.betas.double()
-    return betas
-
-
-def _posterior(betas: Tensor, ab: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    before = torch.cat([ab.new_ones(1), ab[:-1]])
-    from_x0 = betas * before.sqrt() / (1 - ab)
-    from_x = (1 - before) * (1 - betas).sqrt() / (1 - ab)
-    deviation = (betas * (1 - before) / (1 - ab)).sqrt()
-    return from_x0.float(), from_x.float(), deviation.float()
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,11 +74,11 @@ class Schedule:
         if self.prediction_type not in {"epsilon", "v_prediction"}:
             msg = f"prediction_type is {self.prediction_type!r}; supported are 'epsilon' and 'v_prediction'"
             raise InputError(msg)
-        betas = _precise_betas(tables)
+        betas = compute_betas(tables)
         object.__setattr__(self, "betas", betas.float())
         alphas_cumprod = (1.0 - betas).cumprod(0)
         object.__setattr__(self, "alphas_cumprod", alphas_cumprod.float())
-        object.__setattr__(self, "posterior", _posterior(betas, alphas_cumprod))
+        object.__setattr__(self, "posterior", compute_posterior(betas, alphas_cumprod))
         # the clean end is appended: index -1, one step below 0, has signal 1 and noise 0
         padded = torch.cat([alphas_cumprod, alphas_cumprod.new_ones(1)])
         roots = padded.sqrt().float(), (1.0 - padded).sqrt().float()
@@ -132,7 +95,7 @@ class Schedule:
         """What the network predicts: ``epsilon`` or ``v_prediction``."""
         return str(self.config.get("prediction_type", "epsilon"))
 
-    def timesteps(self, count: int) -> list[int]:
+    def space_timesteps(self, count: int) -> list[int]:
         """Return ``count`` descending time steps, trailing spacing: the first is T-1, pure noise.
 
         Raises:
@@ -149,74 +112,25 @@ class Schedule:
 
     def signal(self, t: Tensor | int, like: Tensor) -> Tensor | float:
         """``sqrt(ab_t)``, 1 where ``t`` is -1 (the clean end); for ``t`` of each sample shaped to broadcast."""
-        return self._numbers[0][t] if isinstance(t, int) else per_sample(self._roots[0], t, like)
+        return self._numbers[0][t] if isinstance(t, int) else gather_steps(self._roots[0], t, like)
 
     def noise(self, t: Tensor | int, like: Tensor) -> Tensor | float:
         """``sqrt(1 - ab_t)``, 0 where ``t`` is -1; for ``t`` of each sample shaped to broadcast over ``like``."""
-        return self._numbers[1][t] if isinstance(t, int) else per_sample(self._roots[1], t, like)
+        return self._numbers[1][t] if isinstance(t, int) else gather_steps(self._roots[1], t, like)
 
-    def noised(self, clean: Tensor, t: Tensor | int, noise: Tensor) -> Tensor:
+    def add_noise(self, clean: Tensor, t: Tensor | int, noise: Tensor) -> Tensor:
         """``q(x, t; n) = sqrt(ab_t) x + sqrt(1 - ab_t) n``. ``t``: ``(B,)`` int64 or one for all, -1 means clean."""
         return self.signal(t, clean) * clean + self.noise(t, clean) * noise
 
-    def target(self, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    def compute_target(self, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Return what the network should predict for ``q(clean, t; noise)``."""
         if self.prediction_type == "epsilon":
             return noise
         return self.signal(t, clean) * noise - self.noise(t, clean) * clean
 
-    def clean_estimate(self, output: Tensor, x: Tensor, t: Tensor | int) -> Tensor:
+    def estimate_clean(self, output: Tensor, x: Tensor, t: Tensor | int) -> Tensor:
         """Turn the network's output at ``x = x_t`` into its estimate of the clean latent, x0."""
         signal, noise = self.signal(t, x), self.noise(t, x)
         if self.prediction_type == "epsilon":
             return x / signal - noise / signal * output
         return signal * x - noise * output
-
-
-def alignment(mask: Tensor, t: Tensor, *, steps: int, end: float = SHRINK_END) -> Tensor:
-    """Explicit mask alignment: all ones at pure noise, linearly to exactly the anomaly.
-
-    ``c(t) = B + clamp((t/T - end) / (1 - end), 0, 1) (1 - B)``; with T = 1000 and end = 0.2 the published schedule
-    (published-method.md, (4)), without its dependence on T.
-
-    Args:
-        mask (Tensor): Anomaly mask B, float, values in {0, 1}, ``(B, ...)``.
-        t (Tensor): Time steps, ``(B,)`` int64 in [0, T].
-        steps (int): Number of training time steps T.
-        end (float): Fraction of T below which c is exactly B.
-
-    Returns:
-        Tensor: Alignment mask, shape and dtype of ``mask``, values in [0, 1].
-    """
-    share = open_share(t.to(mask.dtype), steps=steps, end=end)
-    return mask + share.view(-1, *([1] * (mask.dim() - 1))) * (1.0 - mask)
-
-
-def open_share(t: Tensor, *, steps: int, end: float = SHRINK_END) -> Tensor:
-    """Return what the alignment mask is outside the anomaly at the time steps ``t``, float; see :func:`alignment`."""
-    return ((t / steps - end) / (1.0 - end)).clamp(0.0, 1.0)
-
-
-@lru_cache(maxsize=64)
-def open_shares(times: tuple[int, ...], *, steps: int, dtype: torch.dtype) -> tuple[float, ...]:
-    """Return :func:`open_share` at the time steps of a sampler, rounded to ``dtype``."""
-    return tuple(open_share(torch.tensor(times, dtype=dtype), steps=steps).tolist())
-
-
-def window_steps(timesteps: Sequence[int], windows: Sequence[tuple[float, float]], *, steps: int) -> list[bool]:
-    """Say for each time step whether the anomaly-only branch acts there (graded diffusion).
-
-    Args:
-        timesteps (Sequence[int]): Descending time steps of the sampler.
-        windows (Sequence[tuple[float, float]]): Windows as fractions of T, bounds included.
-        steps (int): Number of training time steps T.
-
-    Returns:
-        list[bool]: One flag for each step. Every window has at least one step, its nearest, however few there are.
-    """
-    chosen: set[int] = set()
-    for low, high in windows:
-        inside = {i for i, t in enumerate(timesteps) if low * steps <= t <= high * steps}
-        centre = (low + high) / 2 * steps
-        chosen |= inside or {min(range(len(timesteps)), key=lambda i: abs(timesteps[i] - centre))}
-    return [i in chosen for i in range(len(timesteps))]

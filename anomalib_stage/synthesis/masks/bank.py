@@ -18,6 +18,7 @@ import numpy as np
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.appearance.exemplar import fill_exemplar
 from anomalib_stage.synthesis.masks.template_match import SIDE, crop_around
+from anomalib_stage.synthesis.regions import bounding_box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +31,6 @@ __all__ = [
     "BANK_PREFIXES",
     "COLUMNS",
     "BankMask",
-    "bounding_box",
     "edge_points",
     "measure_mask",
     "pack_bank",
@@ -215,12 +215,6 @@ def _unpack(
         msg = f"the bank of {defect!r} holds an empty mask"
         raise InputError(msg)
     return masks
-
-
-def bounding_box(mask: Bools) -> tuple[int, int, int, int]:
-    """Return top, left, height and width of a mask's bounding box."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(rows[0]), int(columns[0]), int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
 
 
 def edge_points(foreground: Bools) -> NDArray[np.int64]:

@@ -13,9 +13,10 @@ import numpy as np
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.appearance.exemplar import Exemplar
-from anomalib_stage.synthesis.masks.bank import STORED_SIDE, bounding_box, edge_points
+from anomalib_stage.synthesis.masks.bank import STORED_SIDE, edge_points
 from anomalib_stage.synthesis.masks.template_match import Pose, find_matches, refine_match
 from anomalib_stage.synthesis.masks.warp import count_parts, jitter, keep_few_parts, paste, warp
+from anomalib_stage.synthesis.regions import bounding_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from anomalib_stage.synthesis.masks.bank import bounding_box
+from anomalib_stage.synthesis.regions import bounding_box
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.appearance.appearance import mean_inside
+from anomalib_stage.synthesis.appearance.appearance import compute_mean_inside
 from anomalib_stage.synthesis.appearance.exemplar import Exemplar, extract_detail, fill_exemplar, warp_exemplars
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
-from anomalib_stage.synthesis.masks.bank import BankMask, bounding_box, measure_mask, pack_bank, unpack_bank
+from anomalib_stage.synthesis.masks.bank import BankMask, measure_mask, pack_bank, unpack_bank
 from anomalib_stage.synthesis.masks.placement import draw_with_exemplar
 from anomalib_stage.synthesis.masks.template_match import Pose
 from anomalib_stage.synthesis.masks.warp import jitter, warp
-from anomalib_stage.synthesis.regions import Region, crop
+from anomalib_stage.synthesis.regions import Region, bounding_box, crop
 
 EVERYWHERE = np.ones((120, 160), np.bool_)
 
@@ -193,7 +193,7 @@ def test_level_and_detail_make_the_picture() -> None:
     painted = codec.decode(detail + level.repeat_interleave(4, dim=1)[..., None, None])
     original = codec.decode(latent)
     assert torch.allclose(painted[inside.expand_as(painted)], original[inside.expand_as(painted)], atol=1e-5)
-    assert torch.allclose(mean_inside(detail, mask), torch.zeros(2, 3), atol=1e-5)
+    assert torch.allclose(compute_mean_inside(detail, mask), torch.zeros(2, 3), atol=1e-5)
 
 
 def test_a_bank_mask_needs_no_picture() -> None:

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalib_stage.synthesis.appearance.hole_filling import fill_hole, texture_weight, transfer_texture
+from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
+from anomalib_stage.synthesis.appearance.texture_transfer import compute_texture_weight, transfer_texture
 
 
 def test_a_plain_surface_goes_on_through_the_hole() -> None:
@@ -41,7 +42,7 @@ def test_the_fill_never_reads_the_hole_and_stays_in_range(seed: int, height: int
 def test_large_anomalies_keep_the_texture_and_small_ones_do_not(pixels: int, share: float) -> None:
     mask = torch.zeros(1, 12, 60, 60)  # four cells of three colours
     mask.view(1, 3, -1)[:, :, :pixels] = 1.0
-    assert texture_weight(mask).item() == pytest.approx(share, abs=0.01)
+    assert compute_texture_weight(mask).item() == pytest.approx(share, abs=0.01)
 
 
 def test_a_stain_has_the_tone_asked_for_and_the_texture_of_the_surface() -> None:

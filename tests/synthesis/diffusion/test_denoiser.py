@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Denoisers: batch independence, any size, tiling, and the frozen one that gives the same numbers."""
+"""Denoisers: batch independence, any size, tiling, and the fast one that gives the same numbers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.diffusion import denoiser as modules
-from anomalib_stage.synthesis.diffusion import fast_denoiser as frozen
-from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser, TiledDenoiser
+from anomalib_stage.synthesis.diffusion.compact import compact_denoiser, fast_denoiser
+from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
+from anomalib_stage.synthesis.diffusion.compact.denoiser_config import COMPACT_CONFIG
+from anomalib_stage.synthesis.diffusion.compact.fast_denoiser import FastDenoiser
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
-from anomalib_stage.synthesis.diffusion.fast_denoiser import FastDenoiser
+from anomalib_stage.synthesis.diffusion.tiled_denoiser import TiledDenoiser
 
 TINY = {**COMPACT_CONFIG, "block_out_channels": [16, 24], "norm_num_groups": 4}
 
@@ -91,12 +92,12 @@ def test_tiles_agree_with_the_whole_away_from_their_borders(network: CompactDeno
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("half", [True, False], ids=["bf16", "fp32"])
 @pytest.mark.parametrize("branch", ["aware", "only"])
-def test_a_frozen_denoiser_gives_the_same_numbers(
+def test_the_fast_denoiser_gives_the_same_numbers(
     branch: str, half: bool, layers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = {**TINY, "block_out_channels": [8, 16, 24], "layers_per_block": layers}
     network = CompactDenoiser(["scratch"], config=config).eval().requires_grad_(requires_grad=False)
-    for module in (modules, frozen):
+    for module in (compact_denoiser, fast_denoiser):
         monkeypatch.setattr(module, "bf16_is_fast", lambda _: half)
     same = FastDenoiser(network)
     for size, count in (((16, 16), 1), ((32, 24), 3), ((8, 40), 2)):
@@ -109,7 +110,7 @@ def test_a_frozen_denoiser_gives_the_same_numbers(
             assert (found - wanted).abs().max() <= (1e-2 if half else 1e-4)  # here: to the bit
 
 
-def test_an_unknown_kind_is_refused_by_name(network: CompactDenoiser) -> None:
+def test_an_unknown_defect_is_refused_by_name(network: CompactDenoiser) -> None:
     with pytest.raises(InputError, match=r"'rust'.*good, scratch"):
         network.condition(["rust"])
 

@@ -13,11 +13,12 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+from anomalib_stage.synthesis.diffusion.adapted_denoiser import AdaptedDenoiser
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
-from anomalib_stage.synthesis.diffusion.denoiser import AdaptedDenoiser
+from anomalib_stage.synthesis.diffusion.alignment import align_mask
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.published_sampling import reverse_step, sample_reference
-from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE, Schedule, alignment
+from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE, Schedule
 from anomalib_stage.training.network.loss import reference_loss
 from tests.golden.stream import Stream
 
@@ -81,7 +82,7 @@ def test_alignment_mask(units: dict[str, torch.Tensor]) -> None:
     steps = units["alignment.step"].long().flatten()
     mask = units["alignment.mask"].float()
     for i, step in enumerate(steps):
-        actual = alignment(mask, step.repeat(len(mask)), steps=1000)
+        actual = align_mask(mask, step.repeat(len(mask)), steps=1000)
         _assert_close(actual.reshape(units["alignment.out"][i].shape), units["alignment.out"][i])
 
 

@@ -9,15 +9,10 @@ import torch
 from diffusers import DDIMScheduler
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.synthesis.diffusion.alignment import align_mask, find_window_steps
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.sampling import sample_graded
-from anomalib_stage.synthesis.diffusion.schedule import (
-    COMPACT_SCHEDULE,
-    REFERENCE_SCHEDULE,
-    Schedule,
-    alignment,
-    window_steps,
-)
+from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, REFERENCE_SCHEDULE, Schedule
 
 
 def _guidance(mask: torch.Tensor, *, channels: int = 4) -> Conditioning:
@@ -49,7 +44,7 @@ def test_one_branch_and_full_mask_is_the_diffusers_ddim_loop(config: dict, steps
     scheduler = DDIMScheduler(**config, timestep_spacing="trailing", clip_sample=False)
     scheduler.set_timesteps(steps)
     schedule = Schedule(config)
-    x = schedule.noised(conditioning.clean, torch.full((2,), 999), noise)
+    x = schedule.add_noise(conditioning.clean, torch.full((2,), 999), noise)
     for t in scheduler.timesteps:
         output = _wavy(x, t.repeat(2), conditioning=conditioning, aligned=None, branch="aware")
         x = scheduler.step(output, t, x).prev_sample
@@ -70,7 +65,7 @@ def test_a_perfect_denoiser_ends_at_its_mean_inside_and_at_the_input_outside(con
         background = conditioning.clean if branch == "aware" else torch.zeros_like(conditioning.clean)
         truth = conditioning.mask * mean + (1 - conditioning.mask) * background
         noise = (x - schedule.signal(t, x) * truth) / schedule.noise(t, x)
-        return schedule.target(truth, t, noise)
+        return schedule.compute_target(truth, t, noise)
 
     out = sample_graded(perfect, conditioning, schedule=schedule, noise=_noise(conditioning), steps=steps)
     inside = conditioning.mask.bool().expand_as(out)
@@ -87,11 +82,11 @@ def test_the_background_stays_on_its_trajectory_at_every_step() -> None:
 
     def watching(x, t, *, conditioning, aligned, branch):
         truth = conditioning.clean if branch == "aware" else torch.zeros_like(x)
-        expected = schedule.noised(truth, t, noise)
+        expected = schedule.add_noise(truth, t, noise)
         worst.append((x - expected)[outside].abs().max().item())
         # a network that knows the background, and paints anything inside
         estimate = torch.where(outside, truth, torch.tanh(x))
-        return schedule.target(estimate, t, (x - schedule.signal(t, x) * estimate) / schedule.noise(t, x))
+        return schedule.compute_target(estimate, t, (x - schedule.signal(t, x) * estimate) / schedule.noise(t, x))
 
     sample_graded(watching, conditioning, schedule=schedule, noise=noise, steps=20)
     assert len(worst) == 20
@@ -101,15 +96,15 @@ def test_the_background_stays_on_its_trajectory_at_every_step() -> None:
 def test_time_steps_and_windows_written_out() -> None:
     schedule = Schedule(COMPACT_SCHEDULE)
     windows = ((0.7, 0.8), (0.3, 0.4))
-    assert schedule.timesteps(4) == [999, 749, 499, 249]
-    assert window_steps(schedule.timesteps(4), windows, steps=1000) == [False, True, False, True]
-    assert schedule.timesteps(10) == [999, 899, 799, 699, 599, 499, 399, 299, 199, 99]
-    assert window_steps(schedule.timesteps(10), windows, steps=1000) == [
+    assert schedule.space_timesteps(4) == [999, 749, 499, 249]
+    assert find_window_steps(schedule.space_timesteps(4), windows, steps=1000) == [False, True, False, True]
+    assert schedule.space_timesteps(10) == [999, 899, 799, 699, 599, 499, 399, 299, 199, 99]
+    assert find_window_steps(schedule.space_timesteps(10), windows, steps=1000) == [
         *[False, False, True, False, False],
         *[False, True, False, False, False],
     ]
-    fifty = schedule.timesteps(50)
-    flags = window_steps(fifty, windows, steps=1000)
+    fifty = schedule.space_timesteps(50)
+    flags = find_window_steps(fifty, windows, steps=1000)
     assert [t for t, only in zip(fifty, flags, strict=True) if only] == [
         799,
         779,
@@ -126,8 +121,8 @@ def test_time_steps_and_windows_written_out() -> None:
 
 @pytest.mark.parametrize("steps", range(4, 41))
 def test_every_window_has_a_step(steps: int) -> None:
-    times = Schedule(COMPACT_SCHEDULE).timesteps(steps)
-    flags = window_steps(times, ((0.7, 0.8), (0.3, 0.4)), steps=1000)
+    times = Schedule(COMPACT_SCHEDULE).space_timesteps(steps)
+    flags = find_window_steps(times, ((0.7, 0.8), (0.3, 0.4)), steps=1000)
     assert any(flag for t, flag in zip(times, flags, strict=True) if t > 550)
     assert any(flag for t, flag in zip(times, flags, strict=True) if t < 550)
     assert not all(flags)
@@ -135,7 +130,7 @@ def test_every_window_has_a_step(steps: int) -> None:
 
 def test_alignment_goes_from_ones_to_the_mask() -> None:
     mask = _square()
-    at = {t: alignment(mask, torch.full((2,), t), steps=1000) for t in (1000, 600, 200, 0)}
+    at = {t: align_mask(mask, torch.full((2,), t), steps=1000) for t in (1000, 600, 200, 0)}
     assert torch.equal(at[1000], torch.ones_like(mask))
     torch.testing.assert_close(at[600], mask + 0.5 * (1 - mask))
     assert torch.equal(at[200], mask)
@@ -148,9 +143,9 @@ def test_one_time_step_for_all_is_that_time_step_for_each(config: dict) -> None:
     clean, noise = (torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
     for t in (-1, 0, 1, 499, 998):
         each = torch.full((2,), t)
-        assert torch.equal(schedule.noised(clean, t, noise), schedule.noised(clean, each, noise))
+        assert torch.equal(schedule.add_noise(clean, t, noise), schedule.add_noise(clean, each, noise))
         if t >= 0:
-            assert torch.equal(schedule.clean_estimate(noise, clean, t), schedule.clean_estimate(noise, clean, each))
+            assert torch.equal(schedule.estimate_clean(noise, clean, t), schedule.estimate_clean(noise, clean, each))
 
 
 def test_both_branches_are_used_where_the_windows_say() -> None:
@@ -182,4 +177,4 @@ def test_a_bad_schedule_is_refused(config: dict, message: str) -> None:
 
 def test_too_many_steps_are_refused() -> None:
     with pytest.raises(InputError, match="1 to 1000"):
-        Schedule(REFERENCE_SCHEDULE).timesteps(1001)
+        Schedule(REFERENCE_SCHEDULE).space_timesteps(1001)

@@ -4,7 +4,7 @@
 
 In the small regions that most defects need, half of a call of the module is not arithmetic: in every call autocast
 turns every weight to half precision, and each of a hundred layers is a Python object with hooks. Here weights are
-turned once, and layers are called as functions, in place where nobody else holds the tensor.
+turned once, and layers are called as functions (:mod:`~anomalib_stage.synthesis.diffusion.compact.fast_layers`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from torch.nn import functional as F
 
 from anomalib_stage.devices import bf16_is_fast
 from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
-from anomalib_stage.synthesis.diffusion.denoiser import TiledDenoiser
+from anomalib_stage.synthesis.diffusion.compact.fast_layers import FrozenConv, FrozenNorm, convert_level, convert_linear
+from anomalib_stage.synthesis.diffusion.tiled_denoiser import TiledDenoiser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
-    from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
     from anomalib_stage.synthesis.diffusion.denoising import Branch, Conditioning, Denoiser
 
 __all__ = ["FastDenoiser", "build_fast_denoiser"]
@@ -43,23 +44,25 @@ class FastDenoiser:
         self.cells = network.cells
         self._dtype = dtype = torch.bfloat16 if bf16_is_fast(unet.conv_in.weight.device) else torch.float32
         self._time_proj = unet.time_proj
-        self._time = [_linear(layer, dtype) for layer in (unet.time_embedding.linear_1, unet.time_embedding.linear_2)]
+        self._time = [
+            convert_linear(layer, dtype) for layer in (unet.time_embedding.linear_1, unet.time_embedding.linear_2)
+        ]
         blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
         # all layers' shares of the time embedding in one product
-        shares = [_linear(resnet.time_emb_proj, dtype) for block in blocks for resnet in block.resnets]
+        shares = [convert_linear(resnet.time_emb_proj, dtype) for block in blocks for resnet in block.resnets]
         weights, biases = zip(*shares, strict=True)
         self._shares, self._widths = (torch.cat(weights), torch.cat(biases)), [len(bias) for bias in biases]
-        self._first, self._last = _Conv(unet.conv_in, dtype), _Conv(unet.conv_out, dtype)
-        self._last_norm = _Norm(unet.conv_norm_out)
-        self._down = [_level(block, block.downsamplers, dtype) for block in unet.down_blocks]
-        self._middle, _ = _level(unet.mid_block, None, dtype)
-        self._up = [_level(block, block.upsamplers, dtype) for block in unet.up_blocks]
+        self._first, self._last = FrozenConv(unet.conv_in, dtype), FrozenConv(unet.conv_out, dtype)
+        self._last_norm = FrozenNorm(unet.conv_norm_out)
+        self._down = [convert_level(block, block.downsamplers, dtype) for block in unet.down_blocks]
+        self._middle, _ = convert_level(unet.mid_block, None, dtype)
+        self._up = [convert_level(block, block.upsamplers, dtype) for block in unet.up_blocks]
 
     @torch.no_grad()
     def __call__(self, x: Tensor, t: Tensor, *, conditioning: Conditioning, aligned: Tensor, branch: Branch) -> Tensor:
-        """Predict; see :class:`~anomalib_stage.synthesis.diffusion.sampling.Denoiser`."""
-        shares = iter(self._time_shares(t, conditioning.condition))
-        hidden = self._first(self._inputs(x, conditioning, aligned, branch))
+        """Predict; see :class:`~anomalib_stage.synthesis.diffusion.denoising.Denoiser`."""
+        shares = iter(self._compute_time_shares(t, conditioning.condition))
+        hidden = self._first(self._gather_inputs(x, conditioning, aligned, branch))
         kept = [hidden]
         for resnets, shrink in self._down:
             for resnet in resnets:
@@ -77,13 +80,13 @@ class FastDenoiser:
                 hidden = grow(F.interpolate(hidden, scale_factor=2.0, mode="nearest"))
         return self._last(F.silu(self._last_norm(hidden), inplace=True)).float()
 
-    def _time_shares(self, t: Tensor, condition: Tensor) -> Sequence[Tensor]:
-        """What each residual block adds: ``(B, width, 1, 1)``."""
+    def _compute_time_shares(self, t: Tensor, condition: Tensor) -> Sequence[Tensor]:
+        """Compute what each residual block adds: ``(B, width, 1, 1)``."""
         hidden = F.silu(F.linear(self._time_proj(t).to(self._dtype), *self._time[0]))
         embedded = F.silu(F.linear(hidden, *self._time[1]) + condition).to(self._dtype)
         return torch.split(F.linear(embedded, *self._shares)[..., None, None], self._widths, dim=1)
 
-    def _inputs(self, x: Tensor, conditioning: Conditioning, aligned: Tensor, branch: Branch) -> Tensor:
+    def _gather_inputs(self, x: Tensor, conditioning: Conditioning, aligned: Tensor, branch: Branch) -> Tensor:
         """Lay out what the network sees, in the order of :class:`CompactDenoiser`."""
         filled, cells = conditioning.filled, conditioning.mask[:, : self.cells]
         if filled is None:
@@ -103,53 +106,6 @@ class FastDenoiser:
             start += part.shape[1]
         inputs[:, start:] = float(aware)
         return inputs
-
-
-def _linear(layer: nn.Linear, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
-
-
-def _level(block: Any, samplers: Any, dtype: torch.dtype) -> tuple[list[_Resnet], _Conv | None]:  # noqa: ANN401
-    """A block's residual blocks, and the convolution on its way to the next resolution."""
-    return [_Resnet(resnet, dtype) for resnet in block.resnets], _Conv(samplers[0].conv, dtype) if samplers else None
-
-
-class _Conv:
-    """A convolution."""
-
-    def __init__(self, layer: nn.Conv2d, dtype: torch.dtype) -> None:
-        assert layer.bias is not None
-        self.weight, self.bias = layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
-        self.stride, self.padding = layer.stride, layer.padding
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
-
-
-class _Norm:
-    """Group norm, one sample at a time: see ``_GroupNorm`` of the denoiser."""
-
-    def __init__(self, layer: nn.GroupNorm) -> None:
-        self.groups, self.eps = layer.num_groups, layer.eps
-        self.weight, self.bias = layer.weight.detach(), layer.bias.detach()
-
-    def __call__(self, x: Tensor) -> Tensor:
-        normed = [F.group_norm(one, self.groups, self.weight, self.bias, self.eps) for one in torch.split(x, 1)]
-        return normed[0] if len(normed) == 1 else torch.cat(normed)
-
-
-class _Resnet:
-    """A residual block."""
-
-    def __init__(self, block: Any, dtype: torch.dtype) -> None:  # noqa: ANN401 - diffusers' blocks are untyped here
-        self.norms = _Norm(block.norm1), _Norm(block.norm2)
-        self.convs = _Conv(block.conv1, dtype), _Conv(block.conv2, dtype)
-        self.shortcut = None if block.conv_shortcut is None else _Conv(block.conv_shortcut, dtype)
-
-    def __call__(self, x: Tensor, share: Tensor) -> Tensor:
-        hidden = self.convs[0](F.silu(self.norms[0](x), inplace=True))
-        hidden = self.convs[1](F.silu(self.norms[1](hidden.add_(share)), inplace=True))
-        return hidden.add_(x if self.shortcut is None else self.shortcut(x))
 
 
 def build_fast_denoiser(network: CompactDenoiser) -> Denoiser:
