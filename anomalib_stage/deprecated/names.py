@@ -27,6 +27,7 @@ ARGUMENTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "StageAugment": _SAMPLING,
         "StageTransform": _SAMPLING,
         "StageSynthesizer": {"settings": "synthesis"},
+        "StageBundle": {"kinds": "defects"},
     }
 )
 """Arguments, by the function or class that takes them. ``fit_latent`` is the command ``fit-latent``, and its argument

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from anomalib_stage.deprecated.arguments import accept_old_names, warn_old
 from anomalib_stage.errors import BundleError
 from anomalib_stage.weights.manifest_file import METADATA_KEY, dump_manifest, read_manifest
 from anomalib_stage.weights.source import DEFAULT, resolve_source
@@ -46,6 +47,7 @@ class StageBundle:
         self.path = path
 
     @classmethod
+    @accept_old_names
     def build(cls, tensors: Mapping[str, Tensor], *, defects: Iterable[DefectSpec], **fields: Any) -> StageBundle:  # noqa: ANN401
         """Make a bundle from weights; the table of tensors, the digest and the versions are filled in.
 
@@ -128,6 +130,12 @@ class StageBundle:
     def defects(self) -> tuple[str, ...]:
         """Names of the defects, in the manifest's order."""
         return tuple(defect.name for defect in self.manifest.defects)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Old name of :attr:`defects`."""
+        warn_old("StageBundle.kinds", "StageBundle.defects")
+        return self.defects
 
     @property
     def digest(self) -> str:

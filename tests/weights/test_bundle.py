@@ -563,3 +563,8 @@ def test_a_manifest_of_another_version_is_not_built() -> None:
 def test_reading_manifests_needs_no_torch() -> None:
     code = "import sys, anomalib_stage.weights.manifest; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_old_name_of_defects_works_and_says_the_new_one(tiny_bundle: StageBundle) -> None:
+    with pytest.warns(DeprecationWarning, match="StageBundle.defects now"):
+        assert tiny_bundle.kinds == tiny_bundle.defects
