@@ -19,6 +19,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "upgrade.md").read_text(
 
 
 def _taker(name: str) -> Any:
+    """The function, class or command; of bundles what makes them."""
+    if name == "StageBundle":
+        return anomalib_stage.StageBundle.build
     return getattr(anomalib_stage, name) if name in anomalib_stage.__all__ else load_command(name.replace("_", "-"))
 
 
