@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from anomalib_stage.training.data.regions.dataset import RegionDataset, StepBatches
-    from anomalib_stage.training.module import GradedDiffusion
+    from anomalib_stage.training.network.module import GradedDiffusion
 
 __all__ = ["collect_appearances"]
 

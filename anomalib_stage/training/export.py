@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from anomalib_stage.synthesis.masks.bank import BANK_PREFIXES, pack_bank
+from anomalib_stage.training.data.regions.dataset import REGION_SIDE
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.manifest import DefectSpec
 
@@ -18,14 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
     from anomalib_stage.synthesis.masks.bank import BankMask
-    from anomalib_stage.training.module import GradedDiffusion
+    from anomalib_stage.training.network.module import GradedDiffusion
 
-__all__ = ["REGION_SIDE", "export_bundle"]
-
-REGION_SIDE = 64
-"""Base side of a training region in pixels."""
+__all__ = ["export_bundle"]
 
 LIKENESS = ("softness", "texture_continuity")
 """Fields of a defect that are measured on real defects."""

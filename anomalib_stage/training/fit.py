@@ -10,20 +10,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.deprecated.arguments import accept_old_names
-from anomalib_stage.pipeline.synthesizer import resolve_device
+from anomalib_stage.devices import resolve_device
 from anomalib_stage.training.appearances import collect_appearances
+from anomalib_stage.training.callbacks.watchers import build_callbacks
 from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
-from anomalib_stage.training.data.regions.dataset import RegionDataset, StepBatches
+from anomalib_stage.training.data.regions.dataset import REGION_SIDE, RegionDataset, StepBatches
 from anomalib_stage.training.data.regions.mixture import build_mixture
 from anomalib_stage.training.data.training_data import load_training_data
-from anomalib_stage.training.export import REGION_SIDE, export_bundle
+from anomalib_stage.training.export import export_bundle
 from anomalib_stage.training.measure.compare import compare_with_real
 from anomalib_stage.training.measure.mask_bank import build_mask_bank
-from anomalib_stage.training.plan import build_module, build_plan
+from anomalib_stage.training.network.plan import build_module, build_plan
+from anomalib_stage.training.network.warm_start import warm_start
 from anomalib_stage.training.report import format_report, list_known_pictures, summarize_held_out, summarize_learnt
 from anomalib_stage.training.settings import build_fit_settings
-from anomalib_stage.training.trainer import build_callbacks, build_loader, build_trainer, run_trainer
-from anomalib_stage.training.warm_start import warm_start
+from anomalib_stage.training.trainer import build_loader, build_trainer, run_trainer
 from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anomalib_stage.training.data.training_data import TrainingData
-    from anomalib_stage.training.module import GradedDiffusion
-    from anomalib_stage.training.plan import Plan
+    from anomalib_stage.training.network.module import GradedDiffusion
+    from anomalib_stage.training.network.plan import Plan
     from anomalib_stage.training.settings import FitSettings
 
 __all__ = ["fit"]

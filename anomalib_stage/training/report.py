@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomalib_stage.files.pixels import digest_pictures
+from anomalib_stage.training.callbacks.held_out import RENDERED
 from anomalib_stage.training.data.warnings import list_warnings
-from anomalib_stage.training.held_out import RENDERED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from anomalib_stage.training.callbacks.held_out import HeldOut
     from anomalib_stage.training.data.training_data import TrainingData
-    from anomalib_stage.training.held_out import HeldOut
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = ["format_report", "list_known_pictures", "summarize_held_out", "summarize_learnt"]

@@ -17,7 +17,7 @@ from anomalib_stage.settings import Settings
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["FitSettings", "build_fit_settings"]
+__all__ = ["FitSettings", "build_fit_settings", "parse_duration"]
 
 USUAL_TIME = timedelta(minutes=20)
 BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
@@ -105,8 +105,7 @@ class FitSettings(Settings):
         """Wall-clock limit."""
         if self.max_time is None:
             return USUAL_TIME if self.max_steps is None else None
-        hours, minutes, seconds = map(int, self.max_time.split(":"))
-        return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+        return parse_duration(self.max_time)
 
     @property
     def folder(self) -> Path:
@@ -119,7 +118,7 @@ class FitSettings(Settings):
         if text is not None and not re.fullmatch(r"\d+:\d+:\d+", text):
             msg = f"--max-time is {text!r}; give hours, minutes and seconds as HH:MM:SS"
             raise ValueError(msg)
-        if text is not None and not any(map(int, text.split(":"))):
+        if text is not None and not parse_duration(text):
             msg = f"--max-time is {text!r}; it must be above 0"
             raise ValueError(msg)
         return text
@@ -141,6 +140,12 @@ class FitSettings(Settings):
             )
             raise ValueError(msg)
         return self
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a duration written ``HH:MM:SS``; the three numbers may be of any size."""
+    hours, minutes, seconds = map(int, text.split(":"))
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
 def build_fit_settings(settings: FitSettings | None = None, **options: Any) -> FitSettings:  # noqa: ANN401

@@ -6,18 +6,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
-
-from anomalib_stage.training.data.regions.rendered import ProceduralDefects
-from anomalib_stage.training.ema import EMAWeights
-from anomalib_stage.training.export import REGION_SIDE
-from anomalib_stage.training.held_out import HeldOut, build_held_out_batches
-from anomalib_stage.training.sample_sheet import SampleSheet, build_sheet_batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,59 +22,12 @@ if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningModule
 
     from anomalib_stage.training.data.regions.dataset import RegionDataset, StepBatches
-    from anomalib_stage.training.data.regions.example import Source
-    from anomalib_stage.training.data.training_data import TrainingData
-    from anomalib_stage.training.module import GradedDiffusion
 
-__all__ = ["Callbacks", "build_callbacks", "build_loader", "build_trainer", "run_trainer"]
+__all__ = ["build_loader", "build_trainer", "run_trainer"]
+
 
 WORKERS = 8
 """Most processes that draw examples for a GPU; on the CPU one is ahead of the training."""
-
-
-class Callbacks(NamedTuple):
-    """Callbacks, in the order in which they must be called."""
-
-    averaged: EMAWeights
-    judge: HeldOut
-    sheet: SampleSheet
-
-
-def build_callbacks(
-    material: TrainingData,
-    source: Source,
-    module: GradedDiffusion,
-    *,
-    rendered: bool,
-    seed: int,
-    check_steps: int,
-    patience: int,
-    sheets: Path,
-    sheet_minutes: float,
-) -> Callbacks:
-    """Make what watches over a training: averaged weights, the judge of held-out defects, and sample sheets.
-
-    Args:
-        material (Material): The user's pictures.
-        source (Source): Source of training regions.
-        module (GradedDiffusion): The module that is trained.
-        rendered (bool): Whether rendered defects are learnt.
-        seed (int): Base seed.
-        check_steps (int): Steps between looks at the defects held out.
-        patience (int): Looks without a better loss after which training stops; 0: never.
-        sheets (Path): Folder of sample sheets.
-        sheet_minutes (float): Minutes between them.
-    """
-    averaged, defects = EMAWeights(module.denoiser), module.defects
-    own = material.real.defects if material.real else ()
-    known = ProceduralDefects(without=own) if rendered else None
-    looked_at = build_held_out_batches(material.held_out, known, defects=defects, side=REGION_SIDE, seed=seed)
-    shown = build_sheet_batches(material.shown, source, defects=defects, side=REGION_SIDE, seed=seed)
-    return Callbacks(
-        averaged,
-        HeldOut(looked_at, averaged, every=check_steps, patience=patience),
-        SampleSheet(sheets, shown, averaged, minutes=sheet_minutes),
-    )
 
 
 def build_loader(

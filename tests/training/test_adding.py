@@ -16,18 +16,19 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Timer
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, Schedule
 from anomalib_stage.training import fit as fit_module
-from anomalib_stage.training import held_out
-from anomalib_stage.training import sample_sheet as sheet
+from anomalib_stage.training.callbacks import held_out
+from anomalib_stage.training.callbacks import sample_sheet as sheet
 from anomalib_stage.training.data.regions.example import Example
 from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.data.training_data import TrainingData
 from anomalib_stage.training.fit import fit
-from anomalib_stage.training.module import FRESH_RATE, GradedDiffusion, compute_learning_rate
-from anomalib_stage.training.plan import build_plan
-from anomalib_stage.training.warm_start import warm_start
+from anomalib_stage.training.network.learning_rate import compute_fit_rate
+from anomalib_stage.training.network.module import FRESH_RATE, GradedDiffusion
+from anomalib_stage.training.network.plan import build_plan
+from anomalib_stage.training.network.warm_start import warm_start
 from anomalib_stage.weights.bundle import StageBundle
 from tests.conftest import TINY_CONFIG, TINY_DEFECTS
 
@@ -163,14 +164,14 @@ def _module(network: CompactDenoiser, defects: list[str], *, max_steps: int | No
 
 
 def test_the_rate_rises_and_falls_to_zero() -> None:
-    steps = np.array([compute_learning_rate(step, step / 2000) for step in range(2001)])
+    steps = np.array([compute_fit_rate(step, step / 2000) for step in range(2001)])
     assert steps[0] == pytest.approx(0.01)
     assert steps.argmax() == 99
     assert steps[100:].max() > 0.99
     assert (np.diff(steps[100:]) < 0).all()
     assert steps[-1] == pytest.approx(0.0, abs=1e-9)
-    assert compute_learning_rate(3, 3 / 20) > 0.9  # short trainings warm up in a tenth
-    assert compute_learning_rate(5000, 0.0) == 1.0  # no end known
+    assert compute_fit_rate(3, 3 / 20) > 0.9  # short trainings warm up in a tenth
+    assert compute_fit_rate(5000, 0.0) == 1.0  # no end known
 
 
 @pytest.mark.parametrize("max_steps", [None, 40, 1000])
@@ -186,7 +187,7 @@ def test_the_rate_falls_by_time_or_by_steps_whichever_ends_first(max_steps: int 
     for _ in range(30):
         setup["optimizer"].step()
         scheduler.step()
-    expected = compute_learning_rate(30, max(0.5, 30 / max_steps if max_steps else 0.0))
+    expected = compute_fit_rate(30, max(0.5, 30 / max_steps if max_steps else 0.0))
     assert groups[0]["lr"] == pytest.approx(1e-3 * expected)
     assert groups[1]["lr"] == pytest.approx(FRESH_RATE * 1e-3 * expected)
     assert len(groups[1]["params"]) == 1

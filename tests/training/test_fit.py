@@ -20,11 +20,11 @@ from anomalib_stage.settings import MaskSettings, SynthesisSettings
 from anomalib_stage.synthesis.appearance.appearance import APPEARANCE_COLUMNS
 from anomalib_stage.synthesis.masks.bank import BANK_PREFIXES
 from anomalib_stage.training import fit as fit_module
-from anomalib_stage.training import held_out
-from anomalib_stage.training import sample_sheet as sheet
+from anomalib_stage.training.callbacks import held_out
+from anomalib_stage.training.callbacks import sample_sheet as sheet
 from anomalib_stage.training.fit import fit
 from anomalib_stage.training.measure import compare as likeness
-from anomalib_stage.training.module import GradedDiffusion
+from anomalib_stage.training.network.module import GradedDiffusion
 from anomalib_stage.training.report import format_report
 from anomalib_stage.weights.bundle import StageBundle
 
@@ -167,7 +167,7 @@ def test_only_the_same_fit_is_resumed(data: Path, tiny_bundle_path: Path, tmp_pa
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit_module, "run", fails)
+        patch.setattr(fit_module, "run_trainer", fails)
         with pytest.raises(KeyboardInterrupt):
             fit(**arguments)
 
@@ -217,7 +217,7 @@ def test_the_bundle_keeps_the_real_masks_and_draws_like_them(
     stored = {name for name in bundle.tensors if name.startswith(("mask_bank.", "prior."))}
     assert stored == {"mask_bank.rust", "prior.rust", "mask_bank.scratch", "prior.scratch"}
     settings = SynthesisSettings(masks=MaskSettings(bank_share=1.0))
-    jobs = StageSynthesizer(bundle, device="cpu", settings=settings).plan(
+    jobs = StageSynthesizer(bundle, device="cpu", synthesis=settings).plan(
         torch.rand(12, 3, 80, 100), defects="rust", seeds=0
     )
     longest = [max(int(job.mask.any(dim=side).sum()) for side in (1, 2)) for job in jobs]
@@ -237,14 +237,14 @@ def _only(folder: Path, defect: str) -> Path:
     return chosen
 
 
-def test_the_bundle_keeps_the_looks_of_what_it_learnt(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
-    arguments = _arguments(data, tiny_bundle_path, tmp_path / "looks.safetensors") | {"procedural": 0.0}
+def test_the_bundle_keeps_the_appearances_of_what_it_learnt(data: Path, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    arguments = _arguments(data, tiny_bundle_path, tmp_path / "appearances.safetensors") | {"procedural": 0.0}
     floats = StageBundle.load(fit(**arguments)).floats()
     rows = {
         defect: dict(zip(APPEARANCE_COLUMNS, floats[f"look.{defect}"].T, strict=True)) for defect in ("rust", "scratch")
     }
-    assert rows["rust"]["tone_r"].max() < -0.4  # level 20 on 100, of 255
-    assert rows["scratch"]["tone_r"].min() > 0.7  # level 240 on 100
+    assert rows["rust"]["shift_r"].max() < -0.4  # level 20 on 100, of 255
+    assert rows["scratch"]["shift_r"].min() > 0.7  # level 240 on 100
     assert rows["rust"]["contrast"].median() < 0.05  # of one level
     assert rows["rust"]["contrast"].max() < 0.25  # but for the border of regions that were rescaled
     base = StageBundle.load(tiny_bundle_path).floats()
@@ -286,7 +286,7 @@ def test_a_bundle_with_a_malformed_bank_is_refused(data: Path, tiny_bundle_path:
 
 
 @pytest.mark.parametrize("kept", [0, 7])
-def test_a_bundle_with_malformed_looks_is_refused(tiny_bundle_path: Path, tmp_path: Path, kept: int) -> None:
+def test_a_bundle_with_malformed_appearances_is_refused(tiny_bundle_path: Path, tmp_path: Path, kept: int) -> None:
     bundle = StageBundle.load(tiny_bundle_path)
     for name in [name for name in bundle.tensors if name.startswith("look.")]:
         table = bundle.tensors.pop(name)

@@ -14,13 +14,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from anomalib_stage.deprecated.arguments import accept_old_names
+from anomalib_stage.devices import bf16_is_fast, resolve_device
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.pipeline.jobs import GOOD
-from anomalib_stage.pipeline.synthesizer import resolve_device
 from anomalib_stage.rendering.defect_types.painters import DEFECT_SHAPES
 from anomalib_stage.seeds import derive_seed
-from anomalib_stage.synthesis.diffusion.denoiser import bf16_is_fast
 from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import Schedule

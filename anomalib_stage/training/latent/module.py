@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers.optimization import get_scheduler
 from lightning.pytorch import LightningModule
 
 from anomalib_stage.seeds import derive_seed, generators, numpy_generator, standard_normal
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
-from anomalib_stage.training.loss import graded_loss, reference_loss
+from anomalib_stage.training.network.learning_rate import compute_latent_rate
+from anomalib_stage.training.network.loss import graded_loss, reference_loss
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
@@ -104,11 +104,10 @@ class LatentFit(LightningModule):
         """AdamW: as published for the published loss, else with warm-up and, where the end is known, cosine decay."""
         wanted = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(wanted, lr=self.settings.rate, weight_decay=0.01)
-        decays = self.settings.steps is not None and self.settings.loss == "graded"
-        scheduler = get_scheduler(
-            "constant" if self.settings.loss == "reference" else "cosine" if decays else "constant_with_warmup",
-            optimizer,
-            num_warmup_steps=min(WARMUP_STEPS, (self.settings.steps or 10**9) // 10),
-            num_training_steps=self.settings.steps,
+        steps = self.settings.steps
+        rise = min(WARMUP_STEPS, (steps or 10**9) // 10) if self.settings.loss == "graded" else 0
+        last = steps if self.settings.loss == "graded" else None
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: compute_latent_rate(step, rise=rise, last=last)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from anomalib_stage.settings import Settings
+from anomalib_stage.training.settings import parse_duration
 from anomalib_stage.weights.latent_manifest import AdapterSpec
 
 __all__ = ["LatentFitSettings"]
@@ -63,10 +64,7 @@ class LatentFitSettings(Settings):
     @property
     def limit(self) -> timedelta | None:
         """Wall-clock limit."""
-        if self.max_time is None:
-            return None
-        hours, minutes, seconds = map(int, self.max_time.split(":"))
-        return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+        return None if self.max_time is None else parse_duration(self.max_time)
 
     @property
     def rate(self) -> float:

@@ -123,7 +123,7 @@ def _paint_anomalies(
 ) -> list[Painted]:
     """Paint anomalies that end at the edges of their masks, which lie like the real ones; their detail is made up."""
     settings = SynthesisSettings(softness=(0.0, 0.0), masks=MaskSettings(bank_share=1.0), exemplars=0.0)
-    synthesizer = StageSynthesizer(bundle, device=device, settings=settings)
+    synthesizer = StageSynthesizer(bundle, device=device, synthesis=settings)
     order = numpy_generator(seed, "likeness").permutation(len(good)).tolist()
     found: list[Painted] = []
     for i, defect in enumerate(defect for defect in defects for _ in range(EACH)):

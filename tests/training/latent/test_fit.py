@@ -127,7 +127,7 @@ def test_the_bundle_paints_and_has_the_masks(fit: Fit) -> None:
     bundle = fit(max_steps=2)
     settings = SynthesisSettings(sampler=SamplerSettings(steps=4), gate=GateSettings(min_visibility=0.0))
     clean = torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(0))
-    pair = StageSynthesizer(bundle, device="cpu", settings=settings)(clean, seeds=0)
+    pair = StageSynthesizer(bundle, device="cpu", synthesis=settings)(clean, seeds=0)
     assert pair.defect == ["hole", "hole"]
     assert pair.label.all()
     assert any(name.startswith("mask_bank.hole") for name in bundle.tensors)
@@ -184,13 +184,13 @@ def test_a_resumed_fit_goes_on_as_if_it_had_not_stopped(
 
 def test_regions_are_encoded_once(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[int] = []
-    encoded = latent_data._encoded
+    encoded = latent_data._encode
 
     def counting(*args: Any, **kwargs: Any) -> Any:
         counted.append(1)
         return encoded(*args, **kwargs)
 
-    monkeypatch.setattr(latent_data, "_encoded", counting)
+    monkeypatch.setattr(latent_data, "_encode", counting)
     first = fit(max_steps=1, workdir=tmp_path / "work")
     again = fit(max_steps=1, workdir=tmp_path / "work")
     assert len(counted) == 1
@@ -216,7 +216,7 @@ def test_vectors_start_from_words_then_from_what_is_known(pretrained: Path, monk
     assert torch.equal(known["a"], torch.ones(7, CONTEXT))
     assert known["a"] is not known["b"]
     said = {"crack": torch.full((7, CONTEXT), 2.0), "dent": torch.full((7, CONTEXT), 4.0)}
-    monkeypatch.setattr(type(model), "encoded", lambda self, word: said[word])
+    monkeypatch.setattr(type(model), "encode_word", lambda self, word: said[word])
     some = choose_start_vectors(model, ["a", "b", "c"], words={"a": "crack", "b": "dent"}, tokens=3, seed=0)
     assert [float(some[defect][0, 0]) for defect in "abc"] == [2.0, 4.0, 3.0]
     with pytest.raises(InputError, match="names 'd'; the defects are a"):

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.data.regions.example import Source
 
-__all__ = ["RegionDataset", "StepBatches"]
+__all__ = ["REGION_SIDE", "RegionDataset", "StepBatches"]
 
+
+REGION_SIDE = 64
+"""Base side of a training region in pixels."""
 
 Key = tuple[int, int]
 """Sample index and region side in pixels."""

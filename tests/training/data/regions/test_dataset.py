@@ -19,7 +19,7 @@ from anomalib_stage.training.data.regions.mixture import build_mixture
 from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.data.regions.rendered import ProceduralDefects
 from anomalib_stage.training.data.regions.weighted_sources import Mixture
-from anomalib_stage.training.loss import graded_loss
+from anomalib_stage.training.network.loss import graded_loss
 
 
 def _real(size: tuple[int, int] = (120, 150)) -> RealDefects:
@@ -141,7 +141,7 @@ def test_a_perfect_prediction_costs_nothing_in_either_branch(aware: float) -> No
     def perfect(x, t, *, conditioning, aligned, branch):
         shown = conditioning.clean if aware else conditioning.clean * conditioning.mask
         noise = (x - schedule.signal(t, x) * shown) / schedule.noise(t, x)
-        return schedule.target(shown, t, noise)
+        return schedule.compute_target(shown, t, noise)
 
     assert float(_loss(perfect, aware).max()) < 1e-8
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +15,8 @@ from anomalib_stage.synthesis.appearance.appearance import compute_context, meas
 from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
-from anomalib_stage.training.loss import graded_loss
+from anomalib_stage.training.network.learning_rate import compute_fit_rate
+from anomalib_stage.training.network.loss import graded_loss
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -24,16 +24,13 @@ if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
     from torch import Tensor
 
-    from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
     from anomalib_stage.synthesis.diffusion.schedule import Schedule
 
-__all__ = ["GradedDiffusion", "compute_learning_rate"]
+__all__ = ["GradedDiffusion"]
 
 ONLY_SHARE = 0.25
 """Share of the samples that train the anomaly-only branch."""
-
-WARMUP_STEPS, WARMUP_SHARE = 100, 0.1
-"""The rate rises over so many steps, or over this share of a shorter training."""
 
 FRESH_RATE = 10.0
 """Condition vectors of new defects learn so many times faster: they start anew, the network does not."""
@@ -119,7 +116,7 @@ class GradedDiffusion(LightningModule):
             groups.append({"params": fresh, "lr": FRESH_RATE * self.learning_rate, "weight_decay": 0.0})
         optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: compute_learning_rate(step, self._compute_progress(step))
+            optimizer, lambda step: compute_fit_rate(step, self._compute_progress(step))
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -132,14 +129,3 @@ class GradedDiffusion(LightningModule):
             if left is not None:
                 share = max(share, elapsed / max(elapsed + left, 1e-9))
         return min(share, 1.0)
-
-
-def compute_learning_rate(step: int, done: float) -> float:
-    """Learning rate relative to its peak: a linear rise, times a cosine that is 0 at the end.
-
-    Args:
-        step (int): Steps taken.
-        done (float): Share of the training that is over, [0, 1]; 0 throughout if it has no end.
-    """
-    rise = min(max((step + 1) / WARMUP_STEPS, done / WARMUP_SHARE), 1.0)
-    return rise * 0.5 * (1.0 + math.cos(math.pi * done))

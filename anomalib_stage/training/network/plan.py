@@ -11,9 +11,10 @@ import torch
 from anomalib_stage.pipeline.synthesizer import GOOD
 from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES, DEFECT_SHAPES
 from anomalib_stage.seeds import derive_seed
-from anomalib_stage.synthesis.diffusion.denoiser import COMPACT_CONFIG, CompactDenoiser
+from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
+from anomalib_stage.synthesis.diffusion.compact.denoiser_config import COMPACT_CONFIG
 from anomalib_stage.synthesis.diffusion.schedule import COMPACT_SCHEDULE, Schedule
-from anomalib_stage.training.module import GradedDiffusion
+from anomalib_stage.training.network.module import GradedDiffusion
 from anomalib_stage.weights.compact import load_denoiser
 
 if TYPE_CHECKING:

@@ -11,14 +11,13 @@ from torch.utils.data import default_collate
 
 from anomalib_stage.pipeline.synthesizer import GOOD
 from anomalib_stage.seeds import derive_seed
-from anomalib_stage.training.data.regions.dataset import RegionDataset
+from anomalib_stage.training.data.regions.dataset import REGION_SIDE, RegionDataset
 from anomalib_stage.training.data.regions.real_defects import RealDefects
-from anomalib_stage.training.export import REGION_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from anomalib_stage.training.module import GradedDiffusion
+    from anomalib_stage.training.network.module import GradedDiffusion
 
 __all__ = ["warm_start"]
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from anomalib_stage.synthesis.diffusion.alignment import align_mask
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
-from anomalib_stage.synthesis.diffusion.schedule import Schedule, alignment
+from anomalib_stage.synthesis.diffusion.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+    from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
     from anomalib_stage.synthesis.diffusion.denoising import Denoiser
 
 __all__ = ["graded_loss", "reference_loss"]
@@ -45,11 +46,11 @@ def reference_loss(
         Tensor: Scalar.
     """
     anomalous, mask = conditioning.clean, conditioning.mask
-    aligned = alignment(mask, t, steps=schedule.steps)
+    aligned = align_mask(mask, t, steps=schedule.steps)
     aware = denoiser(
-        schedule.noised(anomalous, t, noise), t, conditioning=conditioning, aligned=aligned, branch="aware"
+        schedule.add_noise(anomalous, t, noise), t, conditioning=conditioning, aligned=aligned, branch="aware"
     )
-    only_state = schedule.noised(anomalous * mask, t, noise_only)
+    only_state = schedule.add_noise(anomalous * mask, t, noise_only)
     only = denoiser(only_state, t, conditioning=conditioning, aligned=mask, branch="only")
     return AWARE_WEIGHT * (aligned * (aware - noise)).abs().mean() + (only - noise_only).abs().mean()
 
@@ -65,7 +66,7 @@ def graded_loss(
 ) -> Tensor:
     """Return the default loss: squared error, one branch for each sample, normalised by mask area.
 
-    The anomaly-aware branch is masked by the alignment mask c(t), as published; inside the anomaly mask B the error is
+    The anomaly-aware branch is masked by the align_mask mask c(t), as published; inside the anomaly mask B the error is
     further divided by the mask's share of the region, so that a one-cell defect teaches as much as a large one. The
     anomaly-only branch is not masked, as published.
 
@@ -82,11 +83,11 @@ def graded_loss(
     """
     flag = aware.view(-1, 1, 1, 1)
     mask = conditioning.mask
-    aligned = torch.where(flag > 0, alignment(mask, t, steps=schedule.steps), mask)
+    aligned = torch.where(flag > 0, align_mask(mask, t, steps=schedule.steps), mask)
     target = conditioning.clean * torch.where(flag > 0, torch.ones_like(mask), mask)
-    state = schedule.noised(target, t, noise)
+    state = schedule.add_noise(target, t, noise)
     output = denoiser(state, t, conditioning=conditioning, aligned=aligned, branch=aware)
-    error = (output - schedule.target(target, t, noise)).square()
+    error = (output - schedule.compute_target(target, t, noise)).square()
     dims = (1, 2, 3)
     inside = (error * mask).mean(dims) / mask.mean(dims).clamp_min(MIN_AREA)
     visible = torch.where(flag > 0, aligned, torch.ones_like(aligned))

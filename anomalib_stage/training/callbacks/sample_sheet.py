@@ -19,7 +19,7 @@ from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.seeds import derive_seed, generators, standard_normal
 from anomalib_stage.synthesis.diffusion.constraint import build_constraint
 from anomalib_stage.synthesis.diffusion.sampling import sample_graded
-from anomalib_stage.synthesis.masks.bank import bounding_box
+from anomalib_stage.synthesis.regions import bounding_box
 from anomalib_stage.training.data.regions.dataset import RegionDataset
 from anomalib_stage.training.data.regions.real_defects import RealDefects
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from anomalib_stage.training.callbacks.ema import EMAWeights
     from anomalib_stage.training.data.regions.example import Example, Source
-    from anomalib_stage.training.ema import EMAWeights
-    from anomalib_stage.training.module import GradedDiffusion
+    from anomalib_stage.training.network.module import GradedDiffusion
 
 __all__ = ["SampleSheet", "build_sheet_batches", "draw_sheet"]
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
     from torch import Tensor
 
+    from anomalib_stage.training.callbacks.ema import EMAWeights
     from anomalib_stage.training.data.regions.example import Example, Source
-    from anomalib_stage.training.ema import EMAWeights
-    from anomalib_stage.training.module import GradedDiffusion
+    from anomalib_stage.training.network.module import GradedDiffusion
 
 __all__ = ["HeldOut", "build_held_out_batches"]
 

@@ -15,14 +15,14 @@ import pytest
 import torch
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.synthesis.diffusion.denoiser import CompactDenoiser
+from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
+from anomalib_stage.training.callbacks.ema import EMAWeights
+from anomalib_stage.training.callbacks.held_out import RENDERED, HeldOut
 from anomalib_stage.training.data.load import load_examples, read_groups
 from anomalib_stage.training.data.regions.example import Example
 from anomalib_stage.training.data.regions.mixture import compute_shares
 from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.data.split import split_held_out
-from anomalib_stage.training.ema import EMAWeights
-from anomalib_stage.training.held_out import RENDERED, HeldOut
 from tests.conftest import TINY_CONFIG
 
 
@@ -151,7 +151,7 @@ def _judge(losses: list[dict[str, float]], *, patience: int) -> tuple[HeldOut, l
     averaged = EMAWeights(network)
     judge = HeldOut({name: [] for name in losses[0]}, averaged, every=2, patience=patience)
     given = iter(losses)
-    judge._measured = lambda module: next(given)
+    judge._measure = lambda module: next(given)
     trainer = SimpleNamespace(global_step=0, logger=None, should_stop=False, interrupted=False)
     judge.on_train_start(trainer, network)
     while not trainer.should_stop and trainer.global_step < 2 * len(losses) - 2:
