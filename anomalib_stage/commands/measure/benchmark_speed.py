@@ -69,7 +69,7 @@ def benchmark_speed(
             train_batch_size=train_batch_size,
             train_steps=train_steps,
             train_rounds=train_rounds,
-            parts=parts or PARTS,
+            parts=parts or tuple(PARTS),
             progress=progress.say,
         )
     yield table
