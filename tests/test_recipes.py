@@ -205,7 +205,11 @@ def test_the_demo_trains_and_tests(tmp_path: Path, tiny_bundle_path: Path) -> No
     recipe["default_root_dir"] = str(tmp_path / "results")
     recipe["model"]["init_args"]["pre_processor"]["init_args"]["transform"]["init_args"]["size"] = [32, 32]
     recipe["data"]["init_args"] |= {"root": str(tmp_path / "data"), "image_size": 32, "train_count": 4, "test_count": 4}
-    recipe["trainer"]["callbacks"][0]["init_args"] |= {"weights": str(tiny_bundle_path), "sampling_steps": 4, "probability": 1.0}
+    recipe["trainer"]["callbacks"][0]["init_args"] |= {
+        "weights": str(tiny_bundle_path),
+        "sampling_steps": 4,
+        "probability": 1.0,
+    }
     recipe["trainer"] |= {"fast_dev_run": True, "enable_progress_bar": False}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     cli = AnomalibCLI(args=["train", "--config", str(tmp_path / "recipe.yaml")])

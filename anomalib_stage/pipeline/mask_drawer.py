@@ -12,9 +12,10 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.seeds import numpy_generator
 from anomalib_stage.synthesis.appearance.displaced import BODIES, DISPLACED, cut_elsewhere
-from anomalib_stage.synthesis.masks.draw import draw_extent, draw_mask
+from anomalib_stage.synthesis.masks.draw import draw_mask
+from anomalib_stage.synthesis.masks.extent import draw_extent
 from anomalib_stage.synthesis.masks.placement import draw_with_exemplar
-from anomalib_stage.synthesis.masks.template_match import to_grey
+from anomalib_stage.synthesis.masks.templates.template import to_grey
 from anomalib_stage.synthesis.regions import bounding_box
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 
-from anomalib_stage.synthesis.masks.foreground import enlarge, find_object, shrink
+from anomalib_stage.synthesis.masks.foreground.foreground import enlarge, find_object, shrink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -186,7 +186,10 @@ WRONG: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         with_manifest(lambda m: m["kinds"].append({"name": "hole", "shapes": ["blob"]})),
         r"defects without a condition tensor: hole",
     ),
-    "condition without defect": (with_manifest(lambda m: m["kinds"].pop()), r"condition tensors without a defect: good"),
+    "condition without defect": (
+        with_manifest(lambda m: m["kinds"].pop()),
+        r"condition tensors without a defect: good",
+    ),
     "unknown prefix": (
         with_manifest(lambda m: m["tensors"].update({"extra.x": {"shape": [1], "dtype": "F32"}})),
         r"tensors extra\.x have none of the known prefixes denoiser\., ",

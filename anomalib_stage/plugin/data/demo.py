@@ -23,7 +23,8 @@ from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES, DEFECT_
 from anomalib_stage.rendering.defects import paint_defect
 from anomalib_stage.rendering.surfaces import SURFACES, render_surface
 from anomalib_stage.seeds import numpy_generator
-from anomalib_stage.synthesis.masks.draw import draw_extent, draw_mask
+from anomalib_stage.synthesis.masks.draw import draw_mask
+from anomalib_stage.synthesis.masks.extent import draw_extent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

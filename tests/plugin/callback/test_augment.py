@@ -20,8 +20,8 @@ from lightning.pytorch import Callback
 from torch import nn
 
 from anomalib_stage.errors import BundleError, DeviceError, InputError, UnsupportedModelError
-from anomalib_stage.plugin.callback.augment import StageAugment
 from anomalib_stage.files.figures import HEADER
+from anomalib_stage.plugin.callback.augment import StageAugment
 from tests.plugin.conftest import Draem, Dsr, Recorder, UniNet, a_batch, good_images, train_step
 
 if TYPE_CHECKING:
@@ -52,7 +52,12 @@ def test_it_is_no_module() -> None:
 def test_it_is_named_in_yaml_as_any_callback() -> None:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--callbacks", type=list[Callback])
-    chosen = {"defects": ["scratch", "stain"], "synthesis": {"masks": {"extent": [0.1, 0.3]}}, "seed": 3, "seam": "auto"}
+    chosen = {
+        "defects": ["scratch", "stain"],
+        "synthesis": {"masks": {"extent": [0.1, 0.3]}},
+        "seed": 3,
+        "seam": "auto",
+    }
     entry = {"class_path": "anomalib_stage.plugin.callback.augment.StageAugment", "init_args": chosen}
     [augment] = parser.instantiate_classes(parser.parse_object({"callbacks": [entry]})).callbacks
     assert isinstance(augment, StageAugment)

@@ -95,7 +95,9 @@ def test_an_unknown_source_is_refused_at_construction(source: Any) -> None:
 def test_defects_stay_where_the_user_lets_them(
     model: str, started: Callable[..., tuple[StageAugment, Any]], trainer: Any
 ) -> None:
-    augment, module = started(model, probability=1.0, foreground=lower_half, synthesis={"gate": {"min_visibility": 0.0}}, preview=False)
+    augment, module = started(
+        model, probability=1.0, foreground=lower_half, synthesis={"gate": {"min_visibility": 0.0}}, preview=False
+    )
     for step in range(3):
         batch = a_batch(8)
         if model == "UniNet":
