@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomalib_stage.deprecated.arguments import accept_old_names
-from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.evaluation.dataset import load_data
-from anomalib_stage.evaluation.picture_set import resize
-from anomalib_stage.evaluation.realism.report import Comparison, Report, as_json, markdown
+from anomalib_stage.errors import InputError
+from anomalib_stage.evaluation.realism.read_set import read_set
+from anomalib_stage.evaluation.realism.report import Comparison, Report, write_json
+from anomalib_stage.evaluation.realism.tables import write_markdown
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.metrics.copies import measure_copy_distance
@@ -22,7 +22,7 @@ from anomalib_stage.metrics.diversity import compute_diversity
 from anomalib_stage.metrics.figures import draw_copy_sheet, draw_defect_sheet, draw_good_sheet
 from anomalib_stage.metrics.kid_lpips import compute_kid_lpips
 from anomalib_stage.metrics.statistics import build_feature_table
-from anomalib_stage.metrics.traces.forensics import FEWEST_IMAGES, detect_repainting
+from anomalib_stage.metrics.traces.forensics import detect_repainting
 from anomalib_stage.metrics.traces.univariate_detectors import measure_univariate_traces
 from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
@@ -30,7 +30,6 @@ from anomalib_stage.preview.rows import paint_rows
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import build_settings
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
-from anomalib_stage.training.data.load import read_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,12 +44,10 @@ if TYPE_CHECKING:
     Image = NDArray[np.uint8]
     Say = Callable[[str, int, int], None]
 
-__all__ = ["ALL", "quality", "read_set"]
+__all__ = ["ALL", "quality"]
 
 ALL = "all"
 FEWEST_PAIRS = 16
-TEST_SIZE = 64
-"""Test pictures are read at this size: none of them is looked at."""
 
 
 @accept_old_names
@@ -103,10 +100,10 @@ def quality(
     defects = synthesizer.defects
     anomalies = [
         cut
-        for image, row in painter.rows("anomalies", [defects[i % len(defects)] for i in range(count)])
+        for image, row in painter.paint("anomalies", [defects[i % len(defects)] for i in range(count)])
         for cut in cut_crops(row.after, row.painted, defect=row.defect, source=image)
     ]
-    good = painter.rows("good surface", [GOOD] * count)
+    good = painter.paint("good surface", [GOOD] * count)
     repainted, untouched = (
         [cut for image, row in good for cut in cut_crops(getattr(row, side), row.painted, defect=GOOD, source=image)]
         for side in ("after", "before")
@@ -126,16 +123,16 @@ def quality(
             "steps": synthesizer.steps,
             "synthesis": stated.model_dump(mode="json", by_alias=True, exclude_unset=True) or None,
         },
-        comparisons=_comparisons(anomalies, real),
+        comparisons=_compare_defects(anomalies, real),
         halves=compare_halves(build_feature_table(real), seed=seed),
-        diversity={side: _diversities(cuts) for side, cuts in (("synthetic", anomalies), ("real", real))},
+        diversity={side: _compute_diversities(cuts) for side, cuts in (("synthetic", anomalies), ("real", real))},
         copies=copies,
         verdict=detect_repainting(repainted, untouched, seed=seed, device=str(synthesizer.device)),
-        measure_univariate_traces=measure_univariate_traces(repainted, untouched),
+        traces=measure_univariate_traces(repainted, untouched),
         learned=compute_kid_lpips(anomalies, real, seed=seed),
     )
-    write_file(out / "quality.json", as_json(report).encode())
-    text = markdown(report)
+    write_file(out / "quality.json", write_json(report).encode())
+    text = write_markdown(report)
     write_file(out / "quality.md", (text + "\n").encode())
     write_file(out / "kinds.png", encode_png(draw_defect_sheet(anomalies, real, seed=seed)))
     write_file(out / "copies.png", encode_png(draw_copy_sheet(anomalies, real, copies.synthetic)))
@@ -152,46 +149,6 @@ def _check_arguments(*, count: int, size: int | None) -> None:
         raise InputError(msg)
 
 
-def read_set(data: Path, *, split: Path, size: int | None) -> tuple[list[Image], list[Crop]]:
-    """Read what is measured.
-
-    Args:
-        data (Path): Data set in MVTec layout.
-        split (Path): Few-shot split; its ``fit`` side is read.
-        size (int | None): Side to resize to in pixels; None: as they are.
-
-    Returns:
-        tuple[list[Image], list[Cut]]: Good training images, and the real defects; those of one piece, which
-        ``groups.json`` names, have one ``source``.
-
-    Raises:
-        DataError: If the data set cannot be read, or is too small to measure anything.
-    """
-    read = load_data(data, split=split, size=TEST_SIZE)
-    examples = [example for members in read.fit.values() for example in members]
-    groups = read_groups(None, defect_dir=data / "test")
-    names = [f"{example.defect}/{example.name}" for example in examples]
-    pieces = [groups.get(name, groups.get(example.name, name)) for name, example in zip(names, examples, strict=True)]
-    numbers = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
-    pairs = [(example.image, example.mask, example.defect) for example in examples]
-    images = read.good
-    if size is not None:
-        pairs = [(*resize(image, mask, size=size), defect) for image, mask, defect in pairs]
-        images = [resize(image, np.zeros(image.shape[:2], np.bool_), size=size)[0] for image in images]
-    real = [
-        cut
-        for piece, (image, mask, defect) in zip(pieces, pairs, strict=True)
-        for cut in cut_crops(image, mask, defect=defect, source=numbers[piece])
-    ]
-    if len(images) < FEWEST_IMAGES or len({cut.source for cut in real}) < 2:
-        msg = (
-            f"{data}: {len(images)} good images and real defects in {len({cut.source for cut in real})}; at least "
-            f"{FEWEST_IMAGES} good images, and two with defects on the fit side of the split are needed"
-        )
-        raise DataError(msg)
-    return images, real
-
-
 class _Painter:
     """Paints into good images in turn, in an order drawn from the seed."""
 
@@ -199,7 +156,7 @@ class _Painter:
         self.synthesizer, self.images, self.seed, self.say = synthesizer, images, seed, say
         self.order = numpy_generator(seed, "images").permutation(len(images)).tolist()
 
-    def rows(self, name: str, defects: Sequence[str]) -> list[tuple[int, PreviewRow]]:
+    def paint(self, name: str, defects: Sequence[str]) -> list[tuple[int, PreviewRow]]:
         """Paint one of each defect; return the numbers of the images and what was painted, less what was rejected."""
         found = []
         for i, defect in enumerate(defects):
@@ -211,7 +168,7 @@ class _Painter:
         return found
 
 
-def _comparisons(synthetic: list[Crop], real: list[Crop]) -> dict[str, Comparison]:
+def _compare_defects(synthetic: list[Crop], real: list[Crop]) -> dict[str, Comparison]:
     """Compare all with all, and each defect with the real ones of its name, or with all where there are too few."""
     named, whole = group_by_defect(real), build_feature_table(real)
     found = {ALL: Comparison(len(synthetic), ALL, compute_gaps(build_feature_table(synthetic), whole))}
@@ -222,7 +179,7 @@ def _comparisons(synthetic: list[Crop], real: list[Crop]) -> dict[str, Compariso
     return found
 
 
-def _diversities(cuts: list[Crop]) -> dict[str, float]:
+def _compute_diversities(cuts: list[Crop]) -> dict[str, float]:
     return {defect: compute_diversity(members) for defect, members in group_by_defect(cuts).items()} | {
         ALL: compute_diversity(cuts)
     }

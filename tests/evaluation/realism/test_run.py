@@ -13,7 +13,8 @@ import pytest
 
 from anomalib_stage.cli import main
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.evaluation.realism.run import quality, read_set
+from anomalib_stage.evaluation.realism.read_set import read_set
+from anomalib_stage.evaluation.realism.run import quality
 from anomalib_stage.files.atomic import write_file
 from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.metrics.statistics import STATISTICS
