@@ -6,11 +6,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BOTTOM", "HEIGHT", "LEFT", "RIGHT", "TOP", "WIDTH", "Bar", "Chart", "Tick"]
+__all__ = ["SIZE", "Bar", "Chart", "ChartSize", "Tick"]
 
-WIDTH, HEIGHT = 440.0, 170.0
-LEFT, RIGHT, TOP, BOTTOM = 30.0, 10.0, 16.0, 40.0
-"""Size of a chart and of the space around its bars, in SVG units."""
+
+@dataclass(frozen=True)
+class ChartSize:
+    """Size of a chart and of the space around its bars, in SVG units.
+
+    Args:
+        width (float): Of the whole drawing; a page scales it to the room it has.
+        height (float): Of the whole drawing.
+        left (float): Room for three digits.
+        right (float): Room for half of the last number.
+        top (float): Room for the text at a mark.
+        bottom (float): Room for numbers and the unit below them.
+    """
+
+    width: float = 440.0
+    height: float = 170.0
+    left: float = 30.0
+    right: float = 10.0
+    top: float = 16.0
+    bottom: float = 40.0
+
+    @property
+    def frame(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the plot in the drawing."""
+        return self.left, self.top, self.width - self.right, self.height - self.bottom
+
+
+SIZE = ChartSize()
 
 
 @dataclass(frozen=True)
@@ -54,5 +79,5 @@ class Chart:
     ticks: tuple[Tick, ...]
     levels: tuple[Tick, ...]
     mark: Tick | None = None
-    size: tuple[float, float] = (WIDTH, HEIGHT)
-    frame: tuple[float, float, float, float] = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
+    size: tuple[float, float] = (SIZE.width, SIZE.height)
+    frame: tuple[float, float, float, float] = SIZE.frame
