@@ -29,6 +29,7 @@ FLOORS = (
     "deprecated  rendering.surface_types  rendering.defect_types",
     "settings  devices  files  synthesis  rendering",
     "synthesis.appearance  synthesis.blend  metrics",
+    "synthesis.masks.shapes  synthesis.masks.foreground  synthesis.masks.templates",
     "synthesis.diffusion  synthesis.masks  pregeneration.planning  metrics.traces",
     "synthesis.diffusion.compact",
     "weights  training.data.regions  pregeneration.output",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.settings import MaskSettings
     from anomalib_stage.synthesis.appearance.exemplar import Exemplar
-    from anomalib_stage.synthesis.masks.bank import BankMask
+    from anomalib_stage.synthesis.masks.bank_mask import BankMask
 
 __all__ = ["MaskDrawer"]
 
@@ -53,7 +53,7 @@ class MaskDrawer:
     ) -> None:
         self.shapes, self.settings, self.bank = dict(shapes), settings, dict(bank or {})
         self._displaced = self._compute_shares() if displaces else {}
-        self.looks_around = any(mask.around is not None for masks in self.bank.values() for mask in masks)
+        self.looks_around = any(mask.template is not None for masks in self.bank.values() for mask in masks)
 
     @property
     def looks_at_images(self) -> bool:

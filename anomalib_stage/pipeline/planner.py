@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.settings import SynthesisSettings
-    from anomalib_stage.synthesis.masks.bank import BankMask
+    from anomalib_stage.synthesis.masks.bank_mask import BankMask
     from anomalib_stage.weights.bundle import StageBundle
 
 __all__ = ["Planner"]

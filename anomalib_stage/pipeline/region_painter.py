@@ -17,8 +17,9 @@ from anomalib_stage.pipeline.region_batch import cut_regions, group_regions
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.blend.feather import INTACT_FADE, feather_alpha, feather_width
 from anomalib_stage.synthesis.blend.grain import match_grain
+from anomalib_stage.synthesis.blend.nearby_texture import AROUND, measure_nearby_texture
 from anomalib_stage.synthesis.blend.two_level import quantize_two_level
-from anomalib_stage.synthesis.blend.visibility import AROUND, find_changed, measure_nearby_texture, measure_visibility
+from anomalib_stage.synthesis.blend.visibility import find_changed, measure_visibility
 from anomalib_stage.synthesis.diffusion.denoising import blend
 from anomalib_stage.synthesis.diffusion.published_sampling import sample_reference
 from anomalib_stage.synthesis.diffusion.sampling import sample_graded

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
-    from anomalib_stage.synthesis.masks.bank import BankMask
+    from anomalib_stage.synthesis.masks.bank_mask import BankMask
     from anomalib_stage.training.network.module import GradedDiffusion
 
 __all__ = ["export_bundle"]
@@ -35,7 +35,7 @@ def export_bundle(
     module: GradedDiffusion,
     shapes: Mapping[str, Sequence[str]],
     *,
-    looks: Mapping[str, NDArray[np.float32]],
+    appearances: Mapping[str, NDArray[np.float32]],
     bank: Mapping[str, Sequence[BankMask]],
     parent: StageBundle | None,
     summary: Mapping[str, Any],
@@ -46,7 +46,7 @@ def export_bundle(
     Args:
         module (GradedDiffusion): The network and its noise schedule.
         shapes (Mapping[str, Sequence[str]]): Defects and the mask shapes to draw for each.
-        looks (Mapping[str, NDArray[np.float32]]): Looks measured in training, rows of
+        appearances (Mapping[str, NDArray[np.float32]]): Appearances measured in training, rows of
             :data:`~anomalib_stage.synthesis.appearance.appearance.APPEARANCE_COLUMNS`; defects that are not in it keep
             the parent's.
         bank (Mapping[str, Sequence[BankMask]]): Real masks, perhaps none, of fitted defects; others keep the parent's.
@@ -66,7 +66,7 @@ def export_bundle(
     inherited = parent.tensors if parent else {}
     tensors |= {n: tensor for n, tensor in inherited.items() if n.startswith(MEASURED) and n not in replaced}
     tensors |= {name: torch.from_numpy(array) for name, array in pack_bank(bank).items()}
-    tensors |= {f"look.{defect}": torch.from_numpy(rows).half() for defect, rows in looks.items()}
+    tensors |= {f"look.{defect}": torch.from_numpy(rows).half() for defect, rows in appearances.items()}
     known = {spec.name: spec.model_dump(include=set(LIKENESS)) for spec in parent.manifest.defects} if parent else {}
     return StageBundle.build(
         tensors,

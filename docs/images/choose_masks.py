@@ -20,10 +20,11 @@ from anomalib_stage.files.figures import ANOMALY_COLOUR, GAP, draw_outline, enla
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import GateSettings, MaskSettings, SynthesisSettings
-from anomalib_stage.synthesis.masks.bank import measure_mask
-from anomalib_stage.synthesis.masks.draw import SHAPES, draw_mask
-from anomalib_stage.synthesis.masks.foreground import estimate_foreground
+from anomalib_stage.synthesis.masks.draw import draw_mask
+from anomalib_stage.synthesis.masks.foreground.foreground import estimate_foreground
+from anomalib_stage.synthesis.masks.mask_measures import measure_mask
 from anomalib_stage.synthesis.masks.placement import draw_with_exemplar
+from anomalib_stage.synthesis.masks.shapes.families import SHAPES
 
 HERE = Path(__file__).parent
 SIDE = 192

@@ -20,7 +20,7 @@ import pytest
 
 from anomalib_stage.pregeneration.output.manifest import read_manifest
 from anomalib_stage.pregeneration.run import pregenerate
-from anomalib_stage.synthesis.masks.foreground import estimate_foreground
+from anomalib_stage.synthesis.masks.foreground.foreground import estimate_foreground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pytest
 
 from anomalib_stage.pipeline.mask_drawer import MaskDrawer
 from anomalib_stage.settings import MaskSettings
-from anomalib_stage.synthesis.masks.bank import BankMask
+from anomalib_stage.synthesis.masks.bank_mask import BankMask
 
 SHAPES = dict.fromkeys(("hole", "scratch", "stain", "mine", "good"), ("blob",))
 

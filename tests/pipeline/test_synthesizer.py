@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from anomalib_stage.errors import BundleError, DeviceError, InputError
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.settings import MaskSettings, SamplerSettings, SynthesisSettings, build_settings
-from anomalib_stage.synthesis.masks.bank import measure_mask, pack_bank
+from anomalib_stage.synthesis.masks.bank import pack_bank
+from anomalib_stage.synthesis.masks.mask_measures import measure_mask
 from tests.conftest import make_tiny_bundle
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from anomalib_stage.errors import InputError
 from anomalib_stage.rendering.defect_types.painters import DEFECT_NAMES, DEFECT_SHAPES
 from anomalib_stage.rendering.defects import paint_defect
-from anomalib_stage.synthesis.masks.draw import SHAPES, draw_mask
+from anomalib_stage.synthesis.masks.draw import draw_mask
+from anomalib_stage.synthesis.masks.shapes.families import SHAPES
 
 DEFECTS = tuple(defect for defect in DEFECT_NAMES if defect != "good")
 SURFACES = ("plain", "grey noise", "soft colour", "stripes", "black and white", "black", "white")

@@ -42,7 +42,7 @@ DEFECT_SHAPES: dict[str, tuple[str, ...]] = {
     "discoloration": ("perlin", "blob"),
     "good": ("scratch", "crack", "blob", "spots", "perlin", "edge_chip"),
 }
-"""Shapes of :data:`anomalib_stage.synthesis.masks.draw.SHAPES` that each defect occurs in."""
+"""Shapes of :data:`anomalib_stage.synthesis.masks.shapes.families.SHAPES` that each defect occurs in."""
 
 DEFECT_NAMES: tuple[str, ...] = tuple(DEFECT_SHAPES)
 """Defects; ``good`` is the surface itself."""

@@ -32,7 +32,7 @@ def feather_width(mask: NDArray[np.bool_], softness: float) -> float:
     Returns:
         float: Pixels, 0 or more.
     """
-    return softness * max(float(_depth(mask).max(initial=0.0)) - 1.0, 0.0)
+    return softness * max(float(_measure_depth(mask).max(initial=0.0)) - 1.0, 0.0)
 
 
 def feather_alpha(mask: NDArray[np.bool_], width: float) -> NDArray[np.float32]:
@@ -45,11 +45,11 @@ def feather_alpha(mask: NDArray[np.bool_], width: float) -> NDArray[np.float32]:
     Returns:
         NDArray[np.float32]: ``(H, W)``, 0 outside the mask, in (0, 1] inside.
     """
-    return np.asarray(np.minimum(_depth(mask) / (1.0 + width), 1.0), dtype=np.float32)
+    return np.asarray(np.minimum(_measure_depth(mask) / (1.0 + width), 1.0), dtype=np.float32)
 
 
-def _depth(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Distance to the nearest pixel outside the mask: 1 at its edge; the longer side where there is no such pixel."""
+def _measure_depth(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the distance to the nearest pixel outside the mask: 1 at its edge; the longer side if there is none."""
     if mask.all():
         return np.full(mask.shape, max(mask.shape), np.float32)
     distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

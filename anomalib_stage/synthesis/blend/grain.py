@@ -43,10 +43,10 @@ def match_grain(painted: Tensor, clean: Tensor, mask: Tensor, *, intact: Tensor)
         Tensor: ``(B, 3, h, w)`` in [0, 1], changed inside the mask.
     """
     inside = mask.to(clean.dtype)
-    area = _mean(inside).clamp_min(1e-6)
+    area = _average(inside).clamp_min(1e-6)
 
     def smooth(values: Tensor) -> Tensor:
-        return _mean(values * inside) / area
+        return _average(values * inside) / area
 
     level = smooth(painted)
     detail, grain = painted - level, clean - smooth(clean)
@@ -56,8 +56,8 @@ def match_grain(painted: Tensor, clean: Tensor, mask: Tensor, *, intact: Tensor)
     return torch.where(mask, (level + grain + gain * (bright - fine)).clamp(0.0, 1.0), painted)
 
 
-def _mean(values: Tensor) -> Tensor:
-    """Mean over 5 x 5 pixels that weighs the middle most: twice over 3 x 3; nothing lies beyond the border."""
+def _average(values: Tensor) -> Tensor:
+    """Average over 5 x 5 pixels, which weighs the middle most: twice over 3 x 3; nothing lies beyond the border."""
     for _ in range(2):
         values = F.avg_pool2d(values, 3, stride=1, padding=1)
     return values

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.masks.shapes import SHAPES, Stamp
+from anomalib_stage.synthesis.masks.free_position import draw_edge_position, draw_free_position
+from anomalib_stage.synthesis.masks.shapes.canvas import Stamp
+from anomalib_stage.synthesis.masks.shapes.families import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["SHAPES", "draw_extent", "draw_mask"]
+__all__ = ["draw_mask"]
 
-_TINY = 3.0  # extents below this many pixels have no shape to speak of
-_INSIDE = 0.85  # share of masks kept inside the image where no area is given; the others may be cut by its edge
-_TRIES = 32  # single pixels tried before the whole allowed area is listed
+# Extents below this many pixels have no shape to speak of.
+TINY = 3.0
 
 
 def draw_mask(
@@ -45,7 +46,7 @@ def draw_mask(
         size (tuple[int, int]): Height and width of the image in pixels.
         extent (float): Longest side of the mask in pixels; values below 1 count as 1, larger than the image is fine.
         rng (np.random.Generator): Stream that every draw comes from.
-        allowed (np.ndarray | None): ``(H, W)``, bool: where the mask may be. The place is drawn evenly among these
+        allowed (np.ndarray | None): ``(H, W)``, bool: where the mask may be. The position is drawn evenly among these
             pixels and nothing is set outside. ``None`` allows the whole image.
 
     Returns:
@@ -59,42 +60,16 @@ def draw_mask(
         >>> mask.shape, mask.dtype, bool(mask.any())
         ((64, 96), dtype('bool'), True)
     """
-    _check(shape, size, extent=extent, allowed=allowed)
+    _check_arguments(shape, size, extent=extent, allowed=allowed)
     extent = max(float(extent), 1.0)
     if shape == "edge_chip":
-        place, angle = _edge(size, extent=extent, rng=rng, allowed=allowed)
-        return _put(_stamp(shape, extent, rng=rng, angle=angle), size, place=place, allowed=allowed)
-    stamp = _stamp(shape, extent, rng=rng, angle=rng.uniform(0, 2 * math.pi))
-    return _put(stamp, size, place=_place(stamp, size, rng=rng, allowed=allowed), allowed=allowed)
+        position, angle = draw_edge_position(size, extent=extent, rng=rng, allowed=allowed)
+        return _put_stamp(_draw_stamp(shape, extent, rng=rng, angle=angle), size, position=position, allowed=allowed)
+    stamp = _draw_stamp(shape, extent, rng=rng, angle=rng.uniform(0, 2 * math.pi))
+    return _put_stamp(stamp, size, position=draw_free_position(stamp, size, rng=rng, allowed=allowed), allowed=allowed)
 
 
-def draw_extent(size: tuple[int, int], *, low: float, high: float, minimum: float, rng: np.random.Generator) -> float:
-    """Draw the longest side of a defect, evenly on a logarithmic scale.
-
-    Args:
-        size (tuple[int, int]): Height and width of the image in pixels.
-        low (float): Smallest extent as a fraction of the image's short side.
-        high (float): Largest extent as a fraction of the image's short side.
-        minimum (float): Smallest extent in pixels, which wins over both fractions.
-        rng (np.random.Generator): Stream that the draw comes from.
-
-    Returns:
-        float: Extent in pixels.
-
-    Raises:
-        InputError: If not ``0 < low <= high`` or ``minimum`` is below 1.
-    """
-    if not (0 < low <= high and math.isfinite(high) and minimum >= 1):
-        msg = (
-            f"draw_extent got low={low}, high={high}, minimum={minimum}. It needs 0 < low <= high (fractions of the "
-            "short side) and minimum >= 1 (pixels). Change the size range of the masks."
-        )
-        raise InputError(msg)
-    fraction = math.exp(rng.uniform(math.log(low), math.log(high)))
-    return max(fraction * min(size), float(minimum))
-
-
-def _check(shape: str, size: tuple[int, int], *, extent: float, allowed: np.ndarray | None) -> None:
+def _check_arguments(shape: str, size: tuple[int, int], *, extent: float, allowed: np.ndarray | None) -> None:
     """Refuse arguments that :func:`draw_mask` cannot work with."""
     if shape not in SHAPES:
         msg = f"Unknown mask shape {shape!r}. Known shapes: {', '.join(SHAPES)}. Use one of them."
@@ -115,82 +90,23 @@ def _check(shape: str, size: tuple[int, int], *, extent: float, allowed: np.ndar
         raise InputError(msg)
 
 
-def _stamp(shape: str, extent: float, *, rng: np.random.Generator, angle: float) -> Stamp:
+def _draw_stamp(shape: str, extent: float, *, rng: np.random.Generator, angle: float) -> Stamp:
     """Draw a stamp, or a row of pixels where the extent leaves no room for a shape."""
-    if extent >= _TINY:
+    if extent >= TINY:
         family: Callable[..., Stamp] = SHAPES[shape]
         return family(extent, rng=rng, angle=angle)
     cells = np.ones((1, round(extent)), bool)
     return Stamp(cells.T if rng.integers(2) else cells, (0, 0))
 
 
-def _allowed_pixel(allowed: np.ndarray, *, rng: np.random.Generator) -> tuple[int, int]:
-    """Draw one allowed pixel, every one with the same probability."""
-    height, width = allowed.shape
-    for row, column in zip(
-        rng.integers(height, size=_TRIES).tolist(), rng.integers(width, size=_TRIES).tolist(), strict=True
-    ):
-        if allowed[row, column]:
-            return row, column
-    places = np.flatnonzero(allowed)
-    row, column = divmod(int(places[rng.integers(len(places))]), width)
-    return row, column
-
-
-def _place(
-    stamp: Stamp, size: tuple[int, int], *, rng: np.random.Generator, allowed: np.ndarray | None
-) -> tuple[int, int]:
-    """Draw the row and column that the stamp's anchor comes to lie on."""
-    if allowed is not None:
-        return _allowed_pixel(allowed, rng=rng)
-    if rng.random() > _INSIDE:
-        return int(rng.integers(size[0])), int(rng.integers(size[1]))
-    row, column = (
-        # Slide the stamp inside the image; one that is larger slides over it and covers it where it can.
-        int(np.clip(rng.integers(min(0, side - length), max(0, side - length) + 1) + anchor, 0, side - 1))
-        for side, length, anchor in zip(size, stamp.cells.shape, stamp.anchor, strict=True)
-    )
-    return row, column
-
-
-def _put(stamp: Stamp, size: tuple[int, int], *, place: tuple[int, int], allowed: np.ndarray | None) -> np.ndarray:
+def _put_stamp(
+    stamp: Stamp, size: tuple[int, int], *, position: tuple[int, int], allowed: np.ndarray | None
+) -> np.ndarray:
     """Copy the part of a stamp that lies in the image, and in ``allowed``, into an empty mask."""
     mask = np.zeros(size, bool)
-    top, left = (spot - anchor for spot, anchor in zip(place, stamp.anchor, strict=True))
+    top, left = (spot - anchor for spot, anchor in zip(position, stamp.anchor, strict=True))
     rows = slice(max(top, 0), min(top + stamp.cells.shape[0], size[0]))
     columns = slice(max(left, 0), min(left + stamp.cells.shape[1], size[1]))
     part = stamp.cells[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     mask[rows, columns] = part if allowed is None else part & allowed[rows, columns]
     return mask
-
-
-def _edge(
-    size: tuple[int, int], *, extent: float, rng: np.random.Generator, allowed: np.ndarray | None
-) -> tuple[tuple[int, int], float]:
-    """Find a place on the edge of the allowed area and the direction from there into the area.
-
-    A ray from a random allowed pixel ends where it leaves the area for the first time. The direction points to the
-    mean of the allowed pixels around that place; the image's outside counts as not allowed.
-
-    Returns:
-        tuple[tuple[int, int], float]: Row and column; angle in radians, 0 along the columns, growing with the rows.
-    """
-    start = _allowed_pixel(np.broadcast_to(True, size) if allowed is None else allowed, rng=rng)
-    heading = rng.uniform(0, 2 * math.pi)
-    steps = np.arange(math.ceil(math.hypot(*size)) + 1)
-    rows = np.rint(start[0] + steps * math.sin(heading)).astype(int)
-    columns = np.rint(start[1] + steps * math.cos(heading)).astype(int)
-    inside = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])
-    rows, columns = rows[inside], columns[inside]
-    free = np.ones(len(rows), bool) if allowed is None else allowed[rows, columns]
-    last = len(rows) - 1 if free.all() else int(np.argmin(free)) - 1
-    row, column = int(rows[last]), int(columns[last])
-
-    reach = max(2, round(extent / 4))
-    near_rows, near_columns = np.ogrid[row - reach : row + reach + 1, column - reach : column + reach + 1]
-    near = (near_rows >= 0) & (near_rows < size[0]) & (near_columns >= 0) & (near_columns < size[1])
-    if allowed is not None:
-        near = near & allowed[np.clip(near_rows, 0, size[0] - 1), np.clip(near_columns, 0, size[1] - 1)]
-    down = float((near * (near_rows - row)).sum())
-    right = float((near * (near_columns - column)).sum())
-    return (row, column), math.atan2(down, right) if (down, right) != (0, 0) else heading + math.pi

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anomalib_stage.synthesis.masks.bank import BankMask, measure_mask
-from anomalib_stage.synthesis.masks.foreground import estimate_foreground
+from anomalib_stage.synthesis.masks.bank_mask import BankMask
+from anomalib_stage.synthesis.masks.foreground.foreground import estimate_foreground
+from anomalib_stage.synthesis.masks.mask_measures import measure_mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,9 +15,11 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.appearance.appearance import compute_mean_inside
 from anomalib_stage.synthesis.appearance.exemplar import Exemplar, extract_detail, fill_exemplar, warp_exemplars
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
-from anomalib_stage.synthesis.masks.bank import BankMask, measure_mask, pack_bank, unpack_bank
+from anomalib_stage.synthesis.masks.bank import pack_bank, unpack_bank
+from anomalib_stage.synthesis.masks.bank_mask import BankMask
+from anomalib_stage.synthesis.masks.mask_measures import measure_mask
 from anomalib_stage.synthesis.masks.placement import draw_with_exemplar
-from anomalib_stage.synthesis.masks.template_match import Pose
+from anomalib_stage.synthesis.masks.templates.template import Pose
 from anomalib_stage.synthesis.masks.warp import jitter, warp
 from anomalib_stage.synthesis.regions import Region, bounding_box, crop
 
@@ -141,7 +143,7 @@ def test_what_is_drawn_is_the_defect_where_the_mask_is(seed: int) -> None:
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(top=st.integers(-20, 50), left=st.integers(-20, 50), height=st.integers(1, 30), width=st.integers(1, 30))
-def test_pictures_are_laid_where_they_belong(top: int, left: int, height: int, width: int) -> None:
+def test_pictures_are_warped_to_where_they_belong(top: int, left: int, height: int, width: int) -> None:
     region = Region(5, 3, 32, 48)
     rng = np.random.default_rng(abs(top) * 100 + height)
     pixels = rng.integers(1, 256, (height, width, 3), dtype=np.uint8)
@@ -176,7 +178,7 @@ def test_pictures_about_as_large_as_they_were_taken_are_sharp(scale: float, shar
         assert bool(drawn.exemplar and drawn.exemplar.sharp) is sharp
 
 
-def test_without_a_picture_nothing_is_laid() -> None:
+def test_without_a_picture_nothing_is_warped() -> None:
     assert warp_exemplars([None, None], [Region(0, 0, 32, 32)] * 2, [(32, 32)] * 2) is None
 
 

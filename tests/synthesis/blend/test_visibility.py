@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalib_stage.synthesis.blend.visibility import measure_nearby_texture, measure_visibility
+from anomalib_stage.synthesis.blend.nearby_texture import measure_nearby_texture
+from anomalib_stage.synthesis.blend.visibility import measure_visibility
 
 
 def surface(seed: int, *, grain: float, count: int = 1) -> torch.Tensor:

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.masks.draw import SHAPES, draw_extent, draw_mask
+from anomalib_stage.synthesis.masks.draw import draw_mask
+from anomalib_stage.synthesis.masks.extent import draw_extent
+from anomalib_stage.synthesis.masks.shapes.families import SHAPES
 
 shapes = st.sampled_from(sorted(SHAPES))
 sides = st.integers(32, 300) | st.integers(300, 2048)

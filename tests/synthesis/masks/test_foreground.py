@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from anomalib_stage.errors import InputError
 from anomalib_stage.rendering.surfaces import render_surface
 from anomalib_stage.seeds import numpy_generator
-from anomalib_stage.synthesis.masks.foreground import estimate_foreground
+from anomalib_stage.synthesis.masks.foreground.foreground import estimate_foreground
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.synthesis.masks.bank import COLUMNS, BankMask, measure_mask, pack_bank, unpack_bank
+from anomalib_stage.synthesis.masks.bank import COLUMNS, pack_bank, unpack_bank
+from anomalib_stage.synthesis.masks.bank_mask import BankMask
+from anomalib_stage.synthesis.masks.mask_measures import measure_mask
 from anomalib_stage.synthesis.masks.placement import draw_with_exemplar
-from anomalib_stage.synthesis.masks.template_match import SIDE
+from anomalib_stage.synthesis.masks.templates.template import SIDE
 
 SIZE = (120, 160)
 
@@ -199,7 +201,7 @@ def test_what_lay_anywhere_spreads() -> None:
     assert np.std(centres, axis=0).min() > 10
 
 
-def test_a_kind_with_a_direction_keeps_it_and_others_turn_freely() -> None:
+def test_a_defect_with_a_direction_keeps_it_and_others_turn_freely() -> None:
     level = [measure_mask(ellipse(30 + 15 * i, 40 + 20 * i, (16, 2), 3 * i), EVERYWHERE) for i in range(4)]
 
     def directions(bank: list[BankMask]) -> np.ndarray:

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomalib_stage.synthesis.masks.bank import measure_mask, pack_bank, unpack_bank
+from anomalib_stage.synthesis.masks.bank import pack_bank, unpack_bank
+from anomalib_stage.synthesis.masks.mask_measures import measure_mask
 from anomalib_stage.synthesis.masks.placement import draw_with_exemplar
-from anomalib_stage.synthesis.masks.template_match import SIDE, Pose, crop_around, find_matches, refine_match, to_grey
+from anomalib_stage.synthesis.masks.templates.template import SIDE, Pose, crop_template, to_grey
+from anomalib_stage.synthesis.masks.templates.template_match import find_matches, refine_match
 
 
 def board(side: int, *, shift: int = 0, scale: int = 1) -> np.ndarray:
@@ -35,15 +37,15 @@ def with_cut() -> tuple[np.ndarray, np.ndarray]:
 EVERYWHERE = np.ones((120, 120), np.bool_)
 
 
-def test_the_kept_picture_has_the_surroundings_and_nothing_of_the_defect() -> None:
+def test_a_template_has_what_surrounds_a_mask_and_nothing_of_the_defect() -> None:
     image, mask = with_cut()
-    kept = crop_around(image, mask)
+    kept = crop_template(image, mask)
     assert kept.shape == (SIDE, SIDE)
     assert kept.dtype == np.uint8
     image[mask] = 99
-    assert np.array_equal(crop_around(image, mask), kept)
+    assert np.array_equal(crop_template(image, mask), kept)
     image[24:32, 58:61] = 60  # beside it
-    assert not np.array_equal(crop_around(image, mask), kept)
+    assert not np.array_equal(crop_template(image, mask), kept)
     assert kept[SIDE // 2, SIDE // 2] == 0
     assert kept[0, 0] == 0
     middle = SIDE // 2
@@ -52,7 +54,7 @@ def test_the_kept_picture_has_the_surroundings_and_nothing_of_the_defect() -> No
 
 
 @pytest.mark.parametrize(("shift", "scale"), [(0, 1), (5, 1), (11, 1), (3, 3)])
-def test_a_cut_is_laid_across_tracks(shift: int, scale: int) -> None:
+def test_a_cut_is_placed_across_tracks(shift: int, scale: int) -> None:
     image, mask = with_cut()
     entry = measure_mask(mask, EVERYWHERE, image)
     cut_elsewhere = board(120 * scale, shift=shift, scale=scale)
@@ -72,7 +74,7 @@ def test_a_cut_is_laid_across_tracks(shift: int, scale: int) -> None:
     assert share(None) < 0.6
 
 
-def test_places_differ_and_repeat() -> None:
+def test_matches_differ_and_repeat() -> None:
     image, mask = with_cut()
     entry = measure_mask(mask, EVERYWHERE, image)
 
@@ -116,25 +118,25 @@ def test_masks_are_on_the_object_whatever_the_image_shows(
 
 
 @pytest.mark.parametrize("side", [150, 500])
-def test_a_place_is_found_to_the_pixel(side: int) -> None:
+def test_a_match_is_found_to_the_pixel(side: int) -> None:
     rng = np.random.default_rng(0)
     image = cv2.GaussianBlur(rng.integers(0, 256, (side, side, 3), np.uint8), (0, 0), 3)
     image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
     mask = np.zeros((side, side), np.bool_)
     mask[61:80, 91:122] = True
-    kept, picture = crop_around(image, mask), to_grey(image)
+    kept, picture = crop_template(image, mask), to_grey(image)
     poses = [Pose(31.0, turn, flip) for turn in (0.0, math.pi / 2) for flip in (False, True)]
     best = refine_match(find_matches(picture, kept, poses, rng=rng)[0], picture, kept)
     assert (best.row, best.column) == pytest.approx((70, 106), abs=1)
     assert best.pose == poses[0]
     here = (slice(0, 50), slice(0, 60))
     inside = find_matches(picture, kept, poses, rng=rng, window=here)
-    assert all(fit.row <= 50 + side / 192 and fit.column <= 60 + side / 192 for fit in inside)
+    assert all(match.row <= 50 + side / 192 and match.column <= 60 + side / 192 for match in inside)
 
 
-def test_nothing_known_is_no_place() -> None:
+def test_a_template_without_known_pixels_has_no_match() -> None:
     full = np.ones((40, 40), np.bool_)
-    kept = crop_around(np.zeros((40, 40, 3), np.uint8), full)
+    kept = crop_template(np.zeros((40, 40, 3), np.uint8), full)
     assert not kept.any()
     assert (
         find_matches(np.full((64, 64), 9, np.uint8), kept, [Pose(20.0, 0.0, flip=False)], rng=np.random.default_rng(0))
@@ -153,5 +155,5 @@ def test_pictures_are_stored_with_the_bank() -> None:
     packed = pack_bank({"cut": [entry, entry], "old": [measure_mask(mask, EVERYWHERE)]})
     assert set(packed) == {"mask_bank.cut", "prior.cut", "around.cut", "exemplar.cut", "mask_bank.old", "prior.old"}
     loaded = unpack_bank(packed)
-    assert loaded["old"][0].around is None
-    assert np.array_equal(loaded["cut"][1].around, entry.around)
+    assert loaded["old"][0].template is None
+    assert np.array_equal(loaded["cut"][1].template, entry.template)
