@@ -25,25 +25,25 @@ SIDE = 24
 TURNS = 8
 
 
-def align_anomaly(cut: Crop, *, side: int = SIDE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def align_anomaly(crop: Crop, *, side: int = SIDE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Scale the square around an anomaly to one size.
 
     Args:
-        cut (Crop): The anomaly.
+        crop (Crop): The anomaly.
         side (int): Side in pixels.
 
     Returns:
         tuple[NDArray[np.float32], NDArray[np.float32]]: The share of each pixel that belongs to the mask,
         ``(side, side)``, and the grey levels inside times that share: nothing of the surface around is in them.
     """
-    rows, cols = (np.flatnonzero(cut.mask.any(axis=axis)) for axis in (1, 0))
+    rows, cols = (np.flatnonzero(crop.mask.any(axis=axis)) for axis in (1, 0))
     length = int(max(rows[-1] - rows[0], cols[-1] - cols[0])) + 1
     # in half pixels, so that a square has its centre where the mask's box has it, however that is turned
     top, left = (int(at[0] + at[-1] + 1) + length for at in (rows, cols))
     box = slice(top, top + 2 * length), slice(left, left + 2 * length)
     how = cv2.INTER_AREA if 2 * length > side else cv2.INTER_LINEAR
-    inside = cut.mask.astype(np.float32)
-    planes = [np.pad(plane, length) for plane in (inside, inside * cut.pixels.mean(axis=2, dtype=np.float32))]
+    inside = crop.mask.astype(np.float32)
+    planes = [np.pad(plane, length) for plane in (inside, inside * crop.pixels.mean(axis=2, dtype=np.float32))]
     halves = [plane.repeat(2, axis=0).repeat(2, axis=1)[box] for plane in planes]
     small = [np.asarray(cv2.resize(plane, (side, side), interpolation=how), np.float32) for plane in halves]
     return small[0], small[1]

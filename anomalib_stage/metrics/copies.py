@@ -75,7 +75,7 @@ def measure_copy_distance(synthetic: Sequence[Crop], real: Sequence[Crop]) -> Co
     Raises:
         InputError: If there are too few.
     """
-    sources = np.array([cut.source for cut in real])
+    sources = np.array([crop.source for crop in real])
     if not synthetic or len(np.unique(sources)) < 2:
         msg = (
             f"{len(synthetic)} synthetic anomalies and real ones in {len(np.unique(sources))} images; at least one "
@@ -95,11 +95,11 @@ def measure_copy_distance(synthetic: Sequence[Crop], real: Sequence[Crop]) -> Co
     )
 
 
-def _build_patterns(cuts: Sequence[Crop]) -> Vectors:
+def _build_patterns(crops: Sequence[Crop]) -> Vectors:
     """What could be copied: grey levels inside the masks, of mean 0 and length 1; ``(N, SIDE, SIDE)``."""
     found = []
-    for cut in cuts:
-        mask, grey = align_anomaly(cut)
+    for crop in crops:
+        mask, grey = align_anomaly(crop)
         pattern = np.asarray((grey - float(grey.sum() / mask.sum()) * mask) / 255.0, dtype=np.float32)
         if float(np.square(pattern).sum()) < EVEN:
             pattern = mask - mask.mean(dtype=np.float32) if mask.min() < 1.0 else mask

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cuts: the pixels around one anomaly, real or synthetic, in the image's own resolution."""
+"""Crops: the pixels around one anomaly, real or synthetic, in the image's own resolution."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Crop(NamedTuple):
 def cut_crops(image: NDArray[np.uint8], mask: NDArray[np.bool_], *, defect: str, source: int = 0) -> list[Crop]:
     """Cut out every anomaly of an image.
 
-    Two images with the same mask give cuts of the same places in the same order.
+    Two images with the same mask give crops of the same places in the same order.
 
     Args:
         image (NDArray[np.uint8]): ``(H, W, 3)`` RGB.
-        mask (NDArray[np.bool_]): ``(H, W)``; empty: no cut.
+        mask (NDArray[np.bool_]): ``(H, W)``; empty: no crop.
         defect (str): Defect, or ``good``.
         source (int): Number of the image.
 
@@ -61,7 +61,7 @@ def cut_crops(image: NDArray[np.uint8], mask: NDArray[np.bool_], *, defect: str,
     inside = mask.astype(np.uint8)
     count, labels = cv2.connectedComponents(cv2.dilate(inside, np.ones((APART, APART), np.uint8)))
     touched = cv2.dilate(inside, np.ones((2 * CLEAR + 1,) * 2, np.uint8)) > 0
-    cuts = []
+    crops = []
     for label in range(1, count):
         part = mask & (labels == label)
         if not part.any():
@@ -71,8 +71,8 @@ def cut_crops(image: NDArray[np.uint8], mask: NDArray[np.bool_], *, defect: str,
         around &= ~touched[box]
         if around.any():
             origin = (box[0].start, box[1].start)
-            cuts.append(Crop(np.ascontiguousarray(image[box]), part[box], around, defect, origin, source))
-    return cuts
+            crops.append(Crop(np.ascontiguousarray(image[box]), part[box], around, defect, origin, source))
+    return crops
 
 
 def _find_span(occupied: NDArray[np.bool_]) -> slice:
@@ -80,6 +80,8 @@ def _find_span(occupied: NDArray[np.bool_]) -> slice:
     return slice(max(int(at[0]) - REACH, 0), min(int(at[-1]) + 1 + REACH, len(occupied)))
 
 
-def group_by_defect(cuts: list[Crop]) -> dict[str, list[Crop]]:
-    """Sort cuts into defects, in alphabetical order."""
-    return {defect: [cut for cut in cuts if cut.defect == defect] for defect in sorted({cut.defect for cut in cuts})}
+def group_by_defect(crops: list[Crop]) -> dict[str, list[Crop]]:
+    """Sort crops into defects, in alphabetical order."""
+    return {
+        defect: [crop for crop in crops if crop.defect == defect] for defect in sorted({crop.defect for crop in crops})
+    }

@@ -116,12 +116,12 @@ def compute_ranking_score(synthetic: Sequence[Crop], real: Sequence[Crop]) -> fl
     Raises:
         InputError: If no defect has five anomalies on both sides.
     """
-    pools = [group_by_defect(list(cuts)) for cuts in (synthetic, real)]
+    pools = [group_by_defect(list(crops)) for crops in (synthetic, real)]
     shared = sorted(set(pools[0]) & set(pools[1]))
     found = [average_gaps(compute_gaps(*(build_feature_table(pool[defect]) for pool in pools))) for defect in shared]
     measured = [value for value in found if np.isfinite(value)]
     if not measured:
-        counts = [{defect: len(cuts) for defect, cuts in pool.items()} for pool in pools]
+        counts = [{defect: len(crops) for defect, crops in pool.items()} for pool in pools]
         msg = f"synthetic {counts[0]} and real {counts[1]} share no defect with {FEWEST} anomalies each; give more"
         raise InputError(msg)
     return float(np.mean(measured))

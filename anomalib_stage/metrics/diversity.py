@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["compute_diversity"]
 
 
-def compute_diversity(cuts: Sequence[Crop], *, most: int = 128) -> float:
+def compute_diversity(crops: Sequence[Crop], *, most: int = 128) -> float:
     """Return the mean distance between two anomalies of a defect, over flips and turns of one of them.
 
     It is the root mean square difference of their changes of the surface, in grey levels, after scaling to one size.
 
     Args:
-        cuts (Sequence[Crop]): Anomalies of one defect.
-        most (int): Most anomalies to compare, spread evenly over ``cuts``.
+        crops (Sequence[Crop]): Anomalies of one defect.
+        most (int): Most anomalies to compare, spread evenly over ``crops``.
 
     Returns:
         float: 0 if all are the same; NaN for fewer than two.
     """
-    if len(cuts) < 2:
+    if len(crops) < 2:
         return float("nan")
-    chosen = [cuts[i * len(cuts) // most] for i in range(most)] if len(cuts) > most else cuts
-    changes = np.stack([_compute_change(cut) for cut in chosen])
+    chosen = [crops[i * len(crops) // most] for i in range(most)] if len(crops) > most else crops
+    changes = np.stack([_compute_change(crop) for crop in chosen])
     plain = changes.reshape(len(changes), -1)
     lengths = np.square(plain).sum(axis=1)
     squared = np.full((len(plain),) * 2, np.inf, np.float32)
@@ -45,7 +45,7 @@ def compute_diversity(cuts: Sequence[Crop], *, most: int = 128) -> float:
     return float(np.sqrt(np.maximum(squared[upper], 0.0) / plain.shape[1]).mean())
 
 
-def _compute_change(cut: Crop) -> Vectors:
+def _compute_change(crop: Crop) -> Vectors:
     """What an anomaly changes: grey levels minus the surface's mean inside the mask, 0 outside."""
-    mask, grey = align_anomaly(cut)
-    return np.asarray(grey - float(cut.pixels[cut.around].mean()) * mask, dtype=np.float32)
+    mask, grey = align_anomaly(crop)
+    return np.asarray(grey - float(crop.pixels[crop.around].mean()) * mask, dtype=np.float32)

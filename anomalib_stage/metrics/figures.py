@@ -41,8 +41,8 @@ PAIRS = 16
 def draw_defect_sheet(synthetic: list[Crop], real: list[Crop], *, seed: int) -> Picture:
     """Lay out random draws of every defect, synthetic ones first; each row is a defect, nothing is picked by hand."""
     rows = []
-    for side, cuts in (("synthetic", synthetic), ("real", real)):
-        for defect, members in group_by_defect(cuts).items():
+    for side, crops in (("synthetic", synthetic), ("real", real)):
+        for defect, members in group_by_defect(crops).items():
             order = numpy_generator(seed, "sheet", side, defect).permutation(len(members))[:COLUMNS]
             cells = [_draw_cell(members[i]) for i in order]
             cells += [np.zeros((CELL, CELL, 3), np.uint8)] * (COLUMNS - len(cells))
@@ -75,10 +75,10 @@ def draw_good_sheet(repainted: Sequence[Crop], untouched: Sequence[Crop], *, see
     return lay_out_rows(rows, titles=["untouched", "repainted", "where"] * 2)
 
 
-def _draw_cell(cut: Crop, *, colour: tuple[int, int, int] | None = None) -> Picture:
+def _draw_cell(crop: Crop, *, colour: tuple[int, int, int] | None = None) -> Picture:
     """Scale a crop to one size, small ones pixel by pixel; with a colour its mask is outlined."""
-    picture = scale_to_side(cut.pixels, CELL)
-    return pad_to_square(picture if colour is None else draw_outline(picture, cut.mask, colour=colour), CELL)
+    picture = scale_to_side(crop.pixels, CELL)
+    return pad_to_square(picture if colour is None else draw_outline(picture, crop.mask, colour=colour), CELL)
 
 
 def _write_name(cell: Picture, name: str) -> Picture:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["compute_kid_lpips"]
 
 SIDE = 96
-"""Cuts are scaled to this side for the networks."""
+"""Crops are scaled to this side for the networks."""
 
 WEIGHTS = {
     "KID": "weights-inception-2015-12-05-6726825d.pth",
@@ -62,9 +62,9 @@ def _explain_absence(name: str) -> str:
     return "" if file.is_file() else f"not measured: no file {file.name} in torch's hub folder"
 
 
-def _stack_crops(cuts: Sequence[Crop]) -> Tensor:
-    """Scale cuts to one size: ``(N, 3, 96, 96)`` uint8."""
-    small = [cv2.resize(cut.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for cut in cuts]
+def _stack_crops(crops: Sequence[Crop]) -> Tensor:
+    """Scale crops to one size: ``(N, 3, 96, 96)`` uint8."""
+    small = [cv2.resize(crop.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for crop in crops]
     return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)
 
 

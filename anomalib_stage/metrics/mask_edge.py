@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["compare_edge"]
 
 
-def compare_edge(cut: Crop, inside: PixelGroup, around: PixelGroup) -> dict[str, float]:
+def compare_edge(crop: Crop, inside: PixelGroup, around: PixelGroup) -> dict[str, float]:
     """Compare what happens across the mask's edge with its neighbourhood."""
     across, beside = (np.concatenate(parts) for parts in zip(*_find_crossings(inside), strict=True))
     roughness = np.concatenate([around.compute_gradient(axis) for axis in (0, 1)])
-    outside = PixelGroup(cut, ~cut.mask)
-    rim = cv2.dilate(cut.mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    steps = (inside.smooth(inside.grey, 1.4) - outside.smooth(inside.grey, 1.4))[rim & ~cut.mask]
-    uneven = (around.smooth(around.grey, 1.4) - around.smooth(around.grey, 5.6))[cut.around]
+    outside = PixelGroup(crop, ~crop.mask)
+    rim = cv2.dilate(crop.mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    steps = (inside.smooth(inside.grey, 1.4) - outside.smooth(inside.grey, 1.4))[rim & ~crop.mask]
+    uneven = (around.smooth(around.grey, 1.4) - around.smooth(around.grey, 5.6))[crop.around]
     return {
         "seam": compute_log_ratio(float(across.mean()), float(beside.mean()))
         if min(len(across), len(beside)) >= 4

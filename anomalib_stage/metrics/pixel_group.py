@@ -38,12 +38,12 @@ SCALES = (0.0, 0.7, 1.4, 2.8, 5.6)
 
 
 class PixelGroup:
-    """Some pixels of a cut: what lies outside of them is never looked at."""
+    """Some pixels of a crop: what lies outside of them is never looked at."""
 
-    def __init__(self, cut: Crop, where: Mask) -> None:
-        self.where, self.origin = where, cut.origin
-        self.colours = cut.pixels.astype(np.float32)
-        grey = bool((cut.pixels == cut.pixels[..., :1]).all())
+    def __init__(self, crop: Crop, where: Mask) -> None:
+        self.where, self.origin = where, crop.origin
+        self.colours = crop.pixels.astype(np.float32)
+        grey = bool((crop.pixels == crop.pixels[..., :1]).all())
         self.coloured = not grey and int(where.sum()) >= FEWEST
         self.grey: Plane = self.colours.mean(axis=2)
         self.values = self.grey[where]

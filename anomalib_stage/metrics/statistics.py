@@ -49,16 +49,16 @@ STATISTICS: dict[str, str] = {
 """Names and meanings, in the order of tables."""
 
 
-def compute_statistics(cut: Crop) -> dict[str, float]:
+def compute_statistics(crop: Crop) -> dict[str, float]:
     """Measure an anomaly.
 
     Args:
-        cut (Crop): The anomaly.
+        crop (Crop): The anomaly.
 
     Returns:
         dict[str, float]: A value, or NaN, for each of :data:`STATISTICS`.
     """
-    inside, around = PixelGroup(cut, cut.mask), PixelGroup(cut, cut.around)
+    inside, around = PixelGroup(crop, crop.mask), PixelGroup(crop, crop.around)
     found = {
         "tone": inside.mean - around.mean,
         "contrast": compute_log_ratio(inside.deviation, around.deviation),
@@ -76,11 +76,11 @@ def compute_statistics(cut: Crop) -> dict[str, float]:
         f"detail_{2 ** (i + 1)}": compute_log_ratio(*pair)
         for i, pair in enumerate(zip(inside.details, around.details, strict=True))
     }
-    found |= compare_edge(cut, inside, around)
+    found |= compare_edge(crop, inside, around)
     return {name: float(found[name]) for name in STATISTICS}
 
 
-def build_feature_table(cuts: Sequence[Crop]) -> dict[str, NDArray[np.float64]]:
-    """Measure anomalies: for each of :data:`STATISTICS` an array with one value for each cut."""
-    rows = [compute_statistics(cut) for cut in cuts]
+def build_feature_table(crops: Sequence[Crop]) -> dict[str, NDArray[np.float64]]:
+    """Measure anomalies: for each of :data:`STATISTICS` an array with one value for each crop."""
+    rows = [compute_statistics(crop) for crop in crops]
     return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in STATISTICS}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Collect the looks of the training's anomalies for a bundle."""
+"""Collect the appearances of the training's anomalies for a bundle."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOOKED_AT = 320
 """Training batches whose anomalies are measured."""
 
 MOST = 384
-"""Most looks kept for a defect."""
+"""Most appearances kept for a defect."""
 
 
 @torch.no_grad()
@@ -37,7 +37,7 @@ def collect_appearances(
         module (GradedDiffusion): Encodes them.
         dataset (RegionDataset): The training's examples.
         batches (StepBatches): The training's batches.
-        defects (Collection[str]): Defects to keep looks of.
+        defects (Collection[str]): Defects to keep appearances of.
         steps (int): Steps that the training took.
 
     Returns:

@@ -48,10 +48,10 @@ EPOCH_STEPS = 100
 def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: ANN401
     """Train a compact denoiser on good images, real defects and rendered ones, and write a bundle.
 
-    With real defects, defects of the base that have none among them keep their condition vectors, masks, places and
-    looks to the bit: defects can be added one after the other. The network learns, and rendered defects keep it from
-    forgetting the rendered defects; with ``freeze`` it does not learn either. ``good`` keeps its vector, and takes its
-    looks from the good images.
+    With real defects, defects of the base that have none among them keep their condition vectors, masks, contexts and
+    appearances to the bit: defects can be added one after the other. The network learns, and rendered defects keep it
+    from forgetting the rendered defects; with ``freeze`` it does not learn either. ``good`` keeps its vector, and takes
+    its appearances from the good images.
 
     Args:
         settings (FitSettings | None): What to learn from, and how; None: what ``options`` say.
@@ -72,7 +72,7 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
     checkpoint = find_checkpoint(folder) if chosen.resume else None
 
     # what to learn, and from what
-    material = load_training_data(
+    training_data = load_training_data(
         normal=chosen.data,
         defect_dir=chosen.defect_dir,
         defect_mask_dir=chosen.defect_mask_dir,
@@ -85,21 +85,22 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
     )
     procedural = 0.0 if freeze else chosen.procedural
     source = build_mixture(
-        material.real, material.good, procedural=procedural, freeze=freeze, quarter=not material.directed
+        training_data.real, training_data.good, procedural=procedural, freeze=freeze, quarter=not training_data.directed
     )
     parent = None if chosen.base == "none" else StageBundle.load(chosen.base)
-    plan = build_plan(parent, material, procedural=procedural, freeze=freeze)
-    module, starts = _started(parent, plan, material, chosen)
-    summary = summarize_learnt(material, starts) | {"frozen": freeze, "pictures": list_known_pictures(material, parent)}
+    plan = build_plan(parent, training_data, procedural=procedural, freeze=freeze)
+    module, starts = _started(parent, plan, training_data, chosen)
+    summary = summarize_learnt(training_data, starts)
+    summary |= {"frozen": freeze, "pictures": list_known_pictures(training_data, parent)}
     _say(summary)
     numbers = chosen.model_dump(include={"batch_size", "learning_rate", "seed"}) | {"procedural": procedural}
-    _claim(folder, chosen, numbers, base=parent.digest if parent else None, pictures=material.digest)
+    _claim(folder, chosen, numbers, base=parent.digest if parent else None, pictures=training_data.digest)
 
     # train
     dataset = RegionDataset(source, defects=module.defects, seed=seed)
     batches = StepBatches(chosen.batch_size, steps=EPOCH_STEPS, side=REGION_SIDE)
     watchers = build_callbacks(
-        material,
+        training_data,
         source,
         module,
         rendered=procedural > 0,
@@ -118,24 +119,24 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
     # write
     _say(judged := {"held_out": summarize_held_out(watchers.judge)})
     told = {"steps": trainer.global_step, **numbers, **summary, **judged, "command": _command()}
-    looks = collect_appearances(module, dataset, batches, defects=plan.measured, steps=trainer.global_step)
-    real = {defect: [] if chosen.no_bank else examples for defect, examples in material.parts().items()}
-    bank = build_mask_bank(real, material.good, exemplars=not chosen.no_exemplars)
-    exported = partial(export_bundle, module, plan.shapes, looks=looks, bank=bank, parent=parent)
-    found = compare_with_real(partial(exported, summary=told), material, device=target, seed=seed, folder=folder)
+    appearances = collect_appearances(module, dataset, batches, defects=plan.measured, steps=trainer.global_step)
+    real = {defect: [] if chosen.no_bank else examples for defect, examples in training_data.parts().items()}
+    bank = build_mask_bank(real, training_data.good, exemplars=not chosen.no_exemplars)
+    exported = partial(export_bundle, module, plan.shapes, appearances=appearances, bank=bank, parent=parent)
+    found = compare_with_real(partial(exported, summary=told), training_data, device=target, seed=seed, folder=folder)
     _say(compared := {"compared": found.summary, "measured": found.measured})
     return exported(summary=told | compared, measured=found.measured).save(chosen.out)
 
 
 def _started(
-    parent: StageBundle | None, plan: Plan, material: TrainingData, settings: FitSettings
+    parent: StageBundle | None, plan: Plan, training_data: TrainingData, settings: FitSettings
 ) -> tuple[GradedDiffusion, dict[str, str]]:
     """Build what is trained, and say which known defect each new one starts from."""
     numbers = settings.model_dump(include={"learning_rate", "max_steps", "seed"})
     module = build_module(parent, plan, **numbers)
-    if parent is None or material.real is None:
+    if parent is None or training_data.real is None:
         return module, {}
-    return module, warm_start(module, material.real, known=parent.defects, seed=settings.seed)
+    return module, warm_start(module, training_data.real, known=parent.defects, seed=settings.seed)
 
 
 def _claim(

@@ -25,11 +25,11 @@ COPIER = 0.6
 """Below this share of the distance between real anomalies painted ones are called copies."""
 
 
-def summarize_learnt(material: TrainingData, starts: Mapping[str, str]) -> dict[str, Any]:
+def summarize_learnt(training_data: TrainingData, starts: Mapping[str, str]) -> dict[str, Any]:
     """Describe the user's pictures.
 
     Args:
-        material (Material): The user's pictures.
+        training_data (TrainingData): The user's pictures.
         starts (Mapping[str, str]): The known defect that each new one starts from.
 
     Returns:
@@ -39,36 +39,36 @@ def summarize_learnt(material: TrainingData, starts: Mapping[str, str]) -> dict[
         ``turned`` by quarters; for new defects the known defect that they ``start`` from.
     """
     table: dict[str, Any] = {}
-    straight = material.real.straight if material.real else frozenset()
-    for defect, parts in sorted(material.parts().items()):
-        images = [example for example in material.learnt if example.defect == defect]
-        kept = [example for example in material.held_out if example.defect == defect]
+    straight = training_data.real.straight if training_data.real else frozenset()
+    for defect, parts in sorted(training_data.parts().items()):
+        images = [example for example in training_data.learnt if example.defect == defect]
+        held_out = [example for example in training_data.held_out if example.defect == defect]
         sizes = [int(part.mask.sum()) for part in parts]
-        groups = {example.group for example in [*images, *kept] if example.group}
+        groups = {example.group for example in [*images, *held_out] if example.group}
         table[defect] = {
-            "images": len(images) + len(kept),
-            "held_out": len(kept),
+            "images": len(images) + len(held_out),
+            "held_out": len(held_out),
             "defects": len(parts),
             **({"groups": len(groups)} if groups else {}),
             "pixels": [min(sizes), int(np.median(sizes)), max(sizes)],
             "turned": defect not in straight,
             **({"start": starts[defect]} if defect in starts else {}),
         }
-    return {"learnt": table, "good_images": len(material.good), "warnings": list_warnings(material)}
+    return {"learnt": table, "good_images": len(training_data.good), "warnings": list_warnings(training_data)}
 
 
-def list_known_pictures(material: TrainingData, parent: StageBundle | None) -> list[str]:
+def list_known_pictures(training_data: TrainingData, parent: StageBundle | None) -> list[str]:
     """Name the pictures with real defects that a bundle has seen, its parent's too, so that none is scored later.
 
     Args:
-        material (Material): The user's pictures; those held out have judged, and count too.
+        training_data (TrainingData): The user's pictures; those held out have judged, and count too.
         parent (StageBundle | None): Bundle that the training starts from.
 
     Returns:
         list[str]: Digests of :func:`~anomalib_stage.files.pixels.digest_pictures`, sorted.
     """
     before = parent.manifest.training.get("pictures", []) if parent else []
-    own = (digest_pictures(example.image) for example in [*material.learnt, *material.held_out])
+    own = (digest_pictures(example.image) for example in [*training_data.learnt, *training_data.held_out])
     return sorted({*before, *own})
 
 

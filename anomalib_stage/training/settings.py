@@ -76,9 +76,9 @@ class FitSettings(Settings):
     workdir: Path | None = Field(
         None, description="Checkpoints, logs and sample sheets; <out without suffix>-fit by default."
     )
-    check_steps: int = Field(100, ge=1, description="Steps between looks at the defects held out.")
+    check_steps: int = Field(100, ge=1, description="Steps between checks of the defects held out.")
     patience: int = Field(
-        10, ge=0, description="Looks without a better loss after which training stops, 0 never; the best are kept."
+        10, ge=0, description="Checks without a better loss after which training stops, 0 never; the best are kept."
     )
     sheet_minutes: float = Field(5.0, gt=0.0, description="Minutes between sample sheets.")
     no_bank: bool = Field(

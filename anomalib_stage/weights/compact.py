@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a bundle of the compact backbone holds: the denoiser, the looks, and how soft edges are."""
+"""What a bundle of the compact backbone holds: the denoiser, the appearances, and how soft edges are."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def load_texture_continuity(bundle: StageBundle) -> dict[str, float]:
 
 
 def load_appearances(bundle: StageBundle) -> AppearanceBank:
-    """Read the looks of a bundle.
+    """Read the appearances of a bundle.
 
     Raises:
         BundleError: If it has none, or they are malformed.

@@ -17,7 +17,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from anomalib_stage.training.data.load import read_groups
+from anomalib_stage.training.data.picture_lists import read_groups
 
 
 def main() -> None:

@@ -77,10 +77,10 @@ def detect_repainting(
     images = _list_images(repainted, untouched)
     order = numpy_generator(seed, "folds").permutation(len(images))
     fold_of = {image: int(position) % FOLDS for image, position in zip(images, order, strict=True)}
-    fold = np.array([fold_of[cut.source] for cut in repainted])
-    windows = [torch.stack([cut_window(cut) for cut in cuts]) for cuts in (repainted, untouched)]
-    rows = [build_rows(cuts) for cuts in (repainted, untouched)]
-    area = np.array([cut.mask.sum() for cut in repainted])
+    fold = np.array([fold_of[crop.source] for crop in repainted])
+    windows = [torch.stack([cut_window(crop) for crop in crops]) for crops in (repainted, untouched)]
+    rows = [build_rows(crops) for crops in (repainted, untouched)]
+    area = np.array([crop.mask.sum() for crop in repainted])
     large = area >= np.median(area)
     length = int(np.clip(STEPS_EACH * len(repainted), *STEPS)) if steps is None else steps
     found: dict[str, list[float]] = {"network": [], "large": [], "regression": []}
@@ -98,8 +98,8 @@ def detect_repainting(
 
 def _list_images(repainted: Sequence[Crop], untouched: Sequence[Crop]) -> list[int]:
     """Return the numbers of the images."""
-    images = sorted({cut.source for cut in repainted})
-    if len(images) < FEWEST_IMAGES or [cut.source for cut in repainted] != [cut.source for cut in untouched]:
+    images = sorted({crop.source for crop in repainted})
+    if len(images) < FEWEST_IMAGES or [crop.source for crop in repainted] != [crop.source for crop in untouched]:
         msg = (
             f"{len(repainted)} repainted and {len(untouched)} untouched regions of {len(images)} images; give pairs "
             f"in one order, of at least {FEWEST_IMAGES} images, so that some can be kept from the training"

@@ -74,9 +74,9 @@ def _measure_trace(repainted: Numbers, untouched: Numbers) -> Trace:
     return Trace(max(side, 1.0 - side, far, 1.0 - far), float(np.median(repainted)), usual)
 
 
-def build_rows(cuts: Sequence[Crop]) -> Numbers:
-    """Measure cuts: ``(N, S)``, a column for each of the statistics."""
-    return np.stack(list(build_feature_table(cuts).values()), axis=1)
+def build_rows(crops: Sequence[Crop]) -> Numbers:
+    """Measure crops: ``(N, S)``, a column for each of the statistics."""
+    return np.stack(list(build_feature_table(crops).values()), axis=1)
 
 
 def score_by_regression(rows: Sequence[Numbers], seen: NDArray[np.intp], asked: NDArray[np.intp]) -> float:

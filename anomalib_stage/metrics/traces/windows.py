@@ -27,21 +27,21 @@ WINDOW = 48
 LARGEST = 5.0
 
 
-def cut_window(cut: Crop) -> Tensor:
+def cut_window(crop: Crop) -> Tensor:
     """Return what the network sees: grey levels and grain in units of the surface around, and where the mask is."""
-    pixels = cut.pixels.astype(np.float32)
+    pixels = crop.pixels.astype(np.float32)
     grey = pixels.mean(axis=2)
     grain = pixels - cv2.blur(pixels, (3, 3), borderType=cv2.BORDER_REFLECT)
-    surface, noise = grey[cut.around], grain[cut.around]
+    surface, noise = grey[crop.around], grain[crop.around]
     planes = np.concatenate(
         [
             ((grey - surface.mean()) / (surface.std() + FLOOR))[..., None],
             grain / (np.sqrt(np.square(noise).mean()) + FLOOR),
-            np.stack([cut.mask, cut.around], axis=2),
+            np.stack([crop.mask, crop.around], axis=2),
         ],
         axis=2,
     )
-    row, col = _find_centre(cut.mask)
+    row, col = _find_centre(crop.mask)
     half = WINDOW // 2
     padded = np.pad(np.clip(planes, -LARGEST, LARGEST), ((half, half), (half, half), (0, 0)))
     window = padded[row : row + WINDOW, col : col + WINDOW]

@@ -49,7 +49,7 @@ def feather_alpha(mask: NDArray[np.bool_], width: float) -> NDArray[np.float32]:
 
 
 def _measure_depth(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the distance to the nearest pixel outside the mask: 1 at its edge; the longer side if there is none."""
+    """Measure the distance to the nearest pixel outside the mask: 1 at its edge; the longer side if there is none."""
     if mask.all():
         return np.full(mask.shape, max(mask.shape), np.float32)
     distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

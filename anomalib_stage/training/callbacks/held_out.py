@@ -71,14 +71,14 @@ class HeldOut(Callback):
     """Measures the averaged weights on what was kept from training, keeps the best, and stops when they stay behind.
 
     The loss of a defect is the mean over its regions; what is compared is the mean over defects, each relative to its
-    loss before training. The state is part of the checkpoint, and looks are at fixed steps, so that a resumed run
+    loss before training. The state is part of the checkpoint, and checks are at fixed steps, so that a resumed run
     repeats the interrupted one.
 
     Args:
         batches (dict[str, list[dict[str, Tensor]]]): See :func:`build_held_out_batches`.
         averaged (EMAWeights): The averaged weights; this callback comes after it.
-        every (int): Steps between looks.
-        patience (int): Looks without a better loss after which training stops; 0: never.
+        every (int): Steps between checks.
+        patience (int): Checks without a better loss after which training stops; 0: never.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class HeldOut(Callback):
             trainer.should_stop = True
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:  # noqa: ANN401
-        """Look every so many steps."""
+        """Check every so many steps."""
         del args
         if trainer.global_step % self.every == 0:
             self._judge(trainer, pl_module)
@@ -122,7 +122,7 @@ class HeldOut(Callback):
             self.finish(trainer, pl_module)
 
     def finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look a last time, and put the best weights into the denoiser; once more does no harm.
+        """Check a last time, and put the best weights into the denoiser; once more does no harm.
 
         Call it after a training: Lightning leaves :meth:`on_train_end` out if a checkpoint has all the steps already.
         """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Sample sheets: look while it learns."""
+"""Sample sheets: see it paint while it learns."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ BASE_SIDE = 64
 
 
 def draw_sheet(module: GradedDiffusion, batch: dict[str, Tensor], *, steps: int = 20) -> NDArray[np.uint8]:
-    """Paint a batch's defects and looks into its masks and lay the results beside the true regions.
+    """Paint a batch's defects and appearances into its masks and lay the results beside the true regions.
 
     Args:
         module (GradedDiffusion): Module whose denoiser paints.

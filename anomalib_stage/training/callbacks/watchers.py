@@ -31,7 +31,7 @@ class Callbacks(NamedTuple):
 
 
 def build_callbacks(
-    material: TrainingData,
+    training_data: TrainingData,
     source: Source,
     module: GradedDiffusion,
     *,
@@ -45,21 +45,21 @@ def build_callbacks(
     """Make what watches over a training: averaged weights, the judge of held-out defects, and sample sheets.
 
     Args:
-        material (Material): The user's pictures.
+        training_data (TrainingData): The user's pictures.
         source (Source): Source of training regions.
         module (GradedDiffusion): The module that is trained.
         rendered (bool): Whether rendered defects are learnt.
         seed (int): Base seed.
-        check_steps (int): Steps between looks at the defects held out.
-        patience (int): Looks without a better loss after which training stops; 0: never.
+        check_steps (int): Steps between checks of the defects held out.
+        patience (int): Checks without a better loss after which training stops; 0: never.
         sheets (Path): Folder of sample sheets.
         sheet_minutes (float): Minutes between them.
     """
     averaged, defects = EMAWeights(module.denoiser), module.defects
-    own = material.real.defects if material.real else ()
+    own = training_data.real.defects if training_data.real else ()
     known = ProceduralDefects(without=own) if rendered else None
-    looked_at = build_held_out_batches(material.held_out, known, defects=defects, side=REGION_SIDE, seed=seed)
-    shown = build_sheet_batches(material.shown, source, defects=defects, side=REGION_SIDE, seed=seed)
+    looked_at = build_held_out_batches(training_data.held_out, known, defects=defects, side=REGION_SIDE, seed=seed)
+    shown = build_sheet_batches(training_data.shown, source, defects=defects, side=REGION_SIDE, seed=seed)
     return Callbacks(
         averaged,
         HeldOut(looked_at, averaged, every=check_steps, patience=patience),

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from anomalib_stage.errors import DataError
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["load_examples", "load_images", "read_groups", "read_include"]
+__all__ = ["load_examples", "load_images"]
+
 
 SHOWN = 5
 """Missing files that a message names."""
@@ -92,65 +92,6 @@ def _check_included(include: Mapping[str, Collection[str]], paths: Sequence[Path
         shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
         msg = f"--split names {len(missing)} of {len(wanted)} defects that are not in {defect_dir}: {shown}; correct it"
         raise DataError(msg)
-
-
-def read_include(path: Path, *, side: str = "fit") -> dict[str, set[str]]:
-    """Read which to use from a JSON file ``{defect: [stems]}`` or ``{defect: {"fit": [stems], "eval": [stems]}}``.
-
-    Args:
-        path (Path): The file.
-        side (str): ``fit``, or ``eval`` for those kept for the test; a plain list has none of these.
-
-    Raises:
-        DataError: If it cannot be read or is not of that form.
-    """
-    try:
-        content = json.loads(path.read_text())
-        return {defect: set(_select_side(stems, side)) for defect, stems in content.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        msg = f"--split {path} is not a JSON file of the form {{defect: [stems]}}: {error!r}"
-        raise DataError(msg) from error
-
-
-def _select_side(stems: dict[str, list[str]] | list[str], side: str) -> list[str]:
-    if isinstance(stems, dict):
-        return stems["fit"] if side == "fit" else stems.get(side, [])
-    return stems if side == "fit" else []
-
-
-def read_groups(path: Path | None, *, defect_dir: Path) -> dict[str, str]:
-    """Read which images show the same piece, from a JSON file ``{stem: group}`` or ``{"group_of": {stem: group}}``.
-
-    Where folders use the same stems, ``folder/stem`` says which is meant.
-
-    Args:
-        path (Path | None): The file; None: ``groups.json`` in the folder of defects or beside it, if there is one.
-        defect_dir (Path): Folder of defects.
-
-    Returns:
-        dict[str, str]: Group of each stem; empty if there is no file.
-
-    Raises:
-        DataError: If the file cannot be read or is not of that form.
-    """
-    beside = [folder / "groups.json" for folder in (defect_dir, defect_dir.parent)]
-    found = path or next((file for file in beside if file.is_file()), None)
-    if found is None:
-        return {}
-    try:
-        content = json.loads(found.read_text())
-        table = content.get("group_of", content)
-        return {str(stem): _check_group(group) for stem, group in table.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        msg = f"--groups {found} is not a JSON file of the form {{stem: group}}: {error!r}"
-        raise DataError(msg) from error
-
-
-def _check_group(value: object) -> str:
-    if not isinstance(value, str | int):
-        msg = f"group {value!r} is neither a number nor a name"
-        raise TypeError(msg)
-    return str(value)
 
 
 def _find_mask(image: Path, folder: Path) -> Path:

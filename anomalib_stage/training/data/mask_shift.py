@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -21,17 +22,29 @@ if TYPE_CHECKING:
 
 __all__ = ["find_common_shift"]
 
-REACH = 10
-"""Largest shift in pixels that is looked for, on either axis."""
 
-LOOKED_AT = 64
-"""Most defects that are looked at."""
+@dataclass(frozen=True)
+class ShiftSearch:
+    """How a shift of all masks is looked for.
 
-FEWEST, NEAREST = 5, 3
-"""So many defects must agree, and on a shift of at least so many pixels; outlines are drawn no better than that."""
+    Attributes:
+        reach: Largest shift in pixels, on either axis.
+        most: Most defects that are looked at; more cost time and tell nothing new.
+        fewest: So many defects must agree; one alone proves nothing.
+        nearest: Smallest shift in pixels that counts: outlines are drawn no better than that.
+        better: By how much the agreement must be better there, in deviations over all shifts.
+        sure: The same in standard errors of the mean.
+    """
 
-BETTER, SURE = 0.7, 6.0
-"""By how much the agreement must be better there, in deviations over all shifts, and in standard errors of the mean."""
+    reach: int = 10
+    most: int = 64
+    fewest: int = 5
+    nearest: int = 3
+    better: float = 0.7
+    sure: float = 6.0
+
+
+SEARCH = ShiftSearch()
 
 
 def find_common_shift(examples: Sequence[Example]) -> tuple[int, int] | None:
@@ -47,33 +60,33 @@ def find_common_shift(examples: Sequence[Example]) -> tuple[int, int] | None:
         tuple[int, int] | None: Rows and columns by which the masks should be moved; None if they lie well, or if fewer
         than five can be judged.
     """
-    chosen = [examples[i * len(examples) // LOOKED_AT] for i in range(LOOKED_AT)]
-    chosen = list(examples) if len(examples) <= LOOKED_AT else chosen
+    chosen = [examples[i * len(examples) // SEARCH.most] for i in range(SEARCH.most)]
+    chosen = list(examples) if len(examples) <= SEARCH.most else chosen
     maps = [found for found in map(_measure_agreement, chosen) if found is not None]
-    if len(maps) < FEWEST:
+    if len(maps) < SEARCH.fewest:
         return None
     stack = np.stack(maps)
     mean = stack.mean(axis=0)
     row, column = np.unravel_index(int(mean.argmax()), mean.shape)
-    shift = int(row) - REACH, int(column) - REACH
-    if not NEAREST <= max(map(abs, shift)) < REACH:  # at the border of the search there is no optimum
+    shift = int(row) - SEARCH.reach, int(column) - SEARCH.reach
+    if not SEARCH.nearest <= max(map(abs, shift)) < SEARCH.reach:  # at the border of the search there is no optimum
         return None
-    middle = mean[REACH - 1 : REACH + 2, REACH - 1 : REACH + 2]
+    middle = mean[SEARCH.reach - 1 : SEARCH.reach + 2, SEARCH.reach - 1 : SEARCH.reach + 2]
     near = np.unravel_index(int(middle.argmax()), middle.shape)
-    gain = stack[:, row, column] - stack[:, REACH - 1 + near[0], REACH - 1 + near[1]]
+    gain = stack[:, row, column] - stack[:, SEARCH.reach - 1 + near[0], SEARCH.reach - 1 + near[1]]
     error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
-    return shift if gain.mean() >= BETTER and gain.mean() >= SURE * error else None
+    return shift if gain.mean() >= SEARCH.better and gain.mean() >= SEARCH.sure * error else None
 
 
 def _measure_agreement(example: Example) -> NDArray[np.float32] | None:
     """How well a mask's outline agrees with the gradient for each shift, mean 0 and deviation 1 over all shifts."""
     top, left, height, width = bounding_box(example.mask)
-    pad = REACH + 1
+    pad = SEARCH.reach + 1
     mask = np.pad(example.mask.view(np.uint8), pad, mode="edge")
     # replicated, so that the border of the picture is no outline
     outline = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).astype(np.float32)
     rows, columns = slice(top, top + height + 2 * pad), slice(left, left + width + 2 * pad)
-    inner = slice(REACH, -REACH)
+    inner = slice(SEARCH.reach, -SEARCH.reach)
     grey = np.pad(cv2.cvtColor(example.image, cv2.COLOR_RGB2GRAY), pad, mode="edge")
     summed: NDArray[Any] = cv2.matchTemplate(
         _compute_gradient(grey[rows, columns]), outline[rows, columns][inner, inner], cv2.TM_CCORR

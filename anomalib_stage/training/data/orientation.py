@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from anomalib_stage.synthesis.masks.bank import measure_mask
+from anomalib_stage.synthesis.masks.mask_measures import measure_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,17 +22,27 @@ if TYPE_CHECKING:
 
 __all__ = ["find_directed_defects", "has_direction"]
 
-LOOKED_AT = 15
-"""Good images that say whether the surface has a direction."""
 
-SURFACE = 0.35
-"""From this common direction of the gradients on, 0 none to 1 all alike, a surface has a direction."""
+@dataclass(frozen=True)
+class DirectionCriteria:
+    """From when on a surface or a defect has a direction of its own.
 
-ELONGATED = 0.6
-"""Masks from this elongation on have a direction."""
+    Attributes:
+        images: Good images that say whether the surface has one.
+        surface: Common direction of the gradients, 0 none to 1 all alike, above which a surface has one.
+        elongation: Elongation from which on a mask has one.
+        masks: So many masks of a defect must have one; fewer may agree by chance.
+        agreement: By so much the doubled angles of these masks must agree.
+    """
 
-COUNT, AGREEMENT = 8, 0.85
-"""A defect has a direction if at least so many of its masks have one, and their doubled angles agree by so much."""
+    images: int = 15
+    surface: float = 0.35
+    elongation: float = 0.6
+    masks: int = 8
+    agreement: float = 0.85
+
+
+CRITERIA = DirectionCriteria()
 
 
 def has_direction(images: Sequence[NDArray[np.uint8]]) -> bool:
@@ -43,8 +54,8 @@ def has_direction(images: Sequence[NDArray[np.uint8]]) -> bool:
     if not images:
         return False
     total, along = 0.0, np.zeros(2)
-    for i in range(LOOKED_AT):
-        grey = cv2.cvtColor(images[i * len(images) // LOOKED_AT], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    for i in range(CRITERIA.images):
+        grey = cv2.cvtColor(images[i * len(images) // CRITERIA.images], cv2.COLOR_RGB2GRAY).astype(np.float32)
         x, y = cv2.Scharr(grey, cv2.CV_32F, 1, 0), cv2.Scharr(grey, cv2.CV_32F, 0, 1)
         # a few sharp outlines must not outvote the surface
         length = np.hypot(x, y)
@@ -52,7 +63,7 @@ def has_direction(images: Sequence[NDArray[np.uint8]]) -> bool:
         weight = np.minimum(length, limit) ** 2 / np.maximum(length, 1e-6) ** 2
         total += float((weight * length**2).sum())
         along += [float((weight * (x * x - y * y)).sum()), float((2 * weight * x * y).sum())]
-    return math.hypot(*along) > SURFACE * total
+    return math.hypot(*along) > CRITERIA.surface * total
 
 
 def find_directed_defects(group_by_defect: Mapping[str, Iterable[Example]]) -> set[str]:
@@ -66,5 +77,5 @@ def find_directed_defects(group_by_defect: Mapping[str, Iterable[Example]]) -> s
 
 def _agree(masks: Sequence[NDArray[np.bool_]]) -> bool:
     measured = [measure_mask(mask, np.ones_like(mask)) for mask in masks]
-    angles = np.array([entry.direction for entry in measured if entry.elongation >= ELONGATED])
-    return len(angles) >= COUNT and abs(np.exp(2j * angles).mean()) >= AGREEMENT
+    angles = np.array([entry.direction for entry in measured if entry.elongation >= CRITERIA.elongation])
+    return len(angles) >= CRITERIA.masks and abs(np.exp(2j * angles).mean()) >= CRITERIA.agreement

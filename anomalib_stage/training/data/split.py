@@ -27,7 +27,7 @@ def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> t
 
     Args:
         examples (Sequence[Example]): Whole images with defects and groups.
-        share (float): Share of a kind's pieces to keep, [0, 0.5]; never more than a third.
+        share (float): Share of a defect's pieces to keep, [0, 0.5]; never more than a third.
         seed (int): Base seed.
 
     Returns:
@@ -38,16 +38,16 @@ def split_held_out(examples: Sequence[Example], *, share: float, seed: int) -> t
     pieces_of: dict[str, set[str]] = {}
     for example in examples:
         pieces_of.setdefault(example.defect, set()).add(_name_piece(example))
-    kept: set[str] = set()
+    held_out: set[str] = set()
     for defect, pieces in sorted(pieces_of.items()):
         count = min(max(round(share * len(pieces)), 1), len(pieces) // FEWEST)
         ordered = sorted(pieces)
         for i in numpy_generator(seed, "held-out", defect).permutation(len(ordered)):
-            spared = all(others - kept - {ordered[i]} for others in pieces_of.values() if ordered[i] in others)
-            if len(kept & pieces) < count and spared:
-                kept.add(ordered[i])
-    left = [example for example in examples if _name_piece(example) not in kept]
-    return left, [example for example in examples if _name_piece(example) in kept]
+            spared = all(others - held_out - {ordered[i]} for others in pieces_of.values() if ordered[i] in others)
+            if len(held_out & pieces) < count and spared:
+                held_out.add(ordered[i])
+    left = [example for example in examples if _name_piece(example) not in held_out]
+    return left, [example for example in examples if _name_piece(example) in held_out]
 
 
 def _name_piece(example: Example) -> str:

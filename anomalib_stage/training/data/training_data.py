@@ -11,9 +11,10 @@ import numpy as np
 
 from anomalib_stage.files.images import find_images, read_image
 from anomalib_stage.files.pixels import digest_pictures
-from anomalib_stage.training.data.load import load_examples, load_images, read_groups, read_include
+from anomalib_stage.training.data.load import load_examples, load_images
 from anomalib_stage.training.data.near_duplicates import shrink_copy
 from anomalib_stage.training.data.orientation import find_directed_defects, has_direction
+from anomalib_stage.training.data.picture_lists import read_groups, read_include
 from anomalib_stage.training.data.regions.background_swap import Backgrounds
 from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.data.split import split_held_out
@@ -54,8 +55,8 @@ class TrainingData:
     @property
     def shown(self) -> list[Example]:
         """Defects for sheets: those held out, and of defects without them those that are learnt."""
-        kept = {example.defect for example in self.held_out}
-        return [*self.held_out, *(example for example in self.learnt if example.defect not in kept)]
+        judged = {example.defect for example in self.held_out}
+        return [*self.held_out, *(example for example in self.learnt if example.defect not in judged)]
 
     @property
     def digest(self) -> str:

@@ -33,17 +33,17 @@ COMMON = 50
 """Good images that say what all pictures have in common."""
 
 
-def list_warnings(material: TrainingData) -> list[str]:
+def list_warnings(training_data: TrainingData) -> list[str]:
     """Look for defects with one example, masks of odd sizes or places, and captures on both sides of a split.
 
     Args:
-        material (Material): The user's pictures.
+        training_data (TrainingData): The user's pictures.
 
     Returns:
         list[str]: A sentence for each finding.
     """
-    parts = material.parts()
-    whole = [*material.learnt, *material.held_out]
+    parts = training_data.parts()
+    whole = [*training_data.learnt, *training_data.held_out]
     found = [
         f"{defect}: there is one example only; more will do better" for defect in parts if _is_alone(whole, defect)
     ]
@@ -55,7 +55,7 @@ def list_warnings(material: TrainingData) -> list[str]:
         found += _describe_sizes(
             defect, large, "masks over more than half of the picture", "is the defect what is masked?"
         )
-    return [*found, *_describe_shifts(parts), *_describe_duplicates(material)]
+    return [*found, *_describe_shifts(parts), *_describe_duplicates(training_data)]
 
 
 def _is_alone(whole: Sequence[Example], defect: str) -> bool:
@@ -88,11 +88,11 @@ def _describe_shifts(parts: Mapping[str, Sequence[Example]]) -> Iterator[str]:
         )
 
 
-def _describe_duplicates(material: TrainingData) -> Iterator[str]:
-    learnt, held_out = _shrink_copies(material.learnt), _shrink_copies(material.held_out)
-    step = max(len(material.good) // COMMON, 1)
-    common = [shrink_copy(image) for image in material.good[::step][:COMMON]]
-    evaluated = material.evaluated
+def _describe_duplicates(training_data: TrainingData) -> Iterator[str]:
+    learnt, held_out = _shrink_copies(training_data.learnt), _shrink_copies(training_data.held_out)
+    step = max(len(training_data.good) // COMMON, 1)
+    common = [shrink_copy(image) for image in training_data.good[::step][:COMMON]]
+    evaluated = training_data.evaluated
     sides = [
         (learnt, held_out, [*common, *evaluated.values()], "held out", "--groups keeps captures of one piece together"),
         (learnt | held_out, evaluated, common, "for the test", "the test will look better than it is"),

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 from anomalib_stage.files.atomic import replace_whole
 from anomalib_stage.pipeline.latent_backbone import GREY
 from anomalib_stage.seeds import numpy_generator
+from anomalib_stage.training.latent.encoded_regions import LatentRegions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,57 +27,14 @@ if TYPE_CHECKING:
 
     from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
     from anomalib_stage.training.data.regions.example import Example, Source
+    from anomalib_stage.training.latent.encoded_regions import RegionPlan
 
-__all__ = ["LatentRegions", "RegionPlan", "compute_fingerprint", "load_cached_regions"]
+__all__ = ["compute_fingerprint", "load_cached_regions"]
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 4
 """Regions encoded together."""
-
-
-@dataclass(frozen=True, eq=False)
-class LatentRegions:
-    """Encoded regions with an anomaly each.
-
-    Args:
-        clean (Tensor): Latents ``(N, C, h, w)`` float32 of the regions, anomaly and all.
-        mask (Tensor): Anomaly masks ``(N, 1, h, w)`` uint8 in {0, 1}.
-        defect (Tensor): Position of each region's defect, ``(N,)`` int64.
-        surround (Tensor): Latents of the regions with the anomaly cut out, for inpainting; else ``(N, 0, h, w)``.
-    """
-
-    clean: Tensor
-    mask: Tensor
-    defect: Tensor
-    surround: Tensor
-
-    def __len__(self) -> int:
-        """Number of regions."""
-        return len(self.clean)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return all of it by name."""
-        return {"clean": self.clean, "mask": self.mask, "kind": self.defect, "surround": self.surround}
-
-
-@dataclass(frozen=True)
-class RegionPlan:
-    """Which regions to encode.
-
-    Args:
-        defects (tuple[str, ...]): Defects in the order of the positions.
-        count (int): Number of regions.
-        side (int): Side of a region in pixels.
-        seed (int): Base seed; region ``i`` is a function of it and ``i``.
-        inpainting (bool): Encode the regions without their anomalies too.
-    """
-
-    defects: tuple[str, ...]
-    count: int
-    side: int
-    seed: int
-    inpainting: bool
 
 
 def compute_fingerprint(

@@ -15,29 +15,29 @@ from torch.utils.data import DataLoader
 
 from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.devices import bf16_is_fast, resolve_device
-from anomalib_stage.errors import InputError
 from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.rendering.defect_types.painters import DEFECT_SHAPES
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
-from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.synthesis.masks.bank import pack_bank
 from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
-from anomalib_stage.training.data.load import load_examples, load_images, read_include
+from anomalib_stage.training.data.load import load_examples, load_images
+from anomalib_stage.training.data.picture_lists import read_include
 from anomalib_stage.training.data.regions.good_surfaces import GoodSurfaces
 from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.data.regions.weighted_sources import Mixture
-from anomalib_stage.training.latent.data import RegionPlan, compute_fingerprint, load_cached_regions
+from anomalib_stage.training.latent.data import compute_fingerprint, load_cached_regions
+from anomalib_stage.training.latent.encoded_regions import RegionPlan
 from anomalib_stage.training.latent.lora import add_lora, take_lora
 from anomalib_stage.training.latent.module import LatentFit
 from anomalib_stage.training.latent.settings import LatentFitSettings
+from anomalib_stage.training.latent.start import build_denoiser
 from anomalib_stage.training.measure.mask_bank import build_mask_bank
 from anomalib_stage.training.trainer import build_trainer, run_trainer
 from anomalib_stage.weights.latent.bundle import build_latent_bundle
 from anomalib_stage.weights.latent.frozen_base import PRECISIONS
-from anomalib_stage.weights.latent.networks import build_adapter
 from anomalib_stage.weights.latent.pretrained import load_pretrained
 from anomalib_stage.weights.manifest import DefectSpec
 
@@ -49,10 +49,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from anomalib_stage.training.latent.data import LatentRegions
+    from anomalib_stage.training.latent.encoded_regions import LatentRegions
     from anomalib_stage.weights.latent.pretrained_model import Pretrained
 
-__all__ = ["choose_start_vectors", "fit_latent"]
+__all__ = ["fit_latent"]
+
 
 EPOCH_STEPS = 100
 """Steps between checkpoints; an interrupted fit resumes at the last multiple."""
@@ -121,7 +122,7 @@ def fit_latent(
     good = load_images(data) if data else []
     defects = [*real.defects, *([GOOD] if good and GOOD not in real.defects else [])]
     model = load_pretrained(pretrained, config=ldm_config, download=download)
-    denoiser = _build_denoiser(model, defects, words=words or {}, settings=chosen)
+    denoiser = build_denoiser(model, defects, words=words or {}, settings=chosen)
     regions = _encode_regions(folder, model, real, good, defects=defects, settings=chosen, device=target)
 
     # train
@@ -181,60 +182,6 @@ def _train(
     run_trainer(trainer, module, counter, checkpoint=checkpoint)
     model.unet.disable_gradient_checkpointing()
     return int(trainer.global_step), take_lora(model.unet) if settings.lora_rank else {}
-
-
-def choose_start_vectors(
-    model: Pretrained, defects: Sequence[str], *, words: Mapping[str, str], tokens: int, seed: int
-) -> dict[str, Tensor]:
-    """Choose what each kind's condition vectors start from.
-
-    A defect with a word starts from what the model's text encoder says of it; the others from the mean of those, or
-    from the caption "Anomaly" where the model knows it; without either, from standard normal numbers.
-
-    Args:
-        model (Pretrained): The model.
-        defects (Sequence[str]): Defects.
-        words (Mapping[str, str]): Words of some defects.
-        tokens (int): Vectors of a defect, where nothing else gives their number.
-        seed (int): Base seed of the numbers.
-
-    Returns:
-        dict[str, Tensor]: ``(N, D)`` float32 for each defect.
-
-    Raises:
-        InputError: If a word is for an unknown defect.
-        BundleError: If there is no text encoder for the words.
-        MissingPackageError: If the text encoder cannot run here.
-    """
-    unknown = sorted(set(words) - set(defects))
-    if unknown:
-        msg = f"--words names {unknown[0]!r}; the defects are {', '.join(defects)}"
-        raise InputError(msg)
-    known = {defect: model.encode_word(word) for defect, word in words.items()}
-    usual = torch.stack(list(known.values())).mean(dim=0) if known else model.context
-    width = int(model.unet.config.cross_attention_dim)
-    vectors = {}
-    for defect in defects:
-        stream = torch.Generator().manual_seed(derive_seed(seed, "vectors", defect))
-        drawn = torch.randn(tokens, width, generator=stream) if usual is None else usual
-        vectors[defect] = known.get(defect, drawn).clone()
-    return vectors
-
-
-def _build_denoiser(
-    model: Pretrained, defects: Sequence[str], *, words: Mapping[str, str], settings: LatentFitSettings
-) -> LatentDenoiser:
-    channels = int(model.vae.config.latent_channels)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(settings.seed, "adapters"))
-        aware, only = (build_adapter(settings.adapter, channels=channels) for _ in range(2))
-    return LatentDenoiser(
-        model.unet,
-        conditions=choose_start_vectors(model, defects, words=words, tokens=settings.tokens, seed=settings.seed),
-        aware=aware,
-        only=only,
-        inpainting=model.inpainting,
-    )
 
 
 def _encode_regions(

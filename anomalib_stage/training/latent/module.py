@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
     from anomalib_stage.synthesis.diffusion.schedule import Schedule
-    from anomalib_stage.training.latent.data import LatentRegions
+    from anomalib_stage.training.latent.encoded_regions import LatentRegions
     from anomalib_stage.training.latent.settings import LatentFitSettings
 
 __all__ = ["LatentFit"]

@@ -58,7 +58,7 @@ class Comparison(NamedTuple):
 
 def compare_with_real(
     export: Callable[..., StageBundle],
-    material: TrainingData,
+    training_data: TrainingData,
     *,
     device: torch.device,
     seed: int,
@@ -69,7 +69,7 @@ def compare_with_real(
     Args:
         export (Callable[..., StageBundle]): Makes the fitted bundle; called with ``measured``, what is known of its
             defects.
-        material (Material): What it was fitted on.
+        training_data (TrainingData): What it was fitted on.
         device (torch.device): Where to paint.
         seed (int): Seed of images and anomalies.
         folder (Path): Where ``copies.png``, the painted anomalies nearest to a real one, goes.
@@ -78,43 +78,43 @@ def compare_with_real(
         Comparison: Where nothing can be compared (no good images, fewer than two pieces with defects, nothing visible
         was painted) its summary is ``{"not_compared": reason}``.
     """
-    real = _cut_real(material)
+    real = _cut_real(training_data)
     if not real:
         return Comparison({}, {})
-    if not material.good or len({cut.source for cut in real}) < 2:
+    if not training_data.good or len({crop.source for crop in real}) < 2:
         return Comparison({}, {"not_compared": "it takes good images, and defects on two pieces"})
     named = group_by_defect(real)
-    textures = {defect: measure_texture_continuity(cuts) for defect, cuts in named.items()}
+    textures = {defect: measure_texture_continuity(crops) for defect, crops in named.items()}
     measured = {defect: {} if value is None else {"texture_continuity": value} for defect, value in textures.items()}
     painted = _paint_anomalies(
-        export(measured=measured), material.good, defects=sorted(named), device=device, seed=seed
+        export(measured=measured), training_data.good, defects=sorted(named), device=device, seed=seed
     )
-    for defect, cuts in named.items():
-        measured[defect]["softness"] = measure_softness([one for one in painted if one.defect == defect], cuts)
-    cuts = [cut for one in painted for cut in soften(one, measured[one.defect]["softness"])]
-    if not cuts:
+    for defect, crops in named.items():
+        measured[defect]["softness"] = measure_softness([one for one in painted if one.defect == defect], crops)
+    crops = [crop for one in painted for crop in soften(one, measured[one.defect]["softness"])]
+    if not crops:
         return Comparison(measured, {"not_compared": "nothing visible was painted into the good images"})
-    copies = measure_copy_distance(cuts, real)
-    write_file(folder / SHEET, encode_png(draw_copy_sheet(cuts, real, copies.synthetic)))
+    copies = measure_copy_distance(crops, real)
+    write_file(folder / SHEET, encode_png(draw_copy_sheet(crops, real, copies.synthetic)))
     return Comparison(
         measured,
         {
             "painted": len(painted),
             "copy_ratio": round(copies.ratio, 3),
             "copies": round(copies.copies, 3),
-            "gap": _compute_gap(cuts, real),
+            "gap": _compute_gap(crops, real),
         },
     )
 
 
-def _cut_real(material: TrainingData) -> list[Crop]:
+def _cut_real(training_data: TrainingData) -> list[Crop]:
     """Return the defects that were learnt; captures of one piece have one source."""
-    pieces = [example.group or f"{example.defect}/{example.name}" for example in material.learnt]
+    pieces = [example.group or f"{example.defect}/{example.name}" for example in training_data.learnt]
     numbers = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     return [
-        cut
-        for example, piece in zip(material.learnt, pieces, strict=True)
-        for cut in cut_crops(example.image, example.mask, defect=example.defect, source=numbers[piece])
+        crop
+        for example, piece in zip(training_data.learnt, pieces, strict=True)
+        for crop in cut_crops(example.image, example.mask, defect=example.defect, source=numbers[piece])
     ]
 
 
@@ -139,5 +139,5 @@ def _paint_anomalies(
 def _compute_gap(painted: Sequence[Crop], real: Sequence[Crop]) -> float | None:
     try:
         return round(compute_ranking_score(painted, real), 3)
-    except InputError:  # too few of every kind
+    except InputError:  # too few of each defect
         return None

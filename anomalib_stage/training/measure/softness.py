@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,17 +24,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Painted", "measure_softness", "soften"]
 
-SOFTNESS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
-"""Values tried."""
 
-JUDGED = ("seam", "edge", "step")
-"""Statistics of an anomaly's edge."""
+@dataclass(frozen=True)
+class SoftnessSearch:
+    """How the softness of edges is found.
 
-SMALLEST = 64
-"""Pixels of the smallest anomaly that can have a soft edge."""
+    Attributes:
+        tried: Values tried.
+        statistics: Statistics of an anomaly's edge, which are compared.
+        pixels: Pixels of the smallest anomaly that can have a soft edge.
+        fewest: With fewer anomalies of a side nothing is said.
+        spread: Least deviation of the real ones, in octaves, that gaps are measured in.
+    """
 
-FEWEST = 3
-LEAST_SPREAD = 0.25
+    tried: tuple[float, ...] = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+    statistics: tuple[str, ...] = ("seam", "edge", "step")
+    pixels: int = 64
+    fewest: int = 3
+    spread: float = 0.25
+
+
+SEARCH = SoftnessSearch()
 
 
 class Painted(NamedTuple):
@@ -75,14 +86,17 @@ def measure_softness(painted: Sequence[Painted], real: Sequence[Crop]) -> float:
         float: In [0, 1]; 0 where fewer than three of a side are large enough to tell, or the pictures have two levels.
     """
     wanted, painted = _select_large(real), [one for one in painted if not _has_two_levels(one)]
-    if len(wanted) < FEWEST or len(_select_large([cut for one in painted for cut in soften(one, 0.0)])) < FEWEST:
+    if (
+        len(wanted) < SEARCH.fewest
+        or len(_select_large([crop for one in painted for crop in soften(one, 0.0)])) < SEARCH.fewest
+    ):
         return 0.0
     truth = build_feature_table(wanted)
     gaps = []
-    for softness in SOFTNESS:
-        tried = build_feature_table(_select_large([cut for one in painted for cut in soften(one, softness)]))
-        gaps.append(float(np.nanmean([_compute_gap(tried[name], truth[name]) for name in JUDGED])))
-    return SOFTNESS[int(np.nanargmin(gaps))] if np.isfinite(gaps).any() else 0.0
+    for softness in SEARCH.tried:
+        tried = build_feature_table(_select_large([crop for one in painted for crop in soften(one, softness)]))
+        gaps.append(float(np.nanmean([_compute_gap(tried[name], truth[name]) for name in SEARCH.statistics])))
+    return SEARCH.tried[int(np.nanargmin(gaps))] if np.isfinite(gaps).any() else 0.0
 
 
 def _has_two_levels(painted: Painted) -> bool:
@@ -90,8 +104,8 @@ def _has_two_levels(painted: Painted) -> bool:
     return not bool(find_two_levels(image).isnan().any())
 
 
-def _select_large(cuts: Sequence[Crop]) -> list[Crop]:
-    return [cut for cut in cuts if cut.mask.sum() >= SMALLEST]
+def _select_large(crops: Sequence[Crop]) -> list[Crop]:
+    return [crop for crop in crops if crop.mask.sum() >= SEARCH.pixels]
 
 
 def _compute_gap(synthetic: NDArray[np.float64], real: NDArray[np.float64]) -> float:
@@ -99,4 +113,4 @@ def _compute_gap(synthetic: NDArray[np.float64], real: NDArray[np.float64]) -> f
     one, other = (values[np.isfinite(values)] for values in (synthetic, real))
     if not len(one) or not len(other):
         return float("nan")
-    return abs(float(np.median(one) - np.median(other))) / max(float(other.std()), LEAST_SPREAD)
+    return abs(float(np.median(one) - np.median(other))) / max(float(other.std()), SEARCH.spread)

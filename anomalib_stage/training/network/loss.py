@@ -36,7 +36,7 @@ def reference_loss(
 
     Args:
         denoiser (Denoiser): Network with its adapters, predicting epsilon.
-        conditioning (Guidance): ``clean`` holds z_a, the latent of a real anomalous image; ``mask`` is B.
+        conditioning (Conditioning): ``clean`` holds z_a, the latent of a real anomalous image; ``mask`` is B.
         schedule (Schedule): Noise schedule.
         t (Tensor): Time steps, ``(B,)`` int64.
         noise (Tensor): n1 of the anomaly-aware branch, shape of the latent.
@@ -72,7 +72,7 @@ def graded_loss(
 
     Args:
         denoiser (CompactDenoiser | Callable[..., Tensor]): Network that takes a branch flag for each sample.
-        conditioning (Guidance): ``clean`` holds z_a, the latent of the anomalous region; ``mask`` is B, same shape.
+        conditioning (Conditioning): ``clean`` holds z_a, the latent of the anomalous region; ``mask`` is B, same shape.
         schedule (Schedule): Noise schedule.
         t (Tensor): Time steps, ``(B,)`` int64.
         noise (Tensor): Standard normal, shape of the latent.

@@ -70,17 +70,17 @@ class GradedDiffusion(LightningModule):
         self.learning_rate, self.max_steps, self.fresh = learning_rate, max_steps, frozenset(fresh)
 
     def build_conditioning(self, batch: dict[str, Tensor]) -> Conditioning:
-        """Encode a batch of ``RegionDataset``, with the looks of its anomalies."""
-        latent, mask, surround = self._encode(batch)
-        looks = measure_appearance(latent, mask, surround)
+        """Encode a batch of ``RegionDataset``, with the appearances of its anomalies."""
+        latent, mask, filled = self._encode(batch)
+        appearances = measure_appearance(latent, mask, filled)
         conditions = torch.stack([self.denoiser.conditions[defect] for defect in self.defects])
-        surround = surround + mask * spread(looks[:, :3], like=latent)
-        return Conditioning(latent, mask, conditions[batch["kind"]], filled=surround, contrast=looks[:, 3])
+        filled = filled + mask * spread(appearances[:, :3], like=latent)
+        return Conditioning(latent, mask, conditions[batch["kind"]], filled=filled, contrast=appearances[:, 3])
 
     def measure_appearances(self, batch: dict[str, Tensor]) -> Tensor:
-        """Places and looks of a batch's anomalies, ``(B, 9)``, columns as in ``APPEARANCE_COLUMNS``."""
-        latent, mask, surround = self._encode(batch)
-        return torch.cat([compute_context(surround, mask), measure_appearance(latent, mask, surround)], dim=1)
+        """Contexts and appearances of a batch's anomalies, ``(B, 9)``, columns as in ``APPEARANCE_COLUMNS``."""
+        latent, mask, filled = self._encode(batch)
+        return torch.cat([compute_context(filled, mask), measure_appearance(latent, mask, filled)], dim=1)
 
     def _encode(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         latent, mask = self.codec.encode(batch["image"].float() / 255.0), self.codec.encode_mask(batch["mask"])

@@ -33,7 +33,7 @@ class Plan(NamedTuple):
         shapes (dict[str, tuple[str, ...]]): Defects of the new bundle and the mask shapes to draw for each.
         learnt (frozenset[str]): Defects whose condition vectors learn; the others stay as they are.
         fresh (frozenset[str]): Those of them that learn faster, as they start anew.
-        measured (frozenset[str]): Defects whose looks are measured anew.
+        measured (frozenset[str]): Defects whose appearances are measured anew.
         freeze (bool): The network does not learn.
     """
 
@@ -44,29 +44,29 @@ class Plan(NamedTuple):
     freeze: bool
 
 
-def build_plan(parent: StageBundle | None, material: TrainingData, *, procedural: float, freeze: bool) -> Plan:
+def build_plan(parent: StageBundle | None, training_data: TrainingData, *, procedural: float, freeze: bool) -> Plan:
     """Decide which defects a fit changes: those that the base does not know, and those that there are examples of.
 
     Without any example all of them learn: the base is fitted to other surfaces as a whole.
 
     Args:
         parent (StageBundle | None): Bundle to start from.
-        material (Material): The user's pictures.
+        training_data (TrainingData): The user's pictures.
         procedural (float): Share of rendered defects; their defects are learnt if it is above 0.
         freeze (bool): Only condition vectors of defects with examples learn.
     """
-    real = frozenset(material.real.defects if material.real else ())
+    real = frozenset(training_data.real.defects if training_data.real else ())
     known = frozenset(parent.defects if parent else ())
     shapes = list_defects(parent, sorted(real), procedural=procedural)
     learnt = (
         real if freeze else frozenset(defect for defect in shapes if not real or defect in real or defect not in known)
     )
     fresh = frozenset(defect for defect in learnt if parent is not None and (freeze or defect not in known))
-    return Plan(shapes, learnt, fresh, learnt | ({GOOD} if material.good and not freeze else set()), freeze)
+    return Plan(shapes, learnt, fresh, learnt | ({GOOD} if training_data.good and not freeze else set()), freeze)
 
 
 def list_defects(parent: StageBundle | None, real: Iterable[str], *, procedural: float) -> dict[str, tuple[str, ...]]:
-    """Kinds of the new bundle and the shapes to draw for each: the base's, the rendered ones', the user's, ``good``.
+    """Defects of the new bundle and the shapes to draw for each: the base's, the rendered ones', the user's, ``good``.
 
     Args:
         parent (StageBundle | None): Bundle to start from.

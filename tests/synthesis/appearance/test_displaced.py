@@ -67,7 +67,7 @@ def test_it_comes_from_the_object() -> None:
     assert on_object > 0.9  # eight places are looked at, of which a third lie there
 
 
-def _draw_sizes(drawer: MaskDrawer, defect: str, count: int = 200) -> tuple[float, np.ndarray]:
+def _drawn(drawer: MaskDrawer, defect: str, count: int = 200) -> tuple[float, np.ndarray]:
     drawn = [drawer.draw(defect, seed, size=(200, 260), pixels=numbered(200, 260)) for seed in range(count)]
     sides = [max(np.ptp(at) + 1 for at in np.nonzero(mask)) for mask, _ in drawn]
     return float(np.mean([exemplar is not None for _, exemplar in drawn])), np.array(sides)
@@ -79,7 +79,7 @@ def test_masks_of_displaced_surface_are_large_and_those_of_good_surface_as_often
 ) -> None:
     drawer = MaskDrawer(SHAPES, settings=MaskSettings(extent=(0.05, 0.1), displaced=0.5, displaced_extent=(0.4, 0.5)),
                         displaces=True)  # fmt: skip
-    displaced, sides = _draw_sizes(drawer, defect)
+    displaced, sides = _drawn(drawer, defect)
     assert displaced == pytest.approx(share, abs=0.1)
     assert (sides > 40).mean() == pytest.approx(large, abs=0.1)
 
@@ -96,25 +96,25 @@ def _real_mask() -> BankMask:
                     elongation=0.0)  # fmt: skip
 
 
-def test_defects_with_real_masks_and_painters_that_cannot_leave_it_out() -> None:
+def test_kinds_with_real_masks_and_painters_that_cannot_leave_it_out() -> None:
     wanted = MaskSettings(displaced=1.0, bank_share=0.5)
     for drawer in (
         MaskDrawer(SHAPES, settings=wanted, bank={"stain": [_real_mask()]}, displaces=True),
         MaskDrawer(SHAPES, settings=wanted),
     ):
-        displaced, sides = _draw_sizes(drawer, "stain", 60)
+        displaced, sides = _drawn(drawer, "stain", 60)
         assert displaced == 0.0
         assert sides.max() <= 0.3 * 200 * 1.6
 
 
 @pytest.mark.parametrize("bank_share", [0.5, 0.8])
-def test_with_real_masks_good_surface_has_large_masks_as_often_as_all_defects(bank_share: float) -> None:
+def test_with_real_masks_good_surface_has_large_masks_as_often_as_all_kinds(bank_share: float) -> None:
     wanted = MaskSettings(extent=(0.05, 0.1), displaced_extent=(0.4, 0.5), bank_share=bank_share, bank_defects=0.8)
     shapes = {**SHAPES, "mine": ("blob",)}
     drawer = MaskDrawer(shapes, settings=wanted, bank={"mine": [_real_mask()]}, displaces=True)
-    displaced, _ = _draw_sizes(drawer, "stain")
+    displaced, _ = _drawn(drawer, "stain")
     assert displaced == pytest.approx(0.35, abs=0.1)
-    _, sides = _draw_sizes(drawer, "good", 600)
+    _, sides = _drawn(drawer, "good", 600)
     assert (sides > 40).mean() == pytest.approx(0.2 * 0.35 * 2 / 3, abs=0.025)
 
 

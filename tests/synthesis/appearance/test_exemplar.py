@@ -143,7 +143,7 @@ def test_what_is_drawn_is_the_defect_where_the_mask_is(seed: int) -> None:
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(top=st.integers(-20, 50), left=st.integers(-20, 50), height=st.integers(1, 30), width=st.integers(1, 30))
-def test_pictures_are_warped_to_where_they_belong(top: int, left: int, height: int, width: int) -> None:
+def test_pictures_are_laid_where_they_belong(top: int, left: int, height: int, width: int) -> None:
     region = Region(5, 3, 32, 48)
     rng = np.random.default_rng(abs(top) * 100 + height)
     pixels = rng.integers(1, 256, (height, width, 3), dtype=np.uint8)
@@ -178,7 +178,7 @@ def test_pictures_about_as_large_as_they_were_taken_are_sharp(scale: float, shar
         assert bool(drawn.exemplar and drawn.exemplar.sharp) is sharp
 
 
-def test_without_a_picture_nothing_is_warped() -> None:
+def test_without_a_picture_nothing_is_laid() -> None:
     assert warp_exemplars([None, None], [Region(0, 0, 32, 32)] * 2, [(32, 32)] * 2) is None
 
 

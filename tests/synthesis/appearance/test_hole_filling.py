@@ -45,7 +45,7 @@ def test_large_anomalies_keep_the_texture_and_small_ones_do_not(pixels: int, sha
     assert compute_texture_weight(mask).item() == pytest.approx(share, abs=0.01)
 
 
-def test_a_stain_has_the_colour_asked_for_and_the_texture_of_the_surface() -> None:
+def test_a_stain_has_the_tone_asked_for_and_the_texture_of_the_surface() -> None:
     stream = torch.Generator().manual_seed(0)
     texture = 0.05 * torch.randn((1, 3, 64, 64), generator=stream)
     fill = torch.full_like(texture, 0.2)

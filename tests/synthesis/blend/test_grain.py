@@ -67,7 +67,7 @@ def test_a_thin_line_in_a_wide_mask_stays():
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_thin_masks_keep_their_colour(width: int):
+def test_thin_masks_keep_their_tone(width: int):
     clean, mask = 0.5 + _noise(0, 0.01), _box(20, 20 + width, 4, 44)
     painted = torch.where(mask, torch.tensor(0.2), clean)
     for intact in (INTACT, ANOMALY):

@@ -115,7 +115,7 @@ def test_inpainting_unet_sees_mask_and_surface_and_none_of_it_in_the_only_branch
         denoiser(x, t, conditioning=conditioning(), aligned=given.mask, branch="aware")
 
 
-def test_denoiser_names_unknown_defects() -> None:
+def test_denoiser_names_unknown_kinds() -> None:
     denoiser = LatentDenoiser(tiny_unet(), conditions={"a": normal(5, CONTEXT), "b": normal(5, CONTEXT)})
     assert denoiser.condition(["b", "a"]).shape == (2, 5, CONTEXT)
     with pytest.raises(InputError, match="'c'; this bundle knows a, b"):

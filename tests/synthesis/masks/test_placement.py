@@ -201,7 +201,7 @@ def test_what_lay_anywhere_spreads() -> None:
     assert np.std(centres, axis=0).min() > 10
 
 
-def test_a_defect_with_a_direction_keeps_it_and_others_turn_freely() -> None:
+def test_a_kind_with_a_direction_keeps_it_and_others_turn_freely() -> None:
     level = [measure_mask(ellipse(30 + 15 * i, 40 + 20 * i, (16, 2), 3 * i), EVERYWHERE) for i in range(4)]
 
     def directions(bank: list[BankMask]) -> np.ndarray:

@@ -37,7 +37,7 @@ def with_cut() -> tuple[np.ndarray, np.ndarray]:
 EVERYWHERE = np.ones((120, 120), np.bool_)
 
 
-def test_a_template_has_what_surrounds_a_mask_and_nothing_of_the_defect() -> None:
+def test_the_kept_picture_has_the_surroundings_and_nothing_of_the_defect() -> None:
     image, mask = with_cut()
     kept = crop_template(image, mask)
     assert kept.shape == (SIDE, SIDE)
@@ -54,7 +54,7 @@ def test_a_template_has_what_surrounds_a_mask_and_nothing_of_the_defect() -> Non
 
 
 @pytest.mark.parametrize(("shift", "scale"), [(0, 1), (5, 1), (11, 1), (3, 3)])
-def test_a_cut_is_placed_across_tracks(shift: int, scale: int) -> None:
+def test_a_cut_is_laid_across_tracks(shift: int, scale: int) -> None:
     image, mask = with_cut()
     entry = measure_mask(mask, EVERYWHERE, image)
     cut_elsewhere = board(120 * scale, shift=shift, scale=scale)
@@ -74,7 +74,7 @@ def test_a_cut_is_placed_across_tracks(shift: int, scale: int) -> None:
     assert share(None) < 0.6
 
 
-def test_matches_differ_and_repeat() -> None:
+def test_places_differ_and_repeat() -> None:
     image, mask = with_cut()
     entry = measure_mask(mask, EVERYWHERE, image)
 
@@ -118,7 +118,7 @@ def test_masks_are_on_the_object_whatever_the_image_shows(
 
 
 @pytest.mark.parametrize("side", [150, 500])
-def test_a_match_is_found_to_the_pixel(side: int) -> None:
+def test_a_place_is_found_to_the_pixel(side: int) -> None:
     rng = np.random.default_rng(0)
     image = cv2.GaussianBlur(rng.integers(0, 256, (side, side, 3), np.uint8), (0, 0), 3)
     image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
@@ -131,10 +131,10 @@ def test_a_match_is_found_to_the_pixel(side: int) -> None:
     assert best.pose == poses[0]
     here = (slice(0, 50), slice(0, 60))
     inside = find_matches(picture, kept, poses, rng=rng, window=here)
-    assert all(match.row <= 50 + side / 192 and match.column <= 60 + side / 192 for match in inside)
+    assert all(fit.row <= 50 + side / 192 and fit.column <= 60 + side / 192 for fit in inside)
 
 
-def test_a_template_without_known_pixels_has_no_match() -> None:
+def test_nothing_known_is_no_place() -> None:
     full = np.ones((40, 40), np.bool_)
     kept = crop_template(np.zeros((40, 40, 3), np.uint8), full)
     assert not kept.any()

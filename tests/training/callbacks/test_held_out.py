@@ -18,7 +18,8 @@ from anomalib_stage.errors import DataError
 from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
 from anomalib_stage.training.callbacks.ema import EMAWeights
 from anomalib_stage.training.callbacks.held_out import RENDERED, HeldOut
-from anomalib_stage.training.data.load import load_examples, read_groups
+from anomalib_stage.training.data.load import load_examples
+from anomalib_stage.training.data.picture_lists import read_groups
 from anomalib_stage.training.data.regions.example import Example
 from anomalib_stage.training.data.regions.mixture import compute_shares
 from anomalib_stage.training.data.regions.real_defects import RealDefects

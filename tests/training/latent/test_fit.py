@@ -23,9 +23,10 @@ from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter, Resi
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.training.latent import data as latent_data
 from anomalib_stage.training.latent import fit as latent_fit
-from anomalib_stage.training.latent.fit import choose_start_vectors, fit_latent
+from anomalib_stage.training.latent.fit import fit_latent
 from anomalib_stage.training.latent.module import LatentFit
 from anomalib_stage.training.latent.settings import LatentFitSettings
+from anomalib_stage.training.latent.start import choose_start_vectors
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent.bundle import load_latent
 from anomalib_stage.weights.latent.frozen_base import join_tensors

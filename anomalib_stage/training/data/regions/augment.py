@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,24 +19,37 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_zoom", "rescale", "shift_colour", "turn"]
 
-LARGEST_ZOOM = 1.25
-"""A region is enlarged or reduced by at most this; the surface around the defect is scaled with it."""
 
-ZOOMED_SHARE = 0.4
-TONED_SHARE = 0.5
-GAIN, CONTRAST = 0.15, 0.2
-"""Largest relative change of the brightness, and of the deviation around the region's mean."""
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a region is changed.
 
-COVERED = (0.5, 0.35)
-"""Share of a pixel from which on a rescaled mask holds it; the second for masks so thin that they would lose a fifth of
-their area: lines of one pixel stay whole."""
+    Attributes:
+        zoom: A region is enlarged or reduced by at most this; the surface around the defect is scaled too.
+        zoomed: Share of regions that are scaled; not all, as rescaling changes the grain.
+        shifted: Share of regions of another brightness and contrast.
+        gain: Largest relative change of the brightness, as another exposure would make.
+        contrast: Largest relative change of the deviation around the region's mean.
+        covered: Share of a pixel from which on a rescaled mask holds it; the second for masks so thin that they would
+            lose a fifth of their area: lines of one pixel stay whole.
+    """
+
+    zoom: float = 1.25
+    zoomed: float = 0.4
+    shifted: float = 0.5
+    gain: float = 0.15
+    contrast: float = 0.2
+    covered: tuple[float, float] = (0.5, 0.35)
+
+
+LIMITS = Augmentation()
 
 
 def draw_zoom(rng: np.random.Generator) -> float:
     """Draw a scale in [1/1.25, 1.25]; 1 in three of five draws, as rescaling changes the grain."""
-    if rng.random() >= ZOOMED_SHARE:
+    if rng.random() >= LIMITS.zoomed:
         return 1.0
-    return math.exp(rng.uniform(-math.log(LARGEST_ZOOM), math.log(LARGEST_ZOOM)))
+    return math.exp(rng.uniform(-math.log(LIMITS.zoom), math.log(LIMITS.zoom)))
 
 
 def rescale(image: Pixels, mask: Bools, side: int) -> tuple[Pixels, Bools]:
@@ -53,9 +67,9 @@ def rescale(image: Pixels, mask: Bools, side: int) -> tuple[Pixels, Bools]:
         return image, mask
     way = cv2.INTER_AREA if side < image.shape[0] else cv2.INTER_LINEAR
     share = cv2.resize(mask.astype(np.float32), (side, side), interpolation=way)
-    small = share >= COVERED[0]
+    small = share >= LIMITS.covered[0]
     if small.sum() < 0.8 * mask.sum() * (side / len(mask)) ** 2:
-        small = share >= COVERED[1]
+        small = share >= LIMITS.covered[1]
     return np.asarray(cv2.resize(image, (side, side), interpolation=way), dtype=np.uint8), small
 
 
@@ -77,9 +91,10 @@ def turn(image: Pixels, mask: Bools, *, quarter: bool, rng: np.random.Generator)
 
 def shift_colour(image: Pixels, *, rng: np.random.Generator) -> Pixels:
     """Change brightness and contrast of every other region, as another exposure would."""
-    if rng.random() >= TONED_SHARE:
+    if rng.random() >= LIMITS.shifted:
         return image
-    gain, contrast = rng.uniform(1 - GAIN, 1 + GAIN), rng.uniform(1 - CONTRAST, 1 + CONTRAST)
+    gain = rng.uniform(1 - LIMITS.gain, 1 + LIMITS.gain)
+    contrast = rng.uniform(1 - LIMITS.contrast, 1 + LIMITS.contrast)
     pixels = image.astype(np.float32)
     mean = float(pixels.mean())
     changed = gain * (mean + contrast * (pixels - mean))

@@ -28,7 +28,7 @@ SWAPPED_SHARE = 0.25
 """Share of real defects that are tried on the surface of a good image."""
 
 DAMPING = 0.5
-"""Kinds and captures of one piece are drawn with this power of their number: one example is not repeated as often as
+"""Defects and captures of one piece are drawn with this power of their number: one example is not repeated as often as
 fifty, nor do fifty drown it."""
 
 
@@ -64,7 +64,7 @@ class RealDefects:
 
     @property
     def defects(self) -> tuple[str, ...]:
-        """Kinds that have an example, sorted."""
+        """Defects that have an example, sorted."""
         return tuple(self._defects)
 
     def draw(self, side: int, *, rng: np.random.Generator) -> Example:
