@@ -59,7 +59,7 @@ def test_supersimplenet_gets_images_masks_and_labels_that_agree(stage_folder: Ma
 
 
 def test_the_transform_and_the_collate_suit_any_data_module(parts: Path, tmp_path: Path, bank: Path) -> None:
-    data = data_module(parts, train_augmentations=StageTransform(bank, probability=1.0))
+    data = data_module(parts, train_augmentations=StageTransform(bank=bank, probability=1.0))
     data.external_collate_fn = stage_collate
     for batch in _seen(supersimplenet(), tmp_path, data):
         assert batch["labels"].all()
