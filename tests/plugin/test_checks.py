@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.plugin.batch_checks import check_known_anomalies, check_range
 from anomalib_stage.plugin.callback.augment import StageAugment
-from anomalib_stage.plugin.checks import check_known_anomalies, check_range
 from tests.plugin.conftest import Batch, good_images
 
 

@@ -28,7 +28,8 @@ from torchvision.transforms import v2
 from anomalib_stage.errors import InputError, UnsupportedModelError
 from anomalib_stage.plugin.callback.augment import StageAugment
 from anomalib_stage.plugin.model.segmenter import Segmenter
-from anomalib_stage.plugin.seams import REASONS, SEAMS
+from anomalib_stage.plugin.refusals import REASONS
+from anomalib_stage.plugin.seams import SEAMS
 from tests.plugin.real_models import (
     MEAN,
     QUIET,

@@ -12,7 +12,9 @@ from torch import nn
 from torchvision.transforms import v2
 
 from anomalib_stage.errors import InputError, UnsupportedModelError
-from anomalib_stage.plugin.seams import REASONS, SEAMS, Slot, find_refusal, resolve_seam, to_model_masks
+from anomalib_stage.plugin.model_input import to_model_masks
+from anomalib_stage.plugin.refusals import REASONS, find_refusal
+from anomalib_stage.plugin.seams import SEAMS, Slot, resolve_seam
 from tests.plugin.conftest import Draem, Recorder, UniNet
 
 

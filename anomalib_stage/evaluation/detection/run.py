@@ -32,7 +32,8 @@ from anomalib_stage.evaluation.detection.train import map_anomalies, train
 from anomalib_stage.evaluation.detection.training_mix import build_training_mix
 from anomalib_stage.evaluation.picture_set import stack
 from anomalib_stage.files.atomic import write_file
-from anomalib_stage.plugin.model.networks import SegmentationLoss, build_network, load_smp
+from anomalib_stage.plugin.model.networks import build_network, load_smp
+from anomalib_stage.plugin.model.segmentation_loss import SegmentationLoss
 from anomalib_stage.settings import build_settings
 from anomalib_stage.weights.bundle import StageBundle
 

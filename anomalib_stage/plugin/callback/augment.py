@@ -21,7 +21,8 @@ from anomalib_stage.plugin.callback.generator_swap import swap
 from anomalib_stage.plugin.callback.session import Session
 from anomalib_stage.plugin.callback.step import COUNTERS, summary
 from anomalib_stage.plugin.checks import check_defects, check_fraction, check_refresh, check_seed
-from anomalib_stage.plugin.seams import find_refusal, resolve_seam, visibility
+from anomalib_stage.plugin.refusals import find_refusal
+from anomalib_stage.plugin.seams import build_visibility_check, resolve_seam
 from anomalib_stage.plugin.settings import build_plugin_settings, read_seam
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class StageAugment(Callback):
         self._release()
         if self._seam is None:
             return
-        visible = visibility(self._seam, pl_module) if self._seam.mode == "batch" else None
+        visible = build_visibility_check(self._seam, pl_module) if self._seam.mode == "batch" else None
         draws = self.preview and trainer.is_global_zero
         painter = self._load_painter(pl_module, visible) if self.bank is None or self.refresh else None
         self._session = Session(

@@ -15,13 +15,13 @@ from torchvision import tv_tensors
 from anomalib_stage.errors import InputError
 from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.pipeline.pair import Pair
+from anomalib_stage.plugin.batch_checks import check_good, check_known_anomalies, check_range
 from anomalib_stage.plugin.callback.foregrounds import read_foregrounds
 from anomalib_stage.plugin.callback.generator_swap import normalisation
 from anomalib_stage.plugin.callback.step import Step
-from anomalib_stage.plugin.checks import check_good, check_known_anomalies, check_range
+from anomalib_stage.plugin.model_input import to_model_input, to_model_masks
 from anomalib_stage.plugin.pairs.choice import NOTHING, choose
 from anomalib_stage.plugin.pairs.merge import merge_pairs
-from anomalib_stage.plugin.seams import to_model_input, to_model_masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

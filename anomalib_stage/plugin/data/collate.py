@@ -30,7 +30,7 @@ def stage_collate(items: Sequence[Any]) -> ImageBatch:
     for item in items:
         if item.gt_mask is not None and item.gt_label is not None:
             item.gt_label = item.gt_label | item.gt_mask.any()
-    return _batch(items)
+    return _collate(items)
 
 
 def train_collate(items: Sequence[Any]) -> ImageBatch:
@@ -47,9 +47,9 @@ def train_collate(items: Sequence[Any]) -> ImageBatch:
     """
     for item in items:
         item.gt_label = item.gt_mask.any().to(item.gt_label.dtype)
-    return _batch(items)
+    return _collate(items)
 
 
-def _batch(items: Sequence[Any]) -> ImageBatch:
+def _collate(items: Sequence[Any]) -> ImageBatch:
     batch: Any = ImageBatch.collate(list(items))
     return cast("ImageBatch", batch)

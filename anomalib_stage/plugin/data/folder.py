@@ -15,21 +15,19 @@ from anomalib.data.utils import DirType, LabelName, Split
 from anomalib.data.utils.path import resolve_path
 from torch.utils.data import DataLoader
 
-from anomalib_stage.errors import InputError, UnsupportedModelError
-from anomalib_stage.plugin.callback.augment import StageAugment
+from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.checks import check_defects, check_seed
 from anomalib_stage.plugin.data.collate import train_collate
-from anomalib_stage.plugin.data.sampler import EpochSampler
+from anomalib_stage.plugin.data.pair_use import takes_pairs
+from anomalib_stage.plugin.data.sampler import EpochSampler, find_next_epoch
 from anomalib_stage.plugin.data.transform import StageTransform
 from anomalib_stage.plugin.pairs.bank import PairBank
 from anomalib_stage.plugin.pairs.resize import keep_masks
-from anomalib_stage.plugin.seams import find_refusal, find_seam
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lightning.pytorch import LightningModule
     from lightning.pytorch.utilities.types import TRAIN_DATALOADERS
 
 __all__ = ["StageFolder"]
@@ -118,7 +116,7 @@ class StageFolder(Folder):
         sampler = EpochSampler(
             *places, count=round(self.ratio * len(places[0])), seed=int(self.seed or 0), on_epoch=self._announce
         )
-        sampler.set_epoch(_next_epoch(self.trainer))  # worker processes read before Lightning says it
+        sampler.set_epoch(find_next_epoch(self.trainer))  # worker processes read before Lightning says it
         return DataLoader(
             self.train_data,
             batch_size=self.train_batch_size,
@@ -135,36 +133,20 @@ class StageFolder(Folder):
         super()._update_augmentations()
         self.train_data.augmentations = keep_masks(self.train_data.augmentations)
 
-    def _transforms(self) -> list[StageTransform]:
+    def _find_transforms(self) -> list[StageTransform]:
         found: list[Any] = extract_transforms_by_type(self.train_augmentations, StageTransform)
         return found
 
     def _announce(self, epoch: int) -> None:
-        for transform in self._transforms():
+        for transform in self._find_transforms():
             transform.set_epoch(epoch)
 
     def _takes_pairs(self) -> bool:
         """Say whether pairs belong into this training; refuse a model that anomalous images would harm."""
         wanted = self.stage_dir is not None and self.ratio > 0
-        model = getattr(self.trainer, "lightning_module", None)
-        if model is None or not (wanted or self._transforms()):
-            return wanted
-        seam, reason = find_seam(model), find_refusal(model)
-        if seam is not None and seam.mode == "swap":
-            if self._transforms() or not _has_callback(self.trainer):
-                raise UnsupportedModelError(_swap_refusal(model, self._bank_folder or "FOLDER"))
-            logger.info("StageFolder: the pairs are left to StageAugment, as %s wants them", type(model).__name__)
-            return False
-        if reason is not None:
-            msg = (
-                f"StageFolder cannot be used with {type(model).__name__}: {reason}. Train Supersimplenet or UniNet, or "
-                "good images alone with anomalib's Folder"
-            )
-            raise UnsupportedModelError(msg)
-        if seam is None:
-            name = type(model).__name__
-            logger.warning("StageFolder: %s trains on anomalous images, and is not known to read their masks", name)
-        return wanted
+        return takes_pairs(
+            self.trainer, wanted=wanted, transforms=bool(self._find_transforms()), bank=self._bank_folder or "FOLDER"
+        )
 
     def _add_pairs(self) -> None:
         assert self._bank_folder is not None  # the caller checked
@@ -188,27 +170,3 @@ class StageFolder(Folder):
             len(bank),
             len(found) - len(bank),
         )
-
-
-def _next_epoch(trainer: Any) -> int:  # noqa: ANN401 - Lightning's Trainer
-    """Return the epoch that a training begins or goes on with."""
-    loop = getattr(trainer, "fit_loop", None)
-    if loop is None:
-        return 0
-    progress = loop.epoch_progress.current
-    # a checkpoint of the validation after the last batch: Lightning counts that epoch as done later
-    ended = progress.started > progress.processed and loop.epoch_loop.batch_progress.is_last_batch
-    return int(progress.processed) + bool(ended)
-
-
-def _has_callback(trainer: Any) -> bool:  # noqa: ANN401 - Lightning's Trainer
-    return any(isinstance(callback, StageAugment) for callback in trainer.callbacks)
-
-
-def _swap_refusal(model: LightningModule, bank: object) -> str:
-    name = type(model).__name__
-    return (
-        f"StageFolder cannot put anomalous images into the training of {name}, which takes the images of a batch for "
-        f"clean and would learn anomalies as normal. Add the callback StageAugment(bank={str(bank)!r}), which "
-        f"hands the pairs to {name} in place of its own anomalies; no StageTransform"
-    )

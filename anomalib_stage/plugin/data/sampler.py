@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch.utils.data import Sampler
 
@@ -13,7 +13,7 @@ from anomalib_stage.seeds import numpy_generator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["EpochSampler"]
+__all__ = ["EpochSampler", "find_next_epoch"]
 
 
 class EpochSampler(Sampler[int]):
@@ -57,11 +57,11 @@ class EpochSampler(Sampler[int]):
         self._epoch += 1
         if self.on_epoch is not None:
             self.on_epoch(epoch)
-        chosen = [*self.good, *self._turn(epoch)]
+        chosen = [*self.good, *self._choose_pairs(epoch)]
         order = numpy_generator(self.seed, "order", epoch).permutation(len(chosen))
         return iter([chosen[place] for place in order])
 
-    def _turn(self, epoch: int) -> list[int]:
+    def _choose_pairs(self, epoch: int) -> list[int]:
         """Return the pairs of an epoch."""
         start, found = epoch * self.count, list[int]()
         while len(found) < self.count:
@@ -69,3 +69,14 @@ class EpochSampler(Sampler[int]):
             queue = numpy_generator(self.seed, "pairs", rounds).permutation(len(self.pairs))
             found += [self.pairs[i] for i in queue[place : place + self.count - len(found)]]
         return found
+
+
+def find_next_epoch(trainer: Any) -> int:  # noqa: ANN401 - Lightning's Trainer
+    """Return the epoch that a training begins or goes on with."""
+    loop = getattr(trainer, "fit_loop", None)
+    if loop is None:
+        return 0
+    progress = loop.epoch_progress.current
+    # a checkpoint of the validation after the last batch: Lightning counts that epoch as done later
+    ended = progress.started > progress.processed and loop.epoch_loop.batch_progress.is_last_batch
+    return int(progress.processed) + bool(ended)

@@ -18,7 +18,8 @@ from torchvision.transforms import v2
 from anomalib_stage.deprecated.arguments import keyword_only
 from anomalib_stage.errors import InputError
 from anomalib_stage.pipeline.pair import Pair
-from anomalib_stage.plugin.checks import check_defects, check_fraction, check_range, check_seed
+from anomalib_stage.plugin.batch_checks import check_range
+from anomalib_stage.plugin.checks import check_defects, check_fraction, check_seed
 from anomalib_stage.plugin.pairs.choice import Shares, choose
 from anomalib_stage.plugin.settings import build_plugin_settings
 from anomalib_stage.seeds import derive_seed, numpy_generator
@@ -120,7 +121,7 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         )
         self.weights, self.defects, self.seed = weights, defects, seed
         self.probability, self.negatives = probability, negatives
-        self.bank = None if bank is None else _opened(bank, defects)
+        self.bank = None if bank is None else _open_bank(bank, defects)
         self._painter: Painter | None = None
         self._epoch = torch.full((1,), -1)
         _share(self._epoch)
@@ -158,7 +159,7 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
             return {"pair": None}
         plain = v2.functional.to_dtype(given[0].as_subclass(Tensor), torch.float32, scale=True)
         check_range(plain, owner=OWNER)
-        return {"pair": self._paint(plain[None], derive_seed(self.seed, _digest(plain), self._draw()))}
+        return {"pair": self._paint(plain[None], derive_seed(self.seed, _hash_pixels(plain), self._draw()))}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:  # noqa: ANN401 - as in torchvision
         """Return the painted image, or the mask with the anomaly; anything else as it is."""
@@ -217,11 +218,11 @@ def _share(epoch: Tensor) -> None:
     epoch.share_memory_()  # type: ignore[no-untyped-call]
 
 
-def _opened(folder: str | Path, defects: list[str] | None) -> PairBank:
+def _open_bank(folder: str | Path, defects: list[str] | None) -> PairBank:
     from anomalib_stage.plugin.pairs.bank import PairBank  # loads anomalib
 
     return PairBank.open(folder, defects=defects)
 
 
-def _digest(image: Tensor) -> str:
+def _hash_pixels(image: Tensor) -> str:
     return hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=16).hexdigest()

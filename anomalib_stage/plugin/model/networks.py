@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Segmentation networks of segmentation_models_pytorch, wrapped for images of any size and for anomalib's batches."""
+"""Segmentation networks of segmentation_models_pytorch."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
-from anomalib.data import InferenceBatch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from anomalib_stage.errors import InputError, MissingPackageError
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["ENCODERS", "SegmentationLoss", "SegmentationNetwork", "build_network", "load_smp"]
-
-STRIDE = 32
-"""Sides of a network's input are multiples of this: five halvings."""
+__all__ = ["ENCODERS", "build_network", "load_smp"]
 
 PRIOR = 0.01
 """Share of anomalous pixels that an untrained network expects."""
@@ -81,7 +76,7 @@ def build_network(architecture: str, *, encoder_name: str | None, encoder_weight
         network = smp.create_model("unet", encoder_weights=None, **SMALL_UNET)
     else:
         encoder = encoder_name or ENCODERS[architecture]
-        weights = _checked_weights(smp, encoder, encoder_weights)
+        weights = _check_weights(smp, encoder, encoder_weights)
         try:
             network = smp.create_model(architecture, encoder_name=encoder, encoder_weights=weights)
         except ValueError as error:
@@ -101,7 +96,7 @@ def _check_small(encoder_name: str | None, encoder_weights: str | None) -> None:
         raise InputError(msg)
 
 
-def _checked_weights(smp: ModuleType, encoder: str, weights: str | None) -> str | bool | None:
+def _check_weights(smp: ModuleType, encoder: str, weights: str | None) -> str | bool | None:
     """Return weights as segmentation_models_pytorch wants them, after a look whether encoder and weights exist."""
     if encoder.startswith("tu-"):
         if not timm.is_model(encoder.removeprefix("tu-").partition(".")[0]):
@@ -120,71 +115,3 @@ def _checked_weights(smp: ModuleType, encoder: str, weights: str | None) -> str 
         msg = f"encoder {encoder!r} has no weights {weights!r}; give one of {', '.join(known)}, or null for none"
         raise InputError(msg)
     return weights
-
-
-class SegmentationNetwork(nn.Module):
-    """A network for images of any size, with anomalib's answer: maps and scores.
-
-    Images are padded at the right and at the bottom, with their border pixels, to multiples of 32, and maps are cropped
-    back. Memory is laid out channels last, which convolutions on the CPU, and in half precision on the GPU, want.
-
-    Args:
-        network (nn.Module): From images ``(B, 3, H, W)`` to logits ``(B, 1, H, W)``, for multiples of 32.
-        score_pixels (int): Number of pixels that make an image's score.
-    """
-
-    def __init__(self, network: nn.Module, *, score_pixels: int) -> None:
-        super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
-        self.score_pixels = score_pixels
-
-    def logits(self, images: Tensor) -> Tensor:
-        """Return float32 logits ``(B, 1, H, W)`` for normalised images ``(B, 3, H, W)``."""
-        height, width = images.shape[-2:]
-        padded = functional.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-        logits: Tensor = self.network(padded.contiguous(memory_format=torch.channels_last))
-        return logits[..., :height, :width].float()
-
-    def forward(self, images: Tensor) -> InferenceBatch:
-        """Find anomalies.
-
-        Args:
-            images (Tensor): Normalised images ``(B, 3, H, W)``.
-
-        Returns:
-            InferenceBatch: ``anomaly_map`` ``(B, 1, H, W)`` float32 in [0, 1], the probability that a pixel is
-            anomalous; ``pred_score`` ``(B,)`` float32 in [0, 1], the mean of the highest pixels.
-        """
-        anomaly_map = self.logits(images).sigmoid()
-        highest = anomaly_map.flatten(1).topk(min(self.score_pixels, anomaly_map[0].numel()), dim=1).values
-        return InferenceBatch(pred_score=highest.mean(dim=1), anomaly_map=anomaly_map)
-
-
-class SegmentationLoss(nn.Module):
-    """Binary cross entropy, plus the Dice loss of each image that has an anomaly.
-
-    Dice weighs anomalies as a whole, however small. It is taken image by image: over a batch, one large anomaly that is
-    hard to see would outweigh all small ones, and a network may then give up on all of them. Cross entropy teaches what
-    is good.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cross_entropy = nn.BCEWithLogitsLoss()
-        self.dice = load_smp().losses.DiceLoss("binary")
-
-    def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """Return the loss, a scalar.
-
-        Args:
-            logits (Tensor): ``(B, 1, H, W)`` float32.
-            masks (Tensor): ``(B, H, W)`` bool, True where a pixel is anomalous.
-
-        Returns:
-            Tensor: Scalar; finite also without any anomaly.
-        """
-        wanted = masks[:, None].to(logits.dtype)
-        anomalous = masks.flatten(1).any(dim=1).sum().clamp_min(1)
-        each = [self.dice(logits[i : i + 1], wanted[i : i + 1]) for i in range(len(masks))]  # 0 where it is good
-        loss: Tensor = self.cross_entropy(logits, wanted) + torch.stack(each).sum() / anomalous
-        return loss

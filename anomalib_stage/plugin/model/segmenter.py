@@ -19,10 +19,12 @@ from pydantic import Field
 from torch import Tensor
 
 from anomalib_stage.errors import InputError
-from anomalib_stage.plugin.checks import check_known_anomalies
-from anomalib_stage.plugin.model.networks import SegmentationLoss, SegmentationNetwork, build_network
+from anomalib_stage.plugin.batch_checks import check_known_anomalies
+from anomalib_stage.plugin.model.networks import build_network
+from anomalib_stage.plugin.model.optimizer import build_optimizer, build_schedule
+from anomalib_stage.plugin.model.segmentation_loss import SegmentationLoss
+from anomalib_stage.plugin.model.segmentation_network import SegmentationNetwork
 from anomalib_stage.settings import Settings, validated
-from anomalib_stage.training.network.learning_rate import compute_segmenter_rate
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -142,11 +144,11 @@ class Segmenter(AnomalibModule):
         Raises:
             InputError: If images are anomalous and the batch has no masks: their defects would be learnt as good.
         """
-        images, masks = batch.image, _masks(batch)
+        images, masks = batch.image, _read_masks(batch)
         self._anomalies_seen = masks.any() if self._anomalies_seen is None else self._anomalies_seen | masks.any()
         if len(images) == 1:  # batch norm of a 1 x 1 feature needs two samples: the last batch of an epoch may be short
             images, masks = torch.cat([images, images.flip(-1)]), torch.cat([masks, masks.flip(-1)])
-        loss: Tensor = self.loss(self.model.logits(images), masks)
+        loss: Tensor = self.loss(self.model.compute_logits(images), masks)
         self.log("train_loss", loss.detach(), on_epoch=True, prog_bar=True, logger=True, batch_size=len(images))
         return loss
 
@@ -169,20 +171,13 @@ class Segmenter(AnomalibModule):
         Raises:
             InputError: If a cosine schedule is asked for and the training has no end.
         """
-        trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in trainable if p.ndim > 1], "weight_decay": self.settings.weight_decay},
-            {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=self.settings.lr)
-        last = self._last_step() if self.settings.schedule == "cosine" else None
-        rise = self.settings.warmup_steps
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: compute_segmenter_rate(step, rise=rise, last=last)
-        )
+        chosen = self.settings
+        last = self._find_last_step() if chosen.schedule == "cosine" else None
+        optimizer = build_optimizer(self.model, lr=chosen.lr, weight_decay=chosen.weight_decay)
+        scheduler = build_schedule(optimizer, rise=chosen.warmup_steps, last=last)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _last_step(self) -> int:
+    def _find_last_step(self) -> int:
         last = self.trainer.estimated_stepping_batches
         if last in {math.inf, -1}:
             msg = "Segmenter: a cosine schedule needs an end; set the trainer's max_epochs or max_steps, or constant"
@@ -190,7 +185,7 @@ class Segmenter(AnomalibModule):
         return int(last)
 
 
-def _masks(batch: Any) -> Tensor:  # noqa: ANN401 - anomalib's ImageBatch
+def _read_masks(batch: Any) -> Tensor:  # noqa: ANN401 - anomalib's ImageBatch
     """Return the masks ``(B, H, W)`` bool of a batch; images of a good batch without masks are good all over."""
     _, masks = check_known_anomalies(batch, reader="Segmenter")
     if masks is not None:

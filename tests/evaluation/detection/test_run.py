@@ -160,7 +160,8 @@ def test_perfect_maps_score_one_and_constant_maps_score_chance() -> None:
 
 
 def test_a_network_learns_what_its_pool_shows(data: BenchmarkData) -> None:
-    from anomalib_stage.plugin.model.networks import SegmentationLoss, build_network
+    from anomalib_stage.plugin.model.networks import build_network
+    from anomalib_stage.plugin.model.segmentation_loss import SegmentationLoss
 
     pool = BUILT_IN["real"](data, count=4, size=SIZE, seed=0)
     good = np.stack([resize(image, np.zeros(image.shape[:2], np.bool_), size=SIZE)[0] for image in data.good])

@@ -16,8 +16,9 @@ from anomalib.data import AnomalibDataModule
 from jsonargparse import ArgumentParser
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.plugin.data import demo
-from anomalib_stage.plugin.data.demo import DEFECTS, FAMILIES, StageDemo
+from anomalib_stage.plugin.data import demo_pictures
+from anomalib_stage.plugin.data.demo import StageDemo
+from anomalib_stage.plugin.data.demo_plan import DEFECTS, FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ def test_each_defective_picture_comes_with_its_own_mask(rendered: StageDemo) -> 
         assert bool(item.gt_mask.any()) == bool(item.gt_label)
 
 
-def test_every_kind_of_defect_occurs(rendered: StageDemo) -> None:
+def test_every_defect_occurs(rendered: StageDemo) -> None:
     folders = {path.name for path in Path(rendered.root, "ground_truth").iterdir()}
     assert folders == set(DEFECTS)
     assert "good" not in folders
@@ -82,7 +83,7 @@ def test_every_kind_of_defect_occurs(rendered: StageDemo) -> None:
 def test_masks_are_binary_and_hide_no_change_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     defective = _demo(tmp_path / "defective")
     defective.prepare_data()
-    monkeypatch.setattr(demo, "paint_defect", lambda tile, *_, **__: tile)
+    monkeypatch.setattr(demo_pictures, "paint_defect", lambda tile, *_, **__: tile)
     clean = _demo(tmp_path / "clean")
     clean.prepare_data()
     validated = 0
@@ -136,13 +137,13 @@ def test_every_family_is_rendered(family: str, tmp_path: Path) -> None:
 def test_pictures_are_rendered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datamodule = _demo(tmp_path)
     datamodule.prepare_data()
-    monkeypatch.setattr(demo, "_render_pictures", lambda _: pytest.fail("rendered again"))
+    monkeypatch.setattr(demo_pictures, "_render_pictures", lambda _: pytest.fail("rendered again"))
     datamodule.setup()
     _demo(tmp_path).setup()
 
 
 def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures = demo._render_pictures
+    pictures = demo_pictures._render_pictures
 
     def breaks(plan: Any) -> Iterator[Any]:
         yield next(pictures(plan))
@@ -150,7 +151,7 @@ def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path, monkeypatch: py
 
     datamodule = _demo(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(demo, "_render_pictures", breaks)
+        patch.setattr(demo_pictures, "_render_pictures", breaks)
         with pytest.raises(KeyboardInterrupt):
             datamodule.prepare_data()
     assert list(tmp_path.iterdir()) == []
@@ -159,15 +160,15 @@ def test_an_interrupted_rendering_leaves_nothing(tmp_path: Path, monkeypatch: py
 
 
 def test_another_process_may_render_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    datamodule, pictures = _demo(tmp_path), demo._render_pictures
+    datamodule, pictures = _demo(tmp_path), demo_pictures._render_pictures
 
     def late(plan: Any) -> Iterator[Any]:
         yield from pictures(plan)
         with monkeypatch.context() as patch:
-            patch.setattr(demo, "_render_pictures", pictures)
+            patch.setattr(demo_pictures, "_render_pictures", pictures)
             _demo(tmp_path).prepare_data()
 
-    monkeypatch.setattr(demo, "_render_pictures", late)
+    monkeypatch.setattr(demo_pictures, "_render_pictures", late)
     datamodule.prepare_data()
     assert list(tmp_path.iterdir()) == [Path(datamodule.root)]
     assert stat.S_IMODE(Path(datamodule.root).stat().st_mode) == 0o755

@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from anomalib_stage.errors import InputError, MissingPackageError
 from anomalib_stage.plugin.model import networks
-from anomalib_stage.plugin.model.networks import SegmentationLoss, SegmentationNetwork
+from anomalib_stage.plugin.model.segmentation_loss import SegmentationLoss
+from anomalib_stage.plugin.model.segmentation_network import SegmentationNetwork
 from anomalib_stage.plugin.model.segmenter import Segmenter
 from tests.plugin.conftest import Batch, good_images
 
@@ -77,13 +78,13 @@ def test_images_are_padded_with_their_border_and_maps_cropped_back() -> None:
     images = torch.randn(1, 3, 40, 64)
     with torch.no_grad():
         padded = model.network(functional.pad(images, (0, 0, 0, 24), mode="replicate"))
-        assert torch.allclose(model.logits(images), padded[..., :40, :], atol=1e-5)
-        assert torch.allclose(model.logits(images[..., :32, :]), model.network(images[..., :32, :]), atol=1e-5)
+        assert torch.allclose(model.compute_logits(images), padded[..., :40, :], atol=1e-5)
+        assert torch.allclose(model.compute_logits(images[..., :32, :]), model.network(images[..., :32, :]), atol=1e-5)
 
 
 def test_an_untrained_network_expects_few_anomalies() -> None:
     with torch.no_grad():
-        assert segmenter().train().model.logits(torch.randn(4, 3, 64, 64)).sigmoid().mean() < 0.1
+        assert segmenter().train().model.compute_logits(torch.randn(4, 3, 64, 64)).sigmoid().mean() < 0.1
 
 
 def test_half_precision_gives_single_precision_maps() -> None:
@@ -98,7 +99,7 @@ def test_the_score_is_the_mean_of_the_highest_pixels(pixels: int, score: float) 
     logits = torch.full((1, 1, 4, 4), -100.0)
     logits[0, 0, 1, 2], logits[0, 0, 3, 3] = torch.tensor([0.9, 0.5]).logit()
     network = SegmentationNetwork(nn.Identity(), score_pixels=pixels)
-    network.logits = lambda _: logits  # type: ignore[method-assign]
+    network.compute_logits = lambda _: logits  # type: ignore[method-assign]
     assert float(network(torch.zeros(1, 3, 4, 4)).pred_score) == pytest.approx(score)
 
 

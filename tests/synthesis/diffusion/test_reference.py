@@ -19,7 +19,7 @@ from anomalib_stage.synthesis.diffusion.alignment import align_mask
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.synthesis.diffusion.published_sampling import reverse_step, sample_reference
 from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE, Schedule
-from anomalib_stage.training.network.loss import reference_loss
+from anomalib_stage.training.network.loss import compute_reference_loss
 from tests.golden.stream import Stream
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -153,7 +153,7 @@ def test_loss_and_gradients(schedule: Schedule, weights: dict[str, torch.Tensor]
     golden = load_file(GOLDEN / "losses.safetensors")
     denoiser = golden_denoiser(weights)
     conditioning = Conditioning(golden["x0"], golden["mask"].float(), torch.zeros(4, 1))
-    loss = reference_loss(
+    loss = compute_reference_loss(
         denoiser,
         conditioning,
         schedule=schedule,
