@@ -5,7 +5,7 @@
 A small network learns from a handful of defects where they are light and dark, but not the frayed fibres or the grain
 of a broken edge: it paints large bodies as noise. What it cannot make up is recorded. The anomaly-only branch of graded
 diffusion (STAGE, arXiv 2509.06693) records a local anomaly while noise is added and hands it back while it is taken
-away. Here the detail of a real defect is recorded, laid as its mask is laid, and handed back into every clean estimate.
+away. Here the detail of a real defect is recorded, warped as its mask is, and handed back into every clean estimate.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def fill_exemplar(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[
 def warp_exemplars(
     exemplars: Sequence[Exemplar | None], regions: Sequence[Region], sizes: Sequence[tuple[int, int]]
 ) -> Tensor | None:
-    """Lay pictures of defects in their regions; over the image's border they are mirrored, as images and masks are.
+    """Put pictures of defects into their regions; over the image's border they are mirrored, as images and masks are.
 
     Args:
         exemplars (Sequence[Exemplar | None]): One for each region, or None.
@@ -81,8 +81,8 @@ def warp_exemplars(
     """
     if all(exemplar is None for exemplar in exemplars):
         return None
-    laid = np.zeros((len(regions), regions[0].height, regions[0].width, 3), dtype=np.uint8)
-    for canvas, exemplar, region, size in zip(laid, exemplars, regions, sizes, strict=True):
+    canvases = np.zeros((len(regions), regions[0].height, regions[0].width, 3), dtype=np.uint8)
+    for canvas, exemplar, region, size in zip(canvases, exemplars, regions, sizes, strict=True):
         if exemplar is None:
             continue
         rows = mirror_indices(region.top, region.height, size[0]).numpy() - exemplar.top
@@ -90,7 +90,7 @@ def warp_exemplars(
         height, width = exemplar.pixels.shape[:2]
         known = np.ix_((rows >= 0) & (rows < height), (columns >= 0) & (columns < width))
         canvas[known] = exemplar.pixels[np.ix_(rows[known[0][:, 0]], columns[known[1][0]])]
-    return torch.from_numpy(laid).permute(0, 3, 1, 2).float().div_(255.0)
+    return torch.from_numpy(canvases).permute(0, 3, 1, 2).float().div_(255.0)
 
 
 def extract_detail(latent: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

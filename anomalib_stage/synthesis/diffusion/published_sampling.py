@@ -55,7 +55,7 @@ def sample_reference(
     image_state = only_state = start
     aligned = torch.ones_like(mask)
     for i in reversed(range(schedule.steps)):
-        t, before = _times(i, clean), _times(max(i - 1, 0), clean)
+        t, before = _expand_step(i, clean), _expand_step(max(i - 1, 0), clean)
         only = any(low * schedule.steps <= i <= high * schedule.steps for low, high in windows)
         branch: Branch = "only" if only else "aware"
         state, used, prior = (only_state, mask, mask) if only else (image_state, aligned, clean)
@@ -93,5 +93,5 @@ def reverse_step(
     return x0, from_x0 * x0 + from_x * x, deviation
 
 
-def _times(t: int, like: Tensor) -> Tensor:
+def _expand_step(t: int, like: Tensor) -> Tensor:
     return torch.full((len(like),), t, dtype=torch.int64, device=like.device)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a real mask is laid on an object: its size and its turn."""
+"""How a real mask lies on an object: its size and its turn."""
 
 from __future__ import annotations
 

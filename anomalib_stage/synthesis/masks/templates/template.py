@@ -35,7 +35,7 @@ its longer side, within these pixels."""
 
 
 class Pose(NamedTuple):
-    """How a mask is laid: its longer side in pixels, by how many radians it is turned, whether it is mirrored."""
+    """How a mask lies: its longer side in pixels, by how many radians it is turned, whether it is mirrored."""
 
     length: float
     turn: float

@@ -58,7 +58,7 @@ def find_matches(
     Args:
         picture (NDArray[np.uint8]): The image in grey, ``(H, W)``, see :func:`to_grey`.
         template (NDArray[np.uint8]): What surrounded the mask, ``(48, 48)``.
-        poses (Sequence[Pose]): How the mask may be laid.
+        poses (Sequence[Pose]): How the mask may lie.
         rng (np.random.Generator): Decides between places that are alike.
         window (tuple[slice, slice] | None): Rows and columns in which its centre must lie; None: anywhere.
 
