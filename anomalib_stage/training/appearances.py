@@ -46,7 +46,7 @@ def collect_appearances(
     """
     rows: dict[str, list[NDArray[np.float32]]] = {}
     for step in range(min(steps, LOOKED_AT)):
-        batch = default_collate([dataset[key] for key in batches.at(step)])
+        batch = default_collate([dataset[key] for key in batches.list_keys(step)])
         for defect, row in zip(batch["kind"].tolist(), module.measure_appearances(batch).cpu().numpy(), strict=True):
             rows.setdefault(module.defects[defect], []).append(row)
     return {defect: np.stack(found[:MOST]) for defect, found in sorted(rows.items()) if defect in defects}

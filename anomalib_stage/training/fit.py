@@ -72,7 +72,7 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
     checkpoint = find_checkpoint(folder) if chosen.resume else None
 
     # what to learn, and from what
-    training_data = load_training_data(
+    data = load_training_data(
         normal=chosen.data,
         defect_dir=chosen.defect_dir,
         defect_mask_dir=chosen.defect_mask_dir,
@@ -84,23 +84,23 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
         seed=seed,
     )
     procedural = 0.0 if freeze else chosen.procedural
-    source = build_mixture(
-        training_data.real, training_data.good, procedural=procedural, freeze=freeze, quarter=not training_data.directed
-    )
+    source = build_mixture(data.real, data.good, procedural=procedural, freeze=freeze, quarter=not data.directed)
     parent = None if chosen.base == "none" else StageBundle.load(chosen.base)
-    plan = build_plan(parent, training_data, procedural=procedural, freeze=freeze)
-    module, starts = _started(parent, plan, training_data, chosen)
-    summary = summarize_learnt(training_data, starts)
-    summary |= {"frozen": freeze, "pictures": list_known_pictures(training_data, parent)}
-    _say(summary)
+    plan = build_plan(parent, data, procedural=procedural, freeze=freeze)
+    module, starts = _build_start(parent, plan, data, chosen)
+    summary = summarize_learnt(data, starts) | {
+        "frozen": freeze,
+        "pictures": list_known_pictures(data, parent),
+    }
+    _log_report(summary)
     numbers = chosen.model_dump(include={"batch_size", "learning_rate", "seed"}) | {"procedural": procedural}
-    _claim(folder, chosen, numbers, base=parent.digest if parent else None, pictures=training_data.digest)
+    _claim_folder(folder, chosen, numbers, base=parent.digest if parent else None, pictures=data.digest)
 
     # train
     dataset = RegionDataset(source, defects=module.defects, seed=seed)
     batches = StepBatches(chosen.batch_size, steps=EPOCH_STEPS, side=REGION_SIDE)
     watchers = build_callbacks(
-        training_data,
+        data,
         source,
         module,
         rendered=procedural > 0,
@@ -117,41 +117,41 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
     watchers.judge.finish(trainer, module)
 
     # write
-    _say(judged := {"held_out": summarize_held_out(watchers.judge)})
-    told = {"steps": trainer.global_step, **numbers, **summary, **judged, "command": _command()}
+    _log_report(judged := {"held_out": summarize_held_out(watchers.judge)})
+    facts = {"steps": trainer.global_step, **numbers, **summary, **judged, "command": _format_command()}
     appearances = collect_appearances(module, dataset, batches, defects=plan.measured, steps=trainer.global_step)
-    real = {defect: [] if chosen.no_bank else examples for defect, examples in training_data.parts().items()}
-    bank = build_mask_bank(real, training_data.good, exemplars=not chosen.no_exemplars)
+    real = {defect: [] if chosen.no_bank else examples for defect, examples in data.list_parts().items()}
+    bank = build_mask_bank(real, data.good, exemplars=not chosen.no_exemplars)
     exported = partial(export_bundle, module, plan.shapes, appearances=appearances, bank=bank, parent=parent)
-    found = compare_with_real(partial(exported, summary=told), training_data, device=target, seed=seed, folder=folder)
-    _say(compared := {"compared": found.summary, "measured": found.measured})
-    return exported(summary=told | compared, measured=found.measured).save(chosen.out)
+    found = compare_with_real(partial(exported, summary=facts), data, device=target, seed=seed, folder=folder)
+    _log_report(compared := {"compared": found.summary, "measured": found.measured})
+    return exported(summary=facts | compared, measured=found.measured).save(chosen.out)
 
 
-def _started(
-    parent: StageBundle | None, plan: Plan, training_data: TrainingData, settings: FitSettings
+def _build_start(
+    parent: StageBundle | None, plan: Plan, data: TrainingData, settings: FitSettings
 ) -> tuple[GradedDiffusion, dict[str, str]]:
     """Build what is trained, and say which known defect each new one starts from."""
     numbers = settings.model_dump(include={"learning_rate", "max_steps", "seed"})
     module = build_module(parent, plan, **numbers)
-    if parent is None or training_data.real is None:
+    if parent is None or data.real is None:
         return module, {}
-    return module, warm_start(module, training_data.real, known=parent.defects, seed=settings.seed)
+    return module, warm_start(module, data.real, known=parent.defects, seed=settings.seed)
 
 
-def _claim(
+def _claim_folder(
     folder: Path, settings: FitSettings, numbers: Mapping[str, float], *, base: str | None, pictures: str
 ) -> None:
     """Note in the working folder what is trained, or compare it with what is resumed."""
     ends = settings.model_dump(include={"max_steps", "check_steps", "patience"}) | {"freeze": int(settings.freeze)}
-    told = {**numbers, **ends, "rotate": settings.rotate, "base": base, "pictures": pictures}
-    claim_folder(folder, told, resume=settings.resume)
+    facts = {**numbers, **ends, "rotate": settings.rotate, "base": base, "pictures": pictures}
+    claim_folder(folder, facts, resume=settings.resume)
 
 
-def _say(summary: Mapping[str, Any]) -> None:
+def _log_report(summary: Mapping[str, Any]) -> None:
     for line in format_report(summary):
         logger.log(logging.WARNING if line.startswith("warning: ") else logging.INFO, "%s", line)
 
 
-def _command() -> str:
+def _format_command() -> str:
     return " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit"] else "fit()"

@@ -40,7 +40,7 @@ def summarize_learnt(training_data: TrainingData, starts: Mapping[str, str]) -> 
     """
     table: dict[str, Any] = {}
     straight = training_data.real.straight if training_data.real else frozenset()
-    for defect, parts in sorted(training_data.parts().items()):
+    for defect, parts in sorted(training_data.list_parts().items()):
         images = [example for example in training_data.learnt if example.defect == defect]
         held_out = [example for example in training_data.held_out if example.defect == defect]
         sizes = [int(part.mask.sum()) for part in parts]

@@ -162,10 +162,10 @@ def build_fit_settings(settings: FitSettings | None = None, **options: Any) -> F
     try:
         return FitSettings(**{**given, **options})
     except ValidationError as error:
-        raise InputError("; ".join(map(_complaint, error.errors()))) from error
+        raise InputError("; ".join(map(_describe_complaint, error.errors()))) from error
 
 
-def _complaint(error: ErrorDetails) -> str:
+def _describe_complaint(error: ErrorDetails) -> str:
     """Say what is wrong with an option, what it must be, and nothing of pydantic."""
     if error["type"] == "value_error":  # our own words
         return error["msg"].removeprefix("Value error, ")

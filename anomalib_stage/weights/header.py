@@ -53,7 +53,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
             raise BundleError(msg)
         if start[8:9] != b"{" or length > MAX_HEADER:
             reason = next((what for magic, what in ANY_COLOUR if start.startswith(magic)), None)
-            raise _not_safetensors(
+            raise _build_format_error(
                 path, reason or f"its header claims {length} bytes, at most {MAX_HEADER} are allowed"
             )
         if length > size - 8:
@@ -62,17 +62,17 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
         stream.seek(8)
         raw = stream.read(length)
     try:
-        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_twins)
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_refuse_twins)
     except (ValueError, RecursionError) as error:
-        raise _not_safetensors(path, f"its header is not JSON: {error}") from error
+        raise _build_format_error(path, f"its header is not JSON: {error}") from error
     return header, size - 8 - length
 
 
-def _not_safetensors(path: Path, reason: str) -> BundleError:
+def _build_format_error(path: Path, reason: str) -> BundleError:
     return BundleError(f"{path}: not a safetensors file ({reason}); give a bundle written by anomalib-stage")
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
         counts = Counter(name for name, _ in pairs)

@@ -66,7 +66,7 @@ class TrainingData:
         pictures = [array for side in sides for example in side for array in (example.image, example.mask)]
         return digest_pictures(np.frombuffer(named.encode(), dtype=np.uint8), *pictures, *self.good)
 
-    def parts(self) -> dict[str, list[Example]]:
+    def list_parts(self) -> dict[str, list[Example]]:
         """All real defects, those held out too, each with its own mask."""
         return RealDefects([*self.learnt, *self.held_out]).group_by_defect
 

@@ -42,7 +42,7 @@ def list_warnings(training_data: TrainingData) -> list[str]:
     Returns:
         list[str]: A sentence for each finding.
     """
-    parts = training_data.parts()
+    parts = training_data.list_parts()
     whole = [*training_data.learnt, *training_data.held_out]
     found = [
         f"{defect}: there is one example only; more will do better" for defect in parts if _is_alone(whole, defect)

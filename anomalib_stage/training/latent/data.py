@@ -80,7 +80,7 @@ def load_cached_regions(path: Path, source: Source, codec: LatentCodec, *, plan:
     parts = list(_encode(source, codec, plan))
     regions = LatentRegions(*(torch.cat(columns).contiguous() for columns in zip(*parts, strict=True)))
     with replace_whole(path) as partial:
-        save_file(regions.tensors(), partial, metadata={"key": key})
+        save_file(regions.pack(), partial, metadata={"key": key})
     return regions
 
 

@@ -33,7 +33,7 @@ class LatentRegions:
         """Number of regions."""
         return len(self.clean)
 
-    def tensors(self) -> dict[str, Tensor]:
+    def pack(self) -> dict[str, Tensor]:
         """Return all of it by name."""
         return {"clean": self.clean, "mask": self.mask, "kind": self.defect, "surround": self.surround}
 

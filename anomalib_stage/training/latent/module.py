@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 from anomalib_stage.seeds import derive_seed, generators, numpy_generator, standard_normal
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.training.network.learning_rate import compute_latent_rate
-from anomalib_stage.training.network.loss import graded_loss, reference_loss
+from anomalib_stage.training.network.loss import compute_graded_loss, compute_reference_loss
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
@@ -60,7 +60,7 @@ class LatentFit(LightningModule):
         self.denoiser, self.regions, self.schedule, self.settings = denoiser, regions, schedule, settings
         self.defects = list(denoiser.conditions)
 
-    def loss(self, step: int) -> Tensor:
+    def compute_loss(self, step: int) -> Tensor:
         """Loss of a step's batch; a function of the step and the weights."""
         size, seed = self.settings.batch_size, self.settings.seed
         rng = numpy_generator(seed, "batch", step)
@@ -71,11 +71,13 @@ class LatentFit(LightningModule):
         t = (strata * self.schedule.steps).long().clamp_max(self.schedule.steps - 1).to(self.device)
         conditioning = self._build_conditioning(rows)
         if self.settings.loss == "reference":
-            return reference_loss(
+            return compute_reference_loss(
                 self.denoiser, conditioning, schedule=self.schedule, t=t, noise=noise, noise_only=noise_only
             )
         aware = torch.from_numpy(rng.random(size) >= ONLY_SHARE).float().to(self.device)
-        return graded_loss(self.denoiser, conditioning, schedule=self.schedule, t=t, noise=noise, aware=aware).mean()
+        return compute_graded_loss(
+            self.denoiser, conditioning, schedule=self.schedule, t=t, noise=noise, aware=aware
+        ).mean()
 
     def _build_conditioning(self, rows: Tensor) -> Conditioning:
         regions = self.regions
@@ -91,7 +93,7 @@ class LatentFit(LightningModule):
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Return the loss of the step; the loader only counts."""
         del batch, batch_idx
-        loss = self.loss(self.global_step)
+        loss = self.compute_loss(self.global_step)
         self.log("train/loss", loss, prog_bar=True, batch_size=self.settings.batch_size)
         return loss
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
     from anomalib_stage.synthesis.diffusion.denoising import Denoiser
 
-__all__ = ["graded_loss", "reference_loss"]
+__all__ = ["compute_graded_loss", "compute_reference_loss"]
 
 AWARE_WEIGHT = 4.0
 """Weight of the anomaly-aware branch in the published loss."""
@@ -29,7 +29,7 @@ MIN_AREA = 0.02
 """Mask share below which a sample's mask loss is no longer scaled up: a few pixels would outweigh the batch."""
 
 
-def reference_loss(
+def compute_reference_loss(
     denoiser: Denoiser, conditioning: Conditioning, *, schedule: Schedule, t: Tensor, noise: Tensor, noise_only: Tensor
 ) -> Tensor:
     """Return the published loss: ``4 mean|c (e1 - n1)| + mean|e2 - n2|`` (published-method.md, (7)).
@@ -55,7 +55,7 @@ def reference_loss(
     return AWARE_WEIGHT * (aligned * (aware - noise)).abs().mean() + (only - noise_only).abs().mean()
 
 
-def graded_loss(
+def compute_graded_loss(
     denoiser: CompactDenoiser | Callable[..., Tensor],
     conditioning: Conditioning,
     *,

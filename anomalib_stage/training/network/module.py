@@ -16,7 +16,7 @@ from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
 from anomalib_stage.synthesis.diffusion.denoising import Conditioning
 from anomalib_stage.training.network.learning_rate import compute_fit_rate
-from anomalib_stage.training.network.loss import graded_loss
+from anomalib_stage.training.network.loss import compute_graded_loss
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -96,7 +96,7 @@ class GradedDiffusion(LightningModule):
         t = ((strata + draws[0, 0]).remainder(1.0) * self.schedule.steps).long().clamp_max(self.schedule.steps - 1)
         aware = (draws[:, 1] >= ONLY_SHARE).float()
         device = conditioning.clean.device
-        return graded_loss(
+        return compute_graded_loss(
             self.denoiser, conditioning, schedule=self.schedule, t=t.to(device), noise=noise, aware=aware.to(device)
         )
 

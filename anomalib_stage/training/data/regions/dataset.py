@@ -78,9 +78,9 @@ class StepBatches:
     def __iter__(self) -> Iterator[list[Key]]:
         """Yield the keys of each batch."""
         for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
-            yield self.at(step)
+            yield self.list_keys(step)
 
-    def at(self, step: int) -> list[Key]:
+    def list_keys(self, step: int) -> list[Key]:
         """Return the keys of the batch of a training step."""
         large = step % 4 == 3
         side, count = (2 * self.side, max(self.batch_size // 4, 1)) if large else (self.side, self.batch_size)

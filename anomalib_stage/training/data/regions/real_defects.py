@@ -55,7 +55,7 @@ class RealDefects:
         for example in examples:
             self.group_by_defect.setdefault(example.defect, []).extend(_split_components(example))
         self._defects = sorted(self.group_by_defect)
-        self._shares = {defect: _shares(pool) for defect, pool in self.group_by_defect.items()}
+        self._shares = {defect: _compute_shares(pool) for defect, pool in self.group_by_defect.items()}
         sizes = (
             np.array([_count_pieces(self.group_by_defect[defect]) for defect in self._defects], dtype=np.float64)
             ** DAMPING
@@ -108,7 +108,7 @@ def _count_pieces(pool: Sequence[Example]) -> int:
     return len({example.group for example in pool if example.group}) + sum(not example.group for example in pool)
 
 
-def _shares(pool: Sequence[Example]) -> NDArray[np.float64]:
+def _compute_shares(pool: Sequence[Example]) -> NDArray[np.float64]:
     """How often each example is drawn: captures of one piece share what is damped."""
     sizes = Counter(example.group for example in pool)
     weights = np.array([sizes[e.group] ** (DAMPING - 1.0) if e.group else 1.0 for e in pool])

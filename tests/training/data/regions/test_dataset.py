@@ -19,7 +19,7 @@ from anomalib_stage.training.data.regions.mixture import build_mixture
 from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.data.regions.rendered import ProceduralDefects
 from anomalib_stage.training.data.regions.weighted_sources import Mixture
-from anomalib_stage.training.network.loss import graded_loss
+from anomalib_stage.training.network.loss import compute_graded_loss
 
 
 def _real(size: tuple[int, int] = (120, 150)) -> RealDefects:
@@ -124,7 +124,7 @@ def _guidance() -> Conditioning:
 
 def _loss(denoiser, aware: float) -> torch.Tensor:
     conditioning = _guidance()
-    return graded_loss(
+    return compute_graded_loss(
         denoiser,
         conditioning,
         schedule=Schedule(COMPACT_SCHEDULE),
