@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 __all__ = ["benchmark", "read_whole_numbers"]
 
+logger = logging.getLogger(__name__)
+
 NETWORK = "small_unet"
 
 
@@ -71,6 +74,7 @@ def benchmark(
     defects: Sequence[str] | None = None,
     synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
     device: str = "auto",
+    white_level: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> str:
     """Train the same network on anomalies from each source and score it on real defects.
@@ -96,6 +100,8 @@ def benchmark(
         synthesis (SynthesisSettings | Mapping[str, Any] | None): What differs from the default
             :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"masks": {"extent": [0.03, 0.6]}}``.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        white_level (int | None): Largest value of a pixel in images deeper than 8 bit, such as 4095; None: found over
+            all images.
         progress (Callable[[str, int, int], None] | None): Called with what is done, how much of it, and of how much.
 
     Returns:
@@ -119,7 +125,9 @@ def benchmark(
     painting = build_settings(stated, sampling_steps=sampling_steps)
     bundles = {part: StageBundle.load(part) for part in parts if part not in BUILT_IN}
     check_defects(bundles, defects)
-    read = load_data(data, split=split or data / "few_shot.json", size=size)
+    read = load_data(data, split=split or data / "few_shot.json", size=size, white_level=white_level)
+    for warning in read.warnings:
+        logger.warning("%s", warning)
     check_unseen(bundles, read)
     settings = {
         "data": data.name,
@@ -168,7 +176,7 @@ def benchmark(
                 )
                 write_file(file, json.dumps(_score_network(network, read, held_out, device=target)).encode())
             runs[source][seed] = json.loads(file.read_text())
-    return write_report(out, runs, settings=settings)
+    return write_report(out, runs, settings=settings, warnings=read.warnings)
 
 
 def read_whole_numbers(texts: Sequence[str]) -> list[int]:
