@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from anomalib_stage.training.data.regions.example import Example
 
 __all__ = ["BenchmarkData", "load_data"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,11 +101,14 @@ def load_data(root: Path, *, split: Path, size: int, white_level: int | None = N
     learnt = reader.read_good(good, root=root, flag="--data")
     reader.say()
     check_upright(read)
+    warnings = list_mask_warnings(read)
+    for warning in warnings:
+        logger.warning("%s", warning)
     return BenchmarkData(
         good=learnt,
         fit=fit,
         test_good=stack([(image, np.zeros(image.shape[:2], dtype=np.bool_)) for image in plain], size=size),
         test=test,
         scored=frozenset(scored),
-        warnings=tuple(list_mask_warnings(read)),
+        warnings=tuple(warnings),
     )

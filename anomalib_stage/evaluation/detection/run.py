@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
     from anomalib_stage.settings import SynthesisSettings
 
 __all__ = ["benchmark", "read_whole_numbers"]
-
-logger = logging.getLogger(__name__)
 
 NETWORK = "small_unet"
 
@@ -126,8 +123,6 @@ def benchmark(
     bundles = {part: StageBundle.load(part) for part in parts if part not in BUILT_IN}
     check_defects(bundles, defects)
     read = load_data(data, split=split or data / "few_shot.json", size=size, white_level=white_level)
-    for warning in read.warnings:
-        logger.warning("%s", warning)
     check_unseen(bundles, read)
     settings = {
         "data": data.name,
