@@ -125,7 +125,7 @@ def render_tiles(size: int) -> Path:
     """Render good tiles of brushed metal, once, and return their folder."""
     demo = StageDemo(image_size=size, train_count=48, test_count=2)
     demo.prepare_data()
-    return Path(demo.root) / "train" / "good"
+    return Path(str(demo.root)) / "train" / "good"
 
 
 def main(arguments: Sequence[str] | None = None) -> Iterator[tuple[float, Tensor]]:
@@ -153,4 +153,5 @@ def main(arguments: Sequence[str] | None = None) -> Iterator[tuple[float, Tensor
 if __name__ == "__main__":
     for step, (loss, masks) in enumerate(main()):
         if step % 6 == 0:
-            print(f"step {step:3d}  loss {loss:.3f}  {int(masks.flatten(1).any(dim=1).sum())} defects in the batch")
+            defects = int(masks.flatten(1).any(dim=1).sum())
+            print(f"step {step:3d}  loss {loss:.3f}  {defects} defects in the batch")

@@ -139,13 +139,13 @@ def test_no_two_threads_get_the_same_number(synth: StageSynthesizer) -> None:
 def test_a_copy_goes_on_from_where_the_original_was() -> None:
     synthesizer = build(seed=2)
     plan_seeds(synthesizer)
-    copies = [copy.deepcopy(synthesizer), pickle.loads(pickle.dumps(synthesizer))]  # noqa: S301 - our own
+    copies = [copy.deepcopy(synthesizer), pickle.loads(pickle.dumps(synthesizer))]
     following = plan_seeds(synthesizer)
     assert [plan_seeds(other) for other in copies] == [following, following]
 
 
 def test_a_pickled_planner_takes_seeds_and_has_none_of_its_own(synth: StageSynthesizer) -> None:
-    planner = pickle.loads(pickle.dumps(synth.planner))  # noqa: S301 - our own
+    planner = pickle.loads(pickle.dumps(synth.planner))
     with pytest.raises(TypeError, match="seeds"):
         planner.plan(IMAGES, defects=None, masks=None, foregrounds=None)
 

@@ -175,13 +175,13 @@ def benchmark(
 
 
 def read_whole_numbers(texts: Sequence[str]) -> list[int]:
-    """Read seeds from a command line.
+    """Read seeds from a command line, with spaces or commas between them.
 
     Raises:
         InputError: If one is not a whole number.
     """
     try:
-        return [int(text) for text in texts]
+        return [int(number) for text in texts for number in text.split(",") if number]
     except ValueError as error:
         msg = f"--seeds {' '.join(texts)}: {error}; give whole numbers"
         raise InputError(msg) from error
