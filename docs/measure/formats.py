@@ -4,9 +4,9 @@
 
     python docs/measure/formats.py
 
-A small set is written in each format and given to the real thing: a training with ``StageFolder``, a bank made of it,
-``pregenerate`` in both layouts, ``preview``, and what ``fit`` and ``benchmark`` read. A cell is ``yes``, or the reason of
-the refusal.
+A small set is written in each format and given to the real thing: a training with ``StageFolder``, a bank made of
+it, ``pregenerate`` in both layouts, ``preview``, and what ``fit`` and ``benchmark`` read. A cell is ``yes``, or the
+reason of the refusal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.conftest import make_tiny_bundle  # noqa: E402
 from tests.files.pictures import DEEP, EIGHT_BIT, draw_surface, write_picture  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 PAGE = ROOT / "docs" / "reference" / "formats.md"
 
@@ -50,33 +50,34 @@ REASONS = {
 
 HEAD = """# Formats
 
-Which image files work in which way of use, tried with small files by `python docs/measure/formats.py`; a test compares this
-page with what happens. `yes` is said where the thing was done; what is refused is refused before anything is trained or
-painted, with the name of the file and the reason.
+Which image files work in which way of use, tried with small files by `python docs/measure/formats.py`; a test
+compares this page with what happens. `yes` is said where the thing was done; what is refused is refused before
+anything is trained or painted, with the name of the file and the reason.
 
 """
 
 FOOT = """
-1. anomalib's reader turns 16-bit grey white. Convert to 8 bit with the range of the sensor; `pregenerate --layout mvtec` does
-   that for pairs.
+1. anomalib's reader turns 16-bit grey white. Convert to 8 bit with the range of the sensor; `pregenerate --layout
+   mvtec` does that for pairs.
 2. anomalib's reader keeps the high byte of 16-bit colour; of a sensor of 10 to 14 bit nearly nothing is left.
 
-**8 bit.** Pictures are decoded as anomalib decodes them (Pillow), so outside its mask a pair is for anomalib what the source is,
-to the bit: alpha is not multiplied in, grey and alpha keep their channels, of several pages the first is read, palettes and
-CMYK become RGB, 1 bit becomes grey.
+**8 bit.** Pictures are decoded as anomalib decodes them (Pillow), so outside its mask a pair is for anomalib what the
+source is, to the bit: alpha is not multiplied in, grey and alpha keep their channels, of several pages the first is
+read, palettes and CMYK become RGB, 1 bit becomes grey.
 
-**More than 8 bit.** Stored values are kept to the bit outside the mask. White is the range of the sensor, found over the set or
-given (`--white-level`); painted values stay below it, and whatever needs 8 bit (`preview`, `fit`, `benchmark`, layout `mvtec`)
-reads them in that range. Float, signed, 32-bit and grey with alpha of 16 bit are refused.
+**More than 8 bit.** Stored values are kept to the bit outside the mask. White is the range of the sensor, found over
+the set or given (`--white-level`); painted values stay below it, and whatever needs 8 bit (`preview`, `fit`,
+`benchmark`, layout `mvtec`) reads them in that range. Float, signed, 32-bit and grey with alpha of 16 bit are
+refused.
 
-**EXIF.** Pictures are taken as stored, whatever their orientation tag says, as anomalib takes them; that there is a tag is said
-once. TIFF files are turned by Pillow, and so by anomalib and here.
+**EXIF.** Pictures are taken as stored, whatever their orientation tag says, as anomalib takes them; that there is a
+tag is said once. TIFF files are turned by Pillow, and so by anomalib and here.
 
-**Masks.** PNG, BMP, TIFF, PGM, PPM, JPEG and WebP, 1, 8 or 16 bit, grey, colour or palette: whatever is not black is marked, as
-in anomalib. In JPEG and WebP, values up to a quarter of the brightest are traces of compression.
+**Masks.** PNG, BMP, TIFF, PGM, PPM, JPEG and WebP, 1, 8 or 16 bit, grey, colour or palette: whatever is not black is
+marked, as in anomalib. In JPEG and WebP, values up to a quarter of the brightest are traces of compression.
 
-**Passed over, and counted**: hidden files and folders, folders of systems (`@eaDir`, `__MACOSX`, `lost+found`), linked folders,
-and files with other endings than .bmp .jpeg .jpg .pgm .png .ppm .tif .tiff .webp.
+**Passed over, and counted**: hidden files and folders, folders of systems (`@eaDir`, `__MACOSX`, `lost+found`),
+linked folders, and files with other endings than .bmp .jpeg .jpg .pgm .png .ppm .tif .tiff .webp.
 """
 
 
@@ -97,7 +98,7 @@ def write_set(root: Path, kind: str) -> None:
 def list_ways(root: Path, scratch: Path, weights: str) -> dict[str, Callable[[], Any]]:
     """Return what does each thing with a set."""
     options: dict[str, Any] = {"weights": weights, "sampling_steps": 4, "device": "cpu"}
-    painting = {**options, "data": root, "count": 2, "min_visibility": 0.0}
+    painting = {**options, "data": root, "count": 6, "min_visibility": 0.0}
 
     def train() -> None:
         module = StageFolder(
@@ -127,29 +128,35 @@ def try_format(kind: str, scratch: Path, weights: str) -> dict[str, str]:
     """Do each thing with a format; returns the cells of its row."""
     root = scratch / "set"
     write_set(root, kind)
-    cells = {}
-    for way, do in list_ways(root, scratch, weights).items():
-        try:
-            do()
-        except StageError as error:
-            short = next((cell for part, cell in REASONS.items() if part in str(error)), "")
-            cells[way] = short or f"no: {str(error).split(': ', 1)[-1]}"
-        else:
-            cells[way] = "yes"
-    return cells
+    return {way: _try(do) for way, do in list_ways(root, scratch, weights).items()}
+
+
+def _try(do: Callable[[], Any]) -> str:
+    try:
+        do()
+    except StageError as error:
+        short = next((cell for part, cell in REASONS.items() if part in str(error)), "")
+        return short or f"no: {str(error).split(': ', 1)[-1]}"
+    return "yes"
+
+
+def build_rows(kinds: Iterable[str]) -> list[str]:
+    """Try some formats; returns the rows of the table."""
+    lines = []
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # anomalib leaves files of several pages open
+        weights = str(make_tiny_bundle().save(Path(folder) / "tiny.safetensors"))
+        for number, kind in enumerate(kinds):
+            scratch = Path(folder, str(number))
+            cells = try_format(kind, scratch, weights)
+            lines.append(f"| {kind} | " + " | ".join(cells[way] for way in WAYS) + " |")
+    return lines
 
 
 def build_page() -> str:
     """Try everything and return the page."""
-    lines = ["| file | " + " | ".join(WAYS) + " |", "|---" * (len(WAYS) + 1) + "|"]
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # anomalib leaves files of several pages open
-        weights = str(make_tiny_bundle().save(Path(folder) / "tiny.safetensors"))
-        for number, kind in enumerate(EIGHT_BIT | DEEP):
-            scratch = Path(folder, str(number))
-            cells = try_format(kind, scratch, weights)
-            lines.append(f"| {kind} | " + " | ".join(cells[way] for way in WAYS) + " |")
-    return HEAD + "\n".join(lines) + "\n" + FOOT
+    head = ["| file | " + " | ".join(WAYS) + " |", "|---" * (len(WAYS) + 1) + "|"]
+    return HEAD + "\n".join([*head, *build_rows(EIGHT_BIT | DEEP)]) + "\n" + FOOT
 
 
 if __name__ == "__main__":

@@ -110,6 +110,7 @@ DEEP: dict[str, Callable[[np.ndarray], tuple[str, bytes]]] = {
         lambda surface: _with_alpha(surface).astype(np.uint16) * 257, extrasamples=["unassalpha"], **RGB
     ),
     "TIFF 12 bit in 16": _tiff(lambda surface: _grey(surface) * LEVELS_12),
+    "TIFF 12 bit RGB in 16": _tiff(lambda surface: surface.astype(np.uint16) * LEVELS_12, **RGB),
     "TIFF 10 bit in 16": _tiff(lambda surface: _grey(surface) * LEVELS_10),
     "PGM 12 bit": _pgm(4095, LEVELS_12),
 }
