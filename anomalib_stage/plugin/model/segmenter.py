@@ -26,8 +26,11 @@ from anomalib_stage.plugin.model.segmentation_loss import SegmentationLoss
 from anomalib_stage.plugin.model.segmentation_network import SegmentationNetwork
 from anomalib_stage.plugin.pairs.readable_images import check_data_module
 from anomalib_stage.settings import Settings, validated
+from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
 
 __all__ = ["Segmenter"]
@@ -76,8 +79,10 @@ class Segmenter(AnomalibModule):
         warmup_steps (int): Steps in which the learning rate rises linearly. Defaults to ``0``.
         score_pixels (int): Highest pixels whose mean is the score of an image; 1 takes the maximum.
             Defaults to ``16``.
-        pre_processor (PreProcessor | bool): Pre-processor; ``True`` for 256 x 256 pixels and ImageNet's mean and
-            deviation. Any size will do. Defaults to ``True``.
+        image_size (int | tuple[int, int] | None): Height and width in pixels that the model works at, or one number for
+            both, 32 or more; ``None`` for 256, or as the ``pre_processor`` says. Defaults to ``None``.
+        pre_processor (PreProcessor | bool): Pre-processor; ``True`` resizes to ``image_size`` and normalises with
+            ImageNet's mean and deviation. One of your own has a size of its own. Defaults to ``True``.
         post_processor (PostProcessor | bool): Post-processor, or whether to use anomalib's. Defaults to ``True``.
         evaluator (Evaluator | bool): Evaluator, or whether to use anomalib's. Defaults to ``True``.
         visualizer (Visualizer | bool): Visualizer, or whether to use anomalib's. Defaults to ``True``.
@@ -105,13 +110,17 @@ class Segmenter(AnomalibModule):
         schedule: Schedule = "cosine",
         warmup_steps: int = 0,
         score_pixels: int = 16,
+        image_size: int | tuple[int, int] | None = None,
         pre_processor: PreProcessor | bool = True,
         post_processor: PostProcessor | bool = True,
         evaluator: Evaluator | bool = True,
         visualizer: Visualizer | bool = True,
     ) -> None:
         super().__init__(
-            pre_processor=pre_processor, post_processor=post_processor, evaluator=evaluator, visualizer=visualizer
+            pre_processor=_choose_pre_processor(pre_processor, image_size),
+            post_processor=post_processor,
+            evaluator=evaluator,
+            visualizer=visualizer,
         )
         self.settings = validated(
             _SegmenterSettings,
@@ -192,6 +201,32 @@ class Segmenter(AnomalibModule):
             msg = "Segmenter: a cosine schedule needs an end; set the trainer's max_epochs or max_steps, or constant"
             raise InputError(msg)
         return int(last)
+
+
+def _choose_pre_processor(given: PreProcessor | bool, image_size: int | Sequence[int] | None) -> PreProcessor | bool:
+    """Return the pre-processor of an image size; the given one if there is none.
+
+    Raises:
+        InputError: If there are both, or the size is none.
+    """
+    if image_size is None:
+        return given
+    if given is not True:
+        msg = (
+            f"Segmenter: image_size is {image_size!r}, and pre_processor is {given!r}, which decides the size itself; "
+            "give one of them, image_size=None (null in a recipe) beside a pre_processor"
+        )
+        raise InputError(msg)
+    sides = image_size if isinstance(image_size, (list, tuple)) else (image_size, image_size)
+    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
+    if len(sides) != 2 or not whole or min(sides) < MIN_IMAGE_SIDE:
+        msg = (
+            f"Segmenter: image_size is {image_size!r}; give height and width in pixels, such as [256, 320], or one "
+            f"number for both, each a whole number of {MIN_IMAGE_SIDE} or more"
+        )
+        raise InputError(msg)
+    built: PreProcessor = AnomalibModule.configure_pre_processor((sides[0], sides[1]))
+    return built
 
 
 def _read_masks(batch: Any) -> Tensor:  # noqa: ANN401 - anomalib's ImageBatch

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+import yaml
+from anomalib.cli.cli import AnomalibCLI
+from lightning.pytorch import Trainer
 from torch import nn
 from torch.nn import functional
 
@@ -24,7 +28,6 @@ from tests.plugin.conftest import Batch, good_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 ENCODERS = {"small_unet": None, "unet": "resnet18", "segformer": "mit_b0", "upernet": "resnet18"}
 
@@ -318,3 +321,100 @@ def test_a_broken_package_is_not_called_missing(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(networks.importlib, "import_module", crash)
     with pytest.raises(ModuleNotFoundError, match="gone"):
         Segmenter()
+
+
+# -- size of the images -----------------------------------------------------------------------------------------------
+
+FOLDER = Path(__file__).parents[3] / "recipes"
+OWN = ["--model.pre_processor=anomalib.pre_processing.PreProcessor", "--model.pre_processor.transform=Resize"]
+OWN += ["--model.pre_processor.transform.size=[64, 48]"]
+
+
+def from_command_line(recipe: Path, *options: str) -> Segmenter:
+    """Build the model of a recipe through anomalib's command line."""
+    model = AnomalibCLI(
+        args=["train", "--config", str(recipe), "--model.encoder_weights=null", *options], run=False
+    ).model
+    assert isinstance(model, Segmenter)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        ("unet", ["--model.image_size", "128"], (128, 128)),
+        ("unet", ["--model.image_size", "[96, 160]"], (96, 160)),
+        ("unet", [], (256, 256)),
+        pytest.param("segformer", ["--model.image_size=64"], (64, 64), marks=pytest.mark.slow),
+        pytest.param("unet", ["--model.image_size=null", *OWN], (64, 48), marks=pytest.mark.slow),
+        pytest.param("unet", ["--model.image_size=null"], (256, 256), marks=pytest.mark.slow),
+    ],
+)
+def test_the_size_of_a_recipe_can_be_set_on_the_command_line(
+    name: str, options: list[str], size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = from_command_line(FOLDER / f"stage_{name}.yaml", *options)
+    assert tuple(model.input_size or ()) == size
+    assert model.pre_processor.transform(torch.rand(1, 3, 40, 30)).shape[-2:] == size
+
+
+def test_a_size_builds_the_pre_processor_that_the_recipes_had() -> None:
+    [resize, normalize] = segmenter(image_size=(48, 64)).pre_processor.transform.transforms
+    assert (type(resize).__name__, tuple(resize.size), resize.antialias) == ("Resize", (48, 64), True)
+    assert (type(normalize).__name__, normalize.mean, normalize.std) == (
+        "Normalize",
+        [0.485, 0.456, 0.406],
+        [0.229, 0.224, 0.225],
+    )
+
+
+def test_a_recipe_with_a_pre_processor_works_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = yaml.safe_load((FOLDER / "stage_unet.yaml").read_text(encoding="utf-8"))
+    arguments = recipe["model"]["init_args"]
+    arguments |= {"architecture": "small_unet", "encoder_name": None}
+    del arguments["image_size"]
+    resize = {"class_path": "torchvision.transforms.v2.Resize", "init_args": {"size": [48, 64]}}
+    arguments["pre_processor"] = {
+        "class_path": "anomalib.pre_processing.PreProcessor",
+        "init_args": {
+            "transform": {"class_path": "torchvision.transforms.v2.Compose", "init_args": {"transforms": [resize]}}
+        },
+    }
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump(recipe))
+    assert tuple(from_command_line(tmp_path / "old.yaml").input_size or ()) == (48, 64)
+
+
+@pytest.mark.parametrize("size", [(48, 64), 64, None])
+def test_a_checkpoint_keeps_its_size(size: Any, tmp_path: Path) -> None:
+    model = segmenter(image_size=size)
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", enable_progress_bar=False)
+    trainer.strategy.connect(model)
+    trainer.save_checkpoint(tmp_path / "model.ckpt")
+    loaded = Segmenter.load_from_checkpoint(tmp_path / "model.ckpt")
+    assert loaded.input_size == model.input_size
+    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), loaded.parameters(), strict=True))
+
+
+def test_a_checkpoint_of_a_version_without_sizes_loads(tmp_path: Path) -> None:
+    model = segmenter()
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", enable_progress_bar=False)
+    trainer.strategy.connect(model)
+    trainer.save_checkpoint(tmp_path / "new.ckpt")
+    stored = torch.load(tmp_path / "new.ckpt", weights_only=False)
+    del stored["hyper_parameters"]["image_size"]
+    torch.save(stored, tmp_path / "old.ckpt")
+    assert tuple(Segmenter.load_from_checkpoint(tmp_path / "old.ckpt").input_size or ()) == (256, 256)
+
+
+@pytest.mark.parametrize("size", [31, 0, -64, (64,), (64, 64, 3), (64, 16), 64.0, True, "64", (64.5, 64)])
+def test_a_size_that_is_none_is_refused(size: Any) -> None:
+    with pytest.raises(InputError, match="image_size is .*give height and width in pixels"):
+        segmenter(image_size=size)
+
+
+@pytest.mark.parametrize("own", [False, Segmenter.configure_pre_processor((64, 64))], ids=["none", "own"])
+def test_a_size_beside_a_pre_processor_is_refused(own: Any) -> None:
+    with pytest.raises(InputError, match="give one of them, image_size=None"):
+        segmenter(image_size=128, pre_processor=own)
