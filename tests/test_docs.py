@@ -91,6 +91,21 @@ def test_files_that_the_pages_name_exist() -> None:
     assert missing == []
 
 
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+def test_every_promise_is_held_by_a_test_that_exists() -> None:
+    page = _read(DOCS / "concepts" / "promises.md")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
+    named = [TEST.findall(row) for row in rows]
+    assert rows
+    assert all(named)
+    missing = [
+        (file, name) for tests in named for file, name in tests if f"def {name}(" not in _read(ROOT / file)
+    ]
+    assert missing == []
+
+
 WALK = re.compile(r"^(\d+)\. `([\w.]+)` in `([\w/]+\.py)`: ", flags=re.MULTILINE)
 
 
