@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from anomalib_stage.plugin.callback.as_read import FEW, measure_difference
-from anomalib_stage.plugin.pairs.readable_images import check_readable, is_deep
+from anomalib_stage.plugin.pairs.readable_images import check_data_module, check_readable, is_deep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
     from torch import Tensor
 
-__all__ = ["FileGuard", "reads_as_anomalib"]
+__all__ = ["FileGuard"]
 
 FLAT = 2 / 255
 """Contrast of an image that is white all over, or was and has been augmented."""
@@ -37,12 +37,8 @@ class FileGuard:
     """
 
     def __init__(self, trainer: Trainer) -> None:
-        module = getattr(trainer, "datamodule", None)
-        data: list[Any] = [getattr(module, name, None) for name in ("train_data", "val_data")]
-        for one in data:
-            if reads_as_anomalib(one):
-                check_readable(one.samples["image_path"])
-        self._watches, self._known = not reads_as_anomalib(data[0]), set[str]()
+        self._watches = not check_data_module(getattr(trainer, "datamodule", None))
+        self._known = set[str]()
 
     def check(self, images: Tensor, paths: Sequence[str] | None) -> None:
         """Look at the files of a batch, each once in a training.
@@ -60,13 +56,6 @@ class FileGuard:
             if path not in self._known and is_deep(path) and _is_misread(image, path):
                 check_readable([path])
             self._known.add(path)
-
-
-def reads_as_anomalib(data: Any) -> bool:  # noqa: ANN401 - a data set of any kind
-    """Say whether a data set lists its files, and anomalib's own code reads them."""
-    reader = getattr(type(data), "__getitem__", None)
-    listed = getattr(data, "samples", None) is not None
-    return listed and (reader is None or str(reader.__module__).startswith("anomalib."))
 
 
 def _is_misread(image: Tensor, path: str) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from anomalib_stage.devices import KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["find_device", "load_painter"]
 
 logger = logging.getLogger(__name__)
-
-KNOWN = ("cpu", "cuda")
-"""Kinds of device that are painted on."""
 
 
 def load_painter(
@@ -68,7 +67,7 @@ def find_device(asked: str, of_model: torch.device) -> str | torch.device:
     """
     if asked != "auto":
         return asked
-    if of_model.type in KNOWN:
+    if of_model.type in KINDS:
         return of_model
     logger.warning(
         "StageAugment: the model is on %s, where nothing can be painted; painting on the CPU, which is slower; a bank "

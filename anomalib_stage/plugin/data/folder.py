@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from anomalib.data import Folder
-from anomalib.data.transforms.utils import extract_transforms_by_type
 from anomalib.data.utils import DirType, LabelName, Split
 from anomalib.data.utils.path import resolve_path
 from torch.utils.data import DataLoader
@@ -19,9 +18,11 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.checks import check_defects, check_seed
 from anomalib_stage.plugin.data.collate import train_collate
 from anomalib_stage.plugin.data.pair_use import takes_pairs
+from anomalib_stage.plugin.data.pipeline_order import check_pipeline, find_transforms
 from anomalib_stage.plugin.data.sampler import EpochSampler, find_next_epoch
 from anomalib_stage.plugin.data.transform import StageTransform
 from anomalib_stage.plugin.pairs.bank import PairBank
+from anomalib_stage.plugin.pairs.readable_images import check_data_module
 from anomalib_stage.plugin.pairs.resize import keep_masks
 
 if TYPE_CHECKING:
@@ -99,12 +100,16 @@ class StageFolder(Folder):
 
         Raises:
             UnsupportedModelError: If the model would take the pairs for good images.
-            DataError: If the pairs cannot be read.
-            InputError: If there are none of the defects asked for.
+            DataError: If the pairs cannot be read, or anomalib misreads an image to train on or to validate with.
+            InputError: If there are none of the defects asked for, or an augmentation would be taken by good images
+                alone.
         """
         super().setup(stage)
         if stage not in (None, "fit"):
             return
+        for transform in self._find_transforms():
+            check_pipeline(self.train_augmentations, transform, whole=transform.bank is not None)
+        check_data_module(self)
         if self._takes_pairs() and not self.train_data.has_anomalous:
             self._add_pairs()
         self.train_data.samples.attrs["task"] = "segmentation"  # good images get empty masks
@@ -134,8 +139,7 @@ class StageFolder(Folder):
         self.train_data.augmentations = keep_masks(self.train_data.augmentations)
 
     def _find_transforms(self) -> list[StageTransform]:
-        found: list[Any] = extract_transforms_by_type(self.train_augmentations, StageTransform)
-        return found
+        return find_transforms(self.train_augmentations, StageTransform)
 
     def _announce(self, epoch: int) -> None:
         for transform in self._find_transforms():

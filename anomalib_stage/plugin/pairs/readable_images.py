@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ from anomalib_stage.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["WHITE", "check_readable", "is_deep"]
+__all__ = ["CURE", "WHITE", "check_data_module", "check_readable", "is_deep"]
 
 WHITE = "16-bit grey, which anomalib reads as white"
 FLOAT = "floating point, which anomalib clips to whole levels from 0 to 255"
@@ -72,9 +72,36 @@ def check_readable(paths: Iterable[str | Path]) -> None:
     raise DataError(msg)
 
 
+def check_data_module(module: object) -> bool:
+    """Check the files that a data module trains on and validates with, where anomalib's own code reads them.
+
+    Args:
+        module (object): anomalib's data module, any other, or None.
+
+    Returns:
+        bool: Whether the images to train on are known to be readable; False: their reader is not anomalib's.
+
+    Raises:
+        DataError: As :func:`check_readable`.
+    """
+    data = [getattr(module, name, None) for name in ("train_data", "val_data")]
+    listed = [_list_files(one) for one in data]
+    for files in listed:
+        check_readable(files or ())
+    return listed[0] is not None
+
+
 def is_deep(path: str | Path) -> bool:
     """Say whether a file has more than 8 bits a channel, by its header."""
     return _find_kind(Path(path)) is not None
+
+
+def _list_files(data: Any) -> Sequence[str] | None:  # noqa: ANN401 - a data set of any kind
+    """Return the files of a data set that anomalib's own code reads; None for any other."""
+    samples, reader = getattr(data, "samples", None), getattr(type(data), "__getitem__", None)
+    if samples is None or not (reader is None or str(reader.__module__).startswith("anomalib.")):
+        return None
+    return [str(path) for path in samples["image_path"]]
 
 
 def _find_kind(path: Path) -> str | None:
