@@ -184,7 +184,8 @@ class BankPairs:
     ) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
         """Return augmented clean image, pair and mask for each image that gets a pair, equal outside the mask."""
         del paths
-        found, waiting = dict[int, tuple[Tensor, Tensor, Tensor]](), list(sources)
+        found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        waiting = list(sources)
         for attempt in range(TRIES):
             pairs = {i: self._pick(seeds[i], source=sources[i], attempt=attempt) for i in waiting}
             ready = {i: pair for i, pair in pairs.items() if pair.source in self._files}

@@ -14,6 +14,7 @@ from anomalib_stage.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 __all__ = ["check_calling_pipelines", "check_pipeline", "find_transforms"]
 
@@ -108,7 +109,8 @@ def _contains(step: object, transform: object) -> bool:
 
 def _list_callers(transform: v2.Transform) -> Iterator[object]:
     """Yield the containers that are calling a transform, from the innermost outwards."""
-    frame, last = sys._getframe(1), None
+    frame: FrameType | None = sys._getframe(1)
+    last: object = None
     while frame is not None:
         if frame.f_code.co_name in FORWARD:
             owner = frame.f_locals.get("self")
