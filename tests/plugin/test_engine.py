@@ -326,6 +326,13 @@ def test_a_data_module_that_normalises_is_refused(
         engine_for(tmp_path, stage()).fit(glass(), datamodule=data)
 
 
+def test_two_callbacks_end_in_our_own_message(parts: Path, tmp_path: Path) -> None:
+    two = [StageAugment(weights="no/such/file"), StageAugment(weights="no/such/file", defects=["hole"])]
+    engine = engine_for(tmp_path, *two)
+    with pytest.raises(InputError, match="two StageAugment callbacks in this trainer; give one"):
+        engine.fit(segmenter(64), datamodule=data_module(parts))
+
+
 # -- two processes ----------------------------------------------------------------------------------------------------
 
 DDP_SCRIPT = """

@@ -20,6 +20,7 @@ from anomalib.cli.cli import AnomalibCLI
 from torchvision.transforms.v2 import functional
 
 from anomalib_stage import StageAugment
+from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.pairs.bank import PairBank, read_clean
 from tests.plugin.real_models import MEAN, STD, Listener, OfflineSupersimplenet, any_pixel, engine_for, supersimplenet
 
@@ -151,3 +152,11 @@ def test_the_script_trains_and_gives_the_same_pairs_with_worker_processes(
         assert 0 < sum("_" in name for name in found) < 12
     assert runs[0] == runs[1]
     assert runs[0][0] != runs[0][1]
+
+
+def test_a_recipe_with_two_callbacks_ends_in_our_own_message(parts: Path, bank: Path, tmp_path: Path) -> None:
+    recipe = recipe_of("stage_folder", parts, bank, tmp_path, workers=0)
+    callback = {"class_path": "anomalib_stage.StageAugment", "init_args": {"weights": "no/such/file"}}
+    recipe["trainer"]["callbacks"] = [callback, callback | {"init_args": {"defects": ["hole"]}}]
+    with pytest.raises(InputError, match="two StageAugment callbacks in this trainer; give one"):
+        train(recipe, tmp_path)

@@ -16,12 +16,13 @@ import cv2
 import pytest
 import torch
 from jsonargparse import ArgumentParser
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from torch import nn
 
 from anomalib_stage.errors import BundleError, DeviceError, InputError, UnsupportedModelError
 from anomalib_stage.files.figures import HEADER
 from anomalib_stage.plugin.callback.augment import StageAugment
+from anomalib_stage.plugin.callback.painter_loading import find_device
 from tests.plugin.conftest import Draem, Dsr, Recorder, UniNet, a_batch, good_images, train_step
 
 if TYPE_CHECKING:
@@ -103,10 +104,63 @@ def test_painting_nothing_is_warned_about(trainer: SimpleNamespace, caplog: pyte
     assert "paints nothing" in caplog.text
 
 
-def test_two_of_them_in_one_trainer_are_refused(trainer: SimpleNamespace) -> None:
+@pytest.mark.parametrize("stage", ["fit", "validate", "test"])
+def test_two_of_them_in_one_trainer_are_refused(trainer: SimpleNamespace, stage: str) -> None:
     trainer.callbacks = [StageAugment(), StageAugment()]
-    with pytest.raises(InputError, match="two StageAugment"):
-        trainer.callbacks[0].setup(trainer, UniNet(), "fit")
+    with pytest.raises(InputError, match="two StageAugment callbacks in this trainer; give one"):
+        trainer.callbacks[0].setup(trainer, UniNet(), stage)
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_lightning_leaves_it_to_us_to_say_so(same: bool) -> None:
+    first = StageAugment()
+    two = [first, first if same else StageAugment()]
+    trainer = Trainer(callbacks=two, logger=False, enable_checkpointing=False, accelerator="cpu")
+    assert sum(isinstance(callback, StageAugment) for callback in trainer.callbacks) == 2
+
+
+def test_counters_are_saved_under_the_name_of_the_class(trainer: SimpleNamespace) -> None:
+    augment = StageAugment()
+    trainer.callbacks = [augment]
+    augment.setup(trainer, UniNet(), "fit")
+    assert augment.state_key == "StageAugment"
+
+
+# -- devices ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["mps", "xpu", "meta"])
+def test_a_model_on_another_device_is_painted_for_on_the_cpu(
+    trainer: SimpleNamespace, tiny_bundle_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    class Elsewhere(UniNet):
+        device = torch.device(kind)
+
+    model = Elsewhere()
+    augment = StageAugment(weights=str(tiny_bundle_path), sampling_steps=4, probability=1.0)
+    trainer.callbacks = [augment]
+    augment.setup(trainer, model, "fit")
+    with caplog.at_level(logging.WARNING, logger="anomalib_stage"):
+        augment.on_fit_start(trainer, model)
+        for index in range(2):
+            batch = train_step(augment, trainer, model, a_batch(), index)
+    [record] = caplog.records
+    assert f"the model is on {kind}, where nothing can be painted; painting on the CPU" in record.getMessage()
+    assert batch.gt_mask.any()
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda", "cuda:1"])
+def test_where_the_model_is_is_where_it_is_painted(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert find_device("auto", torch.device(kind)) == torch.device(kind)
+    assert find_device("cpu", torch.device(kind)) == "cpu"
+    assert caplog.text == ""
+
+
+def test_a_device_that_was_asked_for_by_name_stays_an_error(trainer: SimpleNamespace, tiny_bundle_path: Path) -> None:
+    augment = StageAugment(weights=str(tiny_bundle_path), device="mps")
+    augment.setup(trainer, UniNet(), "fit")
+    with pytest.raises(DeviceError, match="device 'mps' cannot be painted on"):
+        augment.on_fit_start(trainer, UniNet())
 
 
 @pytest.mark.parametrize(

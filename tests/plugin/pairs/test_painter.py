@@ -16,6 +16,7 @@ from torchvision import tv_tensors
 from anomalib_stage.errors import InputError
 from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
+from anomalib_stage.plugin.pairs import painter as painter_module
 from anomalib_stage.plugin.pairs.choice import NOTHING, Choice, Shares, choose
 from anomalib_stage.plugin.pairs.painter import Painter
 from anomalib_stage.settings import SamplerSettings, SynthesisSettings
@@ -182,3 +183,25 @@ def test_images_stay_clean_when_no_mask_would_be_seen(synthesizer: StageSynthesi
 def test_negatives_need_not_be_seen(synthesizer: StageSynthesizer) -> None:
     nothing = _painter(synthesizer, probability=0.0, negatives=1.0, visible=lambda images, _: images[:, 0, 0, 0] < 0)
     assert nothing(good_images(2), seeds=[1, 2]).negative.all()
+
+
+def test_images_on_a_device_that_is_not_painted_on_are_fetched(
+    synthesizer: StageSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter, images, fetched = _painter(synthesizer, probability=1.0), good_images(2), []
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: fetched.append(tuple(tensor.shape)) or tensor)
+    expected = painter(images, seeds=range(2))
+    before = fetched.count((2, 3, 64, 48))
+    monkeypatch.setattr(painter_module, "KINDS", ("cuda",))  # as if the CPU's images lay on MPS
+    assert _same(painter(images, seeds=range(2)), expected)
+    assert fetched.count((2, 3, 64, 48)) == 2 * before + 2  # to plan and to paint
+
+
+def test_a_painted_batch_comes_back_to_where_its_images_are(synthesizer: StageSynthesizer) -> None:
+    pair = _painter(synthesizer, probability=1.0)(good_images(2), seeds=range(2))
+    assert painter_module._send(pair, torch.device("cpu")) is pair
+    sent = painter_module._send(pair, torch.device("meta"))  # any other device will do
+    tensors = [value for value in vars(sent).values() if isinstance(value, torch.Tensor)]
+    assert len(tensors) == 6
+    assert {str(tensor.device) for tensor in tensors} == {"meta"}
+    assert sent.defect == pair.defect

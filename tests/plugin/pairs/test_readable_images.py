@@ -99,7 +99,7 @@ def test_a_file_that_anomalib_misreads_is_refused(
         ("a.png", lambda path: Image.fromarray(grey(8) > 99).save(path)),
         ("a.png", lambda path: Image.fromarray(grey(8).astype(np.uint8)).convert("P").save(path)),
         ("a.png", lambda path: path.write_bytes(b"no picture")),
-        ("a.tif", lambda path: path.write_bytes(b"II*\0\x08\0\0\0\xff\xff")),
+        ("a.tif", lambda path: path.write_bytes(b"II*\0")),
         ("a.png", lambda path: None),
     ],
 )
@@ -135,7 +135,7 @@ def test_headers_of_five_thousand_files_take_little(tmp_path: Path, end: str) ->
     single = (time.perf_counter() - start) / 50
     start = time.perf_counter()
     check_readable([file] * 5000)
-    assert time.perf_counter() - start < max(5000 * single * 20, 2.0)
+    assert time.perf_counter() - start < max(5000 * single * 20, 5.0)
 
 
 # -- ways in ----------------------------------------------------------------------------------------------------------
