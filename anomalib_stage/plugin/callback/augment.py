@@ -53,7 +53,8 @@ class StageAugment(Callback):
     Models that read masks and labels (Segmenter, Supersimplenet, UniNet) get edited batches; models with an image
     generator of their own (Draem, Dsr, Glass, FoundAD) train with this one in its place and get their own back at the
     end. All other models learn what is normal from every image they see, and are refused. Validation and test data are
-    never touched, and nothing of the synthesizer enters checkpoints or exported models.
+    never touched, and nothing of the synthesizer enters checkpoints or exported models. Draem needs no textures then,
+    but downloads some (600 MB) unless its ``dtd_dir`` exists: any small folder will do.
 
     Args:
         weights (str): Bundle to paint with: ``default`` or the path of a bundle file. Defaults to ``"default"``.
@@ -101,7 +102,7 @@ class StageAugment(Callback):
     Example:
         >>> from anomalib_stage import StageAugment
         >>> augment = StageAugment(probability=0.5, seed=1)
-        >>> # Engine(callbacks=[augment]).fit(Draem(), datamodule=datamodule)
+        >>> # Engine(callbacks=[augment]).fit(Draem(dtd_dir="/dev/fd"), datamodule=datamodule)
     """
 
     @keyword_only("weights")

@@ -91,6 +91,7 @@ class StageFolder(Folder):
         check_seed(seed, owner=OWNER)
         super().__init__(name=name, normal_dir=normal_dir, seed=seed, **folder)
         self.stage_dir, self.ratio, self.defects = stage_dir, ratio, defects
+        self._coming_epoch = 0
 
     def setup(self, stage: str | None = None) -> None:
         """Make the splits, and add the pairs to the training split if there is a training.
@@ -115,13 +116,18 @@ class StageFolder(Folder):
         self.train_data.samples.attrs["task"] = "segmentation"  # good images get empty masks
 
     def train_dataloader(self) -> TRAIN_DATALOADERS:
-        """Return the loader of the training split: good images and pairs in random order."""
+        """Return the loader of the training split: good images and pairs in random order.
+
+        A trainer says which epoch comes. Without one the epochs are counted here, so that a loop of one's own gets
+        other pairs in each, whether it keeps the loader or asks for another.
+        """
         anomalous = self.train_data.samples["label_index"] == LabelName.ABNORMAL
         places = [[int(place) for place in anomalous.index[which]] for which in (~anomalous, anomalous)]
         sampler = EpochSampler(
             *places, count=round(self.ratio * len(places[0])), seed=int(self.seed or 0), on_epoch=self._announce
         )
-        sampler.set_epoch(find_next_epoch(self.trainer))  # worker processes read before Lightning says it
+        coming = self._coming_epoch if self.trainer is None else find_next_epoch(self.trainer)
+        sampler.set_epoch(coming)  # worker processes read before Lightning says it
         return DataLoader(
             self.train_data,
             batch_size=self.train_batch_size,
@@ -142,6 +148,7 @@ class StageFolder(Folder):
         return find_transforms(self.train_augmentations, StageTransform)
 
     def _announce(self, epoch: int) -> None:
+        self._coming_epoch = epoch + 1
         for transform in self._find_transforms():
             transform.set_epoch(epoch)
 
