@@ -57,6 +57,8 @@ class AsRead:
         Raises:
             InputError: Names the first image that is not what its file holds.
         """
+        if self._left <= 0:
+            return
         rows = [(images[i], str(paths[i])) for i in range(min(self._left, len(images)))] if paths is not None else []
         self._left -= len(images)
         if paths is None:
