@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.pipeline.pair import Pair
+from anomalib_stage.plugin.image_lists import list_held_back_images, list_training_images
 from anomalib_stage.plugin.pairs.bank import PairBank, read_clean
 from anomalib_stage.plugin.pairs.merge import is_same_outside
 from anomalib_stage.seeds import numpy_generator
@@ -71,8 +72,9 @@ class BankPairs:
         if not self._files:
             msg = (
                 f"StageAugment: no pair of the bank {self.bank.folder} was painted into an image of this training "
-                f"(pairs: into {self.bank.pairs[0].source}; training: {path}), and this model needs the clean "
-                "originals; pregenerate from the good images that are trained on"
+                f"(pairs: into {self.bank.pairs[0].source}; training: {path}; an image has the same name and the same "
+                "content), and this model needs the clean originals; pregenerate from the good images that are trained "
+                "on"
             )
             raise InputError(msg)
 
@@ -193,22 +195,22 @@ def open_bank_pairs(
         DataError: If the bank cannot be read.
         InputError: If it does not have the defects, or none of the clean originals that the model needs.
     """
-    bank = PairBank.open(folder, defects=defects)
-    paths = _training_images(trainer)
+    data = getattr(trainer, "datamodule", None)
+    paths = list_training_images(data)
+    bank = PairBank.open(folder, defects=defects).within(paths, held_back=list_held_back_images(data))
+    if visible is None and bank.ambiguous:
+        msg = (
+            f"StageAugment: the manifest of {folder} has no digests of the good images, and {bank.ambiguous[0]} and "
+            f"{bank.ambiguous[1]} could both be the clean original of a pair, which this model needs; pregenerate again"
+        )
+        raise InputError(msg)
     steps = extract_transforms_by_type(getattr(getattr(model, "pre_processor", None), "transform", None), v2.Resize)
     like = steps[0] if steps else None
-    placer = BankPairs(bank.within(paths), like=like, visible=visible)
+    placer = BankPairs(bank, like=like, visible=visible)
     placer.learn(paths)
     if visible is None and paths:
         placer.check_known(paths[0])
     return placer
-
-
-def _training_images(trainer: Trainer) -> list[str]:
-    """Return the files that the data module trains on; none if loaders were given instead."""
-    data = getattr(getattr(trainer, "datamodule", None), "train_data", None)
-    samples = getattr(data, "samples", None)
-    return [] if samples is None else [str(path) for path in samples["image_path"]]
 
 
 def _size(images: Tensor) -> tuple[int, int]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from torchvision.transforms import v2
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.plugin.callback.augment import StageAugment
-from anomalib_stage.plugin.pairs.bank import PairBank, path_tails
+from anomalib_stage.plugin.pairs.bank import PairBank
 from anomalib_stage.plugin.pairs.choice import Shares, choose
 from anomalib_stage.plugin.pairs.merge import is_same_outside
 from anomalib_stage.plugin.pairs.resize import MaskKeepingResize, keep_masks, resize_image, resize_mask
@@ -56,11 +57,9 @@ def test_kinds_can_be_chosen(bank: Path) -> None:
 def test_pairs_of_other_images_are_left_out(bank: Path, parts: Path) -> None:
     some = [str(parts / "good" / name) for name in ("001.png", "004.png")]
     assert {pair.source for pair in PairBank.open(bank).within(some).pairs} == {"001.png", "004.png"}
+    left = PairBank.open(bank).within(some, held_back=[some[1], str(parts / "good" / "002.png")])
+    assert {pair.source for pair in left.pairs} == {"001.png", "004.png"}  # what trains is not held back
     assert len(PairBank.open(bank).within(["elsewhere/x.png"])) == 12
-
-
-def test_sources_are_found_by_the_longest_tail_of_the_path() -> None:
-    assert list(path_tails("a/b/c.png")) == ["a/b/c.png", "b/c.png", "c.png"]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +309,10 @@ def test_a_bank_of_other_images_is_refused_where_clean_originals_are_needed(
 ) -> None:
     folder = shutil.copytree(bank, tmp_path / "pairs")
     manifest = folder / "manifest.jsonl"
-    manifest.write_text(manifest.read_text().replace('"source":"', '"source":"elsewhere/'))
+    renamed = manifest.read_text().replace('"source":"', '"source":"elsewhere/')
+    manifest.write_text(renamed)
+    assert drawing("Draem", bank=folder)  # the content tells
+    manifest.write_text(re.sub('"source_sha256":"[^"]*"', f'"source_sha256":"{"0" * 64}"', renamed))
     assert drawing("UniNet", bank=folder)
     with pytest.raises(InputError, match=r"no pair of the bank .* was painted into an image of this training"):
         drawing("Draem", bank=folder)
