@@ -16,11 +16,12 @@ from lightning.pytorch import Callback
 
 from anomalib_stage.deprecated.arguments import keyword_only
 from anomalib_stage.errors import InputError
-from anomalib_stage.plugin.callback.foregrounds import built_in_foreground, check_foreground
+from anomalib_stage.plugin.callback.foregrounds import built_in_foreground, check_foreground, open_foregrounds
 from anomalib_stage.plugin.callback.generator_swap import swap
 from anomalib_stage.plugin.callback.session import Session
 from anomalib_stage.plugin.callback.step import COUNTERS, summary
 from anomalib_stage.plugin.checks import check_defects, check_fraction, check_refresh, check_seed
+from anomalib_stage.plugin.image_lists import list_training_images
 from anomalib_stage.plugin.refusals import find_refusal
 from anomalib_stage.plugin.seams import build_visibility_check, resolve_seam
 from anomalib_stage.plugin.settings import build_plugin_settings, read_seam
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.plugin.callback.bank_pairs import BankPairs
+    from anomalib_stage.plugin.callback.foreground_files import ForegroundFolder
     from anomalib_stage.plugin.pairs.choice import Shares
     from anomalib_stage.plugin.pairs.painter import Painter
     from anomalib_stage.plugin.seams import Seam
@@ -68,9 +70,10 @@ class StageAugment(Callback):
         strength (tuple[float, float] | None): Weakest and strongest anomaly, in (0, 1]: how far a picture leaves the
             clean surface. ``None`` for full strength. Defaults to ``None``.
         foreground (str | Callable | None): Where defects may lie: ``auto`` finds the object in each image, ``none``
-            means everywhere, a folder holds masks named like the images (for data modules without geometric
-            augmentations), a function gets an image ``(3, H, W)`` in [0, 1] and its path and returns a mask. Defaults
-            to ``None``: ``auto``, unless ``synthesis`` says otherwise.
+            means everywhere, a folder holds masks named like the images (``017.png`` or ``017_mask.png``, perhaps in
+            sub-folders like theirs; for data modules without geometric augmentations), a function gets an image
+            ``(3, H, W)`` in [0, 1] and its path and returns a mask. Defaults to ``None``: ``auto``, unless
+            ``synthesis`` says otherwise.
         sampling_steps (int | None): Denoising steps, 4 to 1000. Defaults to ``None``: as many as the bundle's backbone
             needs, 8 if it is compact.
         synthesis (dict | SynthesisSettings | None): Any other setting of the painting, such as
@@ -185,7 +188,7 @@ class StageAugment(Callback):
             self._seam,
             seed=self.seed,
             shares=self._shares if painter is None else painter.shares,
-            foreground=self.foreground,
+            foreground=self._open_foregrounds(trainer) if painter is not None else "auto",
             bank=self._open_bank(trainer, pl_module, visible) if self.bank is not None else None,
             painter=painter,
             preview=Path(trainer.default_root_dir) / "stage_preview.png" if draws else None,
@@ -273,6 +276,9 @@ class StageAugment(Callback):
             defects=self.defects,
             visible=visible,
         )
+
+    def _open_foregrounds(self, trainer: Trainer) -> str | ForegroundFolder | Callable[..., Any]:
+        return open_foregrounds(self.foreground, paths=list_training_images(getattr(trainer, "datamodule", None)))
 
     @property
     def _shares(self) -> Shares:

@@ -58,6 +58,7 @@ class SourceFiles:
         for name, digest in self._digests.items():
             self._names_of.setdefault(digest, []).append(name)
         self._content: dict[str, str] = {}
+        self._named: dict[str, list[str]] = {}
         self._any_name = False  # content decides, whatever a file is called
         self._by_name = frozenset(self._names_of.get(None, ()))  # sources whose name decides
 
@@ -81,10 +82,10 @@ class SourceFiles:
         changed = tuple(path for path in trained if self._list_names(path) and not self._list_same(path))
         by_name = not known and not lost and any(not undigested.intersection(self._list_names(p)) for p in changed)
         self._by_name = frozenset(self._digests) if by_name else undigested
-        files_of = _group_by_name(trained, self._by_name)
+        files_of = self._group_by_name(trained)
         roots = {root for files in files_of.values() for root in files}
         known |= files_of.keys()
-        also_held_back = _group_by_name(held_back, self._by_name)
+        also_held_back = self._group_by_name(held_back)
         lost |= {name for name, files in also_held_back.items() if roots & files.keys()}
         return SourceChoice(
             kept=frozenset((known or set(self._digests)) - lost),
@@ -101,7 +102,9 @@ class SourceFiles:
         return same[0] if same else next((name for name in self._list_names(path) if name in self._by_name), None)
 
     def _list_names(self, path: str) -> list[str]:
-        return [tail for tail in path_tails(path) if tail in self._digests]
+        if path not in self._named:
+            self._named[path] = [tail for tail in path_tails(path) if tail in self._digests]
+        return self._named[path]
 
     def _list_same(self, path: str) -> list[str]:
         """Return the sources whose content, and as a rule whose name, a file has."""
@@ -110,6 +113,15 @@ class SourceFiles:
             return []
         same = self._names_of.get(self._digest(path), [])
         return same if names is None else [name for name in names if name in same]
+
+    def _group_by_name(self, paths: Iterable[str]) -> dict[str, dict[tuple[str, ...], str]]:
+        """Return for each source whose name decides the files that have it, by the folder it is relative to."""
+        found: dict[str, dict[tuple[str, ...], str]] = {}
+        for path in paths:
+            name = next((name for name in self._list_names(path) if name in self._by_name), None)
+            if name is not None:
+                found.setdefault(name, {})[PurePath(path).parts[: -name.count("/") - 1]] = path
+        return found
 
     def _digest_all(self, paths: Sequence[str]) -> None:
         wanted = [path for path in paths if self._any_name or self._list_names(path)]
@@ -132,14 +144,3 @@ def path_tails(path: str) -> Iterator[str]:
     parts = PurePath(path).parts
     for start in range(len(parts)):
         yield "/".join(parts[start:])
-
-
-def _group_by_name(paths: Iterable[str], names: frozenset[str]) -> dict[str, dict[tuple[str, ...], str]]:
-    """Return for each name the files that have it, by the folder that the name is relative to."""
-    found: dict[str, dict[tuple[str, ...], str]] = {}
-    for path in paths:
-        name = next((tail for tail in path_tails(path) if tail in names), None)
-        if name is not None:
-            root = PurePath(path).parts[: -name.count("/") - 1]
-            found.setdefault(name, {})[root] = path
-    return found
