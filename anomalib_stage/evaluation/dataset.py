@@ -74,13 +74,12 @@ def load_data(root: Path, *, split: Path, size: int) -> BenchmarkData:
     test: dict[str, PictureSet] = {}
     scored: set[str] = set()
     for defect, sides in stems.items():
-        for side, chosen in sides.items():
-            examples = load_examples(root / "test" / defect, root / "ground_truth", include={defect: chosen}, rename={})
-            if side == "fit":
-                fit[defect] = examples
-            else:
-                test[defect] = stack([(example.image, example.mask) for example in examples], size=size)
-                scored |= {digest_pictures(example.image) for example in examples}
+        chosen = {defect: sides["fit"] | sides["eval"]}
+        examples = load_examples(root / "test" / defect, root / "ground_truth", include=chosen, rename={})
+        fit[defect] = [example for example in examples if example.name in sides["fit"]]
+        kept = [example for example in examples if example.name in sides["eval"]]
+        test[defect] = stack([(example.image, example.mask) for example in kept], size=size)
+        scored |= {digest_pictures(example.image) for example in kept}
     plain = [read_image(path) for path in find_images(root / "test" / "good")]
     return BenchmarkData(
         good=[read_image(path) for path in find_images(root / "train" / "good")],
