@@ -194,7 +194,7 @@ def _say_doubts(folder: Path, choice: SourceChoice, *, trained: int) -> None:
             "the images are taken for those by their names, and pairs left out whose name a held-back image of the "
             "same folder has"
             if choice.by_name
-            else "they are other images, and pairs painted into the ones of those names are left out"
+            else "they count as other images, and pairs painted into the ones of those names are left out"
         )
         logger.warning(
             "%s: %d of %d images that train, such as %s, have the name of a good image of the bank and another "

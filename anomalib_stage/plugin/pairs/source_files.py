@@ -27,7 +27,8 @@ class SourceChoice:
         kept (frozenset[str]): Sources whose pairs may train.
         held_back (frozenset[str]): Sources that are kept for validation or test; none of them is in ``kept``.
         known (bool): A source is among the images that train; False: the bank is of other images.
-        changed (tuple[str, ...]): Training images with the name of a source, and another content.
+        changed (tuple[str, ...]): Training images with the name of a source and another content, where no other file
+            is that source.
         by_name (bool): Those count as the sources, since no file at all has the content of one.
         ambiguous (tuple[str, ...]): Two training images that could be one source, whose digest nobody noted.
     """
@@ -79,7 +80,8 @@ class SourceFiles:
         known = {name for path in trained for name in self._list_same(path)}
         lost = {name for path in held_back for name in self._list_same(path)}
         undigested = frozenset(self._names_of.get(None, ()))
-        changed = tuple(path for path in trained if self._list_names(path) and not self._list_same(path))
+        elsewhere = known | lost  # the other file of that name is the source
+        changed = tuple(path for path in trained if self._is_changed(path, elsewhere))
         by_name = not known and not lost and any(not undigested.intersection(self._list_names(p)) for p in changed)
         self._by_name = frozenset(self._digests) if by_name else undigested
         files_of = self._group_by_name(trained)
@@ -105,6 +107,10 @@ class SourceFiles:
         if path not in self._named:
             self._named[path] = [tail for tail in path_tails(path) if tail in self._digests]
         return self._named[path]
+
+    def _is_changed(self, path: str, elsewhere: set[str]) -> bool:
+        names = self._list_names(path)
+        return bool(names) and not self._list_same(path) and elsewhere.isdisjoint(names)
 
     def _list_same(self, path: str) -> list[str]:
         """Return the sources whose content, and as a rule whose name, a file has."""

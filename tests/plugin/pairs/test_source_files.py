@@ -66,11 +66,13 @@ def test_names_without_the_content_are_counted_and_said(
     trained = [*files(lines, "lineA", 0, 1), *files(lines, "lineB", 2, 3, 4)]
     with caplog.at_level(logging.WARNING, logger="anomalib_stage"):
         PairBank.open(bank).within(trained)
-    assert re.findall(r"3 of 5 images that train, such as .*lineB/good/002\.png, .* they are other images", caplog.text)
+    assert re.findall(
+        r"3 of 5 images that train, such as .*lineB/good/002\.png, .* they count as other images", caplog.text
+    )
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="anomalib_stage"):
-        PairBank.open(bank).within(files(lines, "lineA", 0, 1))
-    assert caplog.text == ""
+        PairBank.open(bank).within([*files(lines, "lineA", 0, 1), *files(lines, "lineB", 0, 1)])
+    assert caplog.text == ""  # both lines train, and it is known which images are which
 
 
 def test_images_written_anew_are_known_by_name_and_held_back_ones_stay_out(
