@@ -8,7 +8,10 @@ import torch
 
 from anomalib_stage.errors import DeviceError
 
-__all__ = ["bf16_is_fast", "resolve_device"]
+__all__ = ["KINDS", "bf16_is_fast", "resolve_device"]
+
+KINDS = ("cpu", "cuda")
+"""Kinds of device that are painted on."""
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -24,7 +27,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     except RuntimeError as error:
         msg = f"device {device!r} is not a device name; use 'auto', 'cpu', 'cuda' or 'cuda:N'"
         raise DeviceError(msg) from error
-    if resolved.type not in ("cpu", "cuda"):
+    if resolved.type not in KINDS:
         msg = f"device {device!r} cannot be painted on; use 'auto', 'cpu', 'cuda' or 'cuda:N'"
         raise DeviceError(msg)
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():

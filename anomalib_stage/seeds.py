@@ -9,7 +9,8 @@ torch, numpy or Python, so the training run around them draws the same numbers w
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["chance", "derive_seed", "generators", "numpy_generator", "standard_normal"]
+__all__ = ["CallSeeds", "chance", "derive_seed", "generators", "numpy_generator", "standard_normal"]
 
 
 def derive_seed(base: int, *key: int | str) -> int:
@@ -73,3 +74,47 @@ def standard_normal(shape: Sequence[int], streams: Sequence[torch.Generator]) ->
 def chance(seed: int, purpose: str) -> float:
     """Draw the number in [0, 1) that decides one thing about the image with this seed, such as ``choice``."""
     return float(numpy_generator(seed, purpose).random())
+
+
+class CallSeeds:
+    """Fresh seeds for each call of something that was given none, reproducible from a base seed.
+
+    Those of call ``n`` are a function of the base seed, ``n``, and the process: ranks of ``torch.distributed`` differ,
+    and so do the worker processes of a ``DataLoader``, each epoch anew, by the seed that the loader gives them; a copy
+    in a worker process that counts from 0 again would repeat itself. Several threads may ask; no number comes twice.
+
+    Args:
+        seed (int): Base seed.
+
+    Attributes:
+        calls (int): Number of the next call, from 0; set it to go on where another run stopped.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed, self.calls = seed, 0
+        self._lock = threading.Lock()
+
+    def draw(self, count: int) -> list[int]:
+        """Return one seed for each of ``count`` samples of the next call."""
+        with self._lock:
+            call, self.calls = self.calls, self.calls + 1
+        base = derive_seed(self.seed, "call", call, *_find_process())
+        return [derive_seed(base, i) for i in range(count)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"seed": self.seed, "calls": self.calls}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["seed"])  # type: ignore[misc] # a lock of its own
+        self.calls = state["calls"]
+
+
+def _find_process() -> tuple[int | str, ...]:
+    """Return the key of this process among those that share a base seed; the first of them has none."""
+    import torch.distributed
+    from torch.utils.data import get_worker_info
+
+    worker, key = get_worker_info(), tuple[int | str, ...]()
+    if torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_rank():
+        key += ("rank", torch.distributed.get_rank())
+    return key if worker is None else (*key, "worker", worker.seed)

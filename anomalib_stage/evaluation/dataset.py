@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,13 @@ import numpy as np
 
 from anomalib_stage.evaluation.few_shot_split import check_files, read_split
 from anomalib_stage.evaluation.picture_set import PictureSet, stack
-from anomalib_stage.files.images import find_images, read_image
+from anomalib_stage.files.good_folder import find_good
+from anomalib_stage.files.image_reader import ImageReader
+from anomalib_stage.files.images import find_images
 from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.training.data.load import load_examples
+from anomalib_stage.training.data.mask_warnings import list_mask_warnings
+from anomalib_stage.training.data.upright import check_upright
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from anomalib_stage.training.data.regions.example import Example
 
 __all__ = ["BenchmarkData", "load_data"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class BenchmarkData:
         test (dict[str, PictureSet]): For each defect, the defects to score on, at the benchmark's size.
         scored (frozenset[str]): Digests of the pictures with those, as
             :func:`~anomalib_stage.files.pixels.digest_pictures` names them.
+        warnings (tuple[str, ...]): What is doubtful about the masks of both sides, in sentences.
     """
 
     good: list[NDArray[np.uint8]]
@@ -43,6 +51,7 @@ class BenchmarkData:
     test_good: PictureSet
     test: dict[str, PictureSet]
     scored: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -54,13 +63,14 @@ class BenchmarkData:
         return digest_pictures(named, *self.good, *learnt, self.test_good.images, *tested)
 
 
-def load_data(root: Path, *, split: Path, size: int) -> BenchmarkData:
+def load_data(root: Path, *, split: Path, size: int, white_level: int | None = None) -> BenchmarkData:
     """Read a data set in MVTec layout with a few-shot split.
 
     Args:
         root (Path): Folder with ``train/good``, ``test/good``, ``test/<defect>`` and ``ground_truth/<defect>``.
         split (Path): JSON file ``{defect: {"fit": [stems], "eval": [stems]}}``.
         size (int): Side in pixels that test pictures are resized to.
+        white_level (int | None): Largest value of a pixel in images deeper than 8 bit; None: found over all images.
 
     Returns:
         BenchmarkData: Images in sorted order.
@@ -70,21 +80,34 @@ def load_data(root: Path, *, split: Path, size: int) -> BenchmarkData:
     """
     stems = read_split(split)
     check_files(root, stems, split_file=split)
+    _, good = find_good(root, flag="--data")
+    reader = ImageReader([*good, *find_images(root / "test")], white_level=white_level)
+    read: list[Example] = []
     fit: dict[str, list[Example]] = {}
     test: dict[str, PictureSet] = {}
     scored: set[str] = set()
     for defect, sides in stems.items():
         chosen = {defect: sides["fit"] | sides["eval"]}
-        examples = load_examples(root / "test" / defect, root / "ground_truth", include=chosen, rename={})
+        examples = load_examples(
+            root / "test" / defect, root / "ground_truth", include=chosen, rename={}, reader=reader
+        )
+        read.extend(examples)
         fit[defect] = [example for example in examples if example.name in sides["fit"]]
         kept = [example for example in examples if example.name in sides["eval"]]
         test[defect] = stack([(example.image, example.mask) for example in kept], size=size)
         scored |= {digest_pictures(example.image) for example in kept}
-    plain = [read_image(path) for path in find_images(root / "test" / "good")]
+    plain = [reader.read(path) for path in find_images(root / "test" / "good")]
+    learnt = reader.read_good(good, root=root, flag="--data")
+    reader.say()
+    check_upright(read)
+    warnings = list_mask_warnings(read)
+    for warning in warnings:
+        logger.warning("%s", warning)
     return BenchmarkData(
-        good=[read_image(path) for path in find_images(root / "train" / "good")],
+        good=learnt,
         fit=fit,
         test_good=stack([(image, np.zeros(image.shape[:2], dtype=np.bool_)) for image in plain], size=size),
         test=test,
         scored=frozenset(scored),
+        warnings=tuple(warnings),
     )

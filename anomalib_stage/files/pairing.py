@@ -14,16 +14,13 @@ import re
 from typing import TYPE_CHECKING
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.images import SUFFIXES
+from anomalib_stage.files.images import find_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["MASK_SUFFIXES", "MaskNames", "find_masks", "list_names", "natural_key"]
-
-MASK_SUFFIXES = frozenset({*SUFFIXES, ".pgm", ".ppm"})
-"""File name endings that count as masks, in lower case: all that anomalib reads."""
+__all__ = ["MaskNames", "find_masks", "list_names", "natural_key"]
 
 MARK = "_mask"
 """What a mask's name may have behind that of its image."""
@@ -50,14 +47,9 @@ def find_masks(folder: Path) -> list[str]:
     """Return every mask below a folder as its path in it, with forward slashes, in the order 1, 2, 10.
 
     Raises:
-        DataError: If there is no such folder.
+        DataError: If there is no such folder, or no mask in it.
     """
-    if not folder.is_dir():
-        msg = f"{folder}: no such folder; give a folder of masks"
-        raise DataError(msg)
-    inside = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in MASK_SUFFIXES)
-    shown = (path for path in inside if not any(part.startswith(".") for part in path.parts))
-    return sorted((path.as_posix() for path in shown), key=natural_key)
+    return sorted((path.relative_to(folder).as_posix() for path in find_images(folder)), key=natural_key)
 
 
 class MaskNames:

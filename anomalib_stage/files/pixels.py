@@ -1,30 +1,26 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pixels as files hold them: decoded as stored, converted for those who want 8-bit RGB, encoded, digested."""
+"""Pixels as files hold them: converted for those who want 8-bit RGB, encoded, digested."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import io
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
-
-from anomalib_stage.errors import DataError
+from PIL import Image
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
-    """``(H, W)`` grey, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA."""
+    """``(H, W)`` grey, ``(H, W, 2)`` grey with alpha, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA."""
 
 __all__ = [
     "convert_to_rgb",
-    "decode",
-    "decode_stored",
+    "count_colours",
     "digest_pictures",
     "encode_png",
     "reduce_to_eight_bit",
@@ -35,62 +31,48 @@ PNG_LEVEL = 1
 """Compression of PNG files, 0 to 9; 6 saves a tenth and takes four times as long (``docs/measure/png_level.py``)."""
 
 
-def decode_stored(data: bytes, path: Path) -> Pixels:
-    """Decode an image and convert nothing but the order of the channels.
+def reduce_to_eight_bit(stored: Pixels, white_level: int | None = None) -> NDArray[np.uint8]:
+    """Reduce deeper pixels to the nearest 8-bit values; 8 bit stays as it is.
 
     Args:
-        data (bytes): Content of the file.
-        path (Path): The file, for messages.
-
-    Returns:
-        Pixels: ``(H, W)`` grey, ``(H, W, 3)`` RGB or ``(H, W, 4)`` RGBA; uint8 or uint16.
-
-    Raises:
-        DataError: If it is not an image, or its pixels are neither 8 nor 16 bit.
+        stored (Pixels): As decoded.
+        white_level (int | None): Value that becomes 255, at least the largest there is; None: the largest of the type.
     """
-    stored = decode(data, path, cv2.IMREAD_UNCHANGED)
-    channels = stored.shape[2] if stored.ndim == 3 else 1
-    if stored.dtype not in (np.uint8, np.uint16) or channels not in (1, 3, 4):
-        msg = f"{path}: {channels} channels of {stored.dtype}; convert it to 8 or 16 bit grey, RGB or RGBA"
-        raise DataError(msg)
-    if channels == 1:
-        return stored.reshape(stored.shape[:2])
-    return np.ascontiguousarray(stored[..., [2, 1, 0, 3][:channels]])
+    if stored.dtype == np.uint8:
+        return np.asarray(stored, dtype=np.uint8)
+    white = white_level or int(np.iinfo(stored.dtype).max)
+    return np.asarray((stored.astype(np.uint32) * 255 + white // 2) // white, dtype=np.uint8)
 
 
-def decode(data: bytes, path: Path, flags: int) -> NDArray[Any]:
-    """Decode an image with OpenCV's flags, in its order of the channels.
+def convert_to_rgb(stored: Pixels, white_level: int | None = None) -> NDArray[np.float32]:
+    """Return ``(H, W, 3)`` float32 in [0, 1]; grey is repeated, alpha dropped.
 
-    Raises:
-        DataError: If it is not an image.
+    Args:
+        stored (Pixels): As decoded.
+        white_level (int | None): Value of deeper pixels that becomes 1; None: the largest of the type.
     """
-    with contextlib.suppress(cv2.error):
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
-        if pixels is not None:
-            return np.asarray(pixels)
-    msg = f"{path}: not a readable image; repair or remove it"
-    raise DataError(msg)
+    white = np.iinfo(stored.dtype).max if stored.dtype == np.uint8 or white_level is None else white_level
+    return repeat_grey(stored).astype(np.float32) / np.float32(white)
 
 
-def reduce_to_eight_bit(stored: Pixels) -> NDArray[np.uint8]:
-    """Reduce 16 bit to the nearest 8-bit values; 8 bit stays as it is."""
-    if stored.dtype == np.uint16:
-        return np.asarray((stored.astype(np.uint32) + 128) // 257, dtype=np.uint8)  # 65535 / 257 = 255
-    return np.asarray(stored, dtype=np.uint8)
-
-
-def convert_to_rgb(stored: Pixels) -> NDArray[np.float32]:
-    """Return ``(H, W, 3)`` float32 in [0, 1], full range of the stored type; grey is repeated, alpha dropped."""
-    return repeat_grey(stored).astype(np.float32) / np.float32(np.iinfo(stored.dtype).max)
+def count_colours(stored: NDArray[Any]) -> int:
+    """Return how many channels are colour and not alpha: 1 for grey, 3 for RGB."""
+    return 3 if stored.ndim == 3 and stored.shape[2] >= 3 else 1
 
 
 def repeat_grey(stored: NDArray[Any]) -> NDArray[Any]:
     """Return ``(H, W, 3)``: grey is repeated, alpha dropped."""
-    return np.repeat(stored[..., None], 3, axis=2) if stored.ndim == 2 else np.ascontiguousarray(stored[..., :3])
+    if count_colours(stored) == 3:
+        return np.ascontiguousarray(stored[..., :3])
+    return np.repeat(stored.reshape(*stored.shape[:2], -1)[..., :1], 3, axis=2)
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Encode grey, RGB or RGBA of 8 or 16 bit as PNG; the same pixels give the same bytes."""
+    """Encode grey, RGB or RGBA of 8 or 16 bit, or grey with alpha of 8 bit, as PNG; same pixels give same bytes."""
+    if pixels.ndim == 3 and pixels.shape[2] == 2:  # OpenCV has no grey with alpha
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "PNG", compress_level=PNG_LEVEL)
+        return stream.getvalue()
     ordered = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]] if pixels.ndim == 3 else pixels
     return bytes(cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])[1].tobytes())
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.pipeline.jobs import Job
 
-__all__ = ["check_images", "check_jobs", "expand_seeds", "validate_masks"]
+__all__ = ["check_images", "check_jobs", "check_whole_number", "expand_seeds", "validate_masks"]
 
 
 def check_images(images: Tensor) -> None:
@@ -41,6 +41,18 @@ def check_images(images: Tensor) -> None:
     low, high = torch.stack(images.aminmax()).tolist() if images.numel() else (0.0, 0.0)
     if not (low >= -1e-3 and high <= 1.0 + 1e-3):  # also catches NaN
         msg = f"images must be in [0, 1] without NaN, got [{low:.3g}, {high:.3g}]; undo normalisation before synthesis"
+        raise InputError(msg)
+
+
+def check_whole_number(name: str, value: object, *, least: int | None = None) -> None:
+    """Refuse anything but an integer, or one below ``least``.
+
+    Raises:
+        InputError: Says what was given.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
+        allowed = "an integer" if least is None else f"an integer of {least} or more"
+        msg = f"StageSynthesizer: {name} is {value!r}; give {allowed}"
         raise InputError(msg)
 
 

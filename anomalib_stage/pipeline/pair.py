@@ -31,8 +31,8 @@ class Pair:
         mask (Tensor): ``(B, 1, H, W)`` bool, the anomaly; all False for the defect ``good``.
         label (Tensor): ``(B,)`` bool, True where the mask has a pixel.
         defect (list[str]): Defect of each sample; "" where nothing was to be painted.
-        seed (list[int]): Seed of each sample; with the bundle, image and defect it makes the pair again. 0 where
-            nothing was to be painted.
+        seed (list[int]): Seed of each sample, given or drawn; with the bundle, image and defect it makes the pair
+            again. 0 where nothing was to be painted.
         painted (Tensor): ``(B, 1, H, W)`` bool, the pixels the synthesizer was allowed to change.
         visibility (Tensor): ``(B,)`` float, change inside the mask in units of what good surface painted over good
             surface would change (:func:`~anomalib_stage.synthesis.blend.visibility.measure_visibility`).

@@ -11,11 +11,12 @@ from torch.profiler import record_function
 
 from anomalib_stage.deprecated.arguments import accept_old_names, warn_old
 from anomalib_stage.devices import resolve_device
-from anomalib_stage.pipeline.checks import check_images, check_jobs, expand_seeds
+from anomalib_stage.pipeline.checks import check_images, check_jobs, check_whole_number, expand_seeds
 from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.pipeline.planner import Planner
 from anomalib_stage.pipeline.region_painter import RegionPainter, load_backbone
+from anomalib_stage.seeds import CallSeeds
 from anomalib_stage.settings import build_settings
 from anomalib_stage.synthesis.regions import crop
 from anomalib_stage.weights.bundle import StageBundle
@@ -43,15 +44,17 @@ class StageSynthesizer:
         device (str | torch.device): ``auto`` (CUDA if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         synthesis (SynthesisSettings | Mapping[str, Any] | None): What to paint and how, as settings or as a mapping of
             what differs from the defaults, such as ``{"masks": {"extent": (0.05, 0.5)}}``; None for the defaults.
+        seed (int): What calls without ``seeds`` draw from: each gets fresh ones, the same in the same run again.
 
     Raises:
         DeviceError: If the device does not exist here.
-        InputError: If a setting cannot be used.
+        InputError: If a setting or the seed cannot be used.
         BundleError: If the bundle is of a backbone that this synthesizer does not run.
 
     Example:
         >>> synth = StageSynthesizer.from_pretrained("default", device="cpu")  # doctest: +SKIP
-        >>> pair = synth(images, defects="scratch", seeds=0)  # doctest: +SKIP
+        >>> pair = synth(images, defects="scratch")  # doctest: +SKIP
+        >>> again = synth(images, defects=pair.defect, seeds=pair.seed)  # doctest: +SKIP
     """
 
     @accept_old_names
@@ -61,7 +64,10 @@ class StageSynthesizer:
         *,
         device: str | torch.device = "auto",
         synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
+        seed: int = 0,
     ) -> None:
+        check_whole_number("seed", seed)
+        self._seeds = CallSeeds(seed)
         self.bundle = bundle
         self.device = resolve_device(device)
         self.settings = build_settings(synthesis)
@@ -77,10 +83,11 @@ class StageSynthesizer:
         *,
         device: str | torch.device = "auto",
         synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
+        seed: int = 0,
     ) -> StageSynthesizer:
         """Load a bundle (``default`` or a path) and build its synthesizer; see the class for arguments and errors."""
         resolved = resolve_device(device)
-        return cls(StageBundle.load(weights), device=resolved, synthesis=synthesis)
+        return cls(StageBundle.load(weights), device=resolved, synthesis=synthesis, seed=seed)
 
     @property
     def defects(self) -> tuple[str, ...]:
@@ -98,6 +105,16 @@ class StageSynthesizer:
         """Denoising steps of an anomaly."""
         return self._painter.steps
 
+    @property
+    def calls(self) -> int:
+        """Calls without ``seeds`` so far; keep it with a checkpoint, and set it to go on with the seeds that follow."""
+        return self._seeds.calls
+
+    @calls.setter
+    def calls(self, calls: int) -> None:
+        check_whole_number("calls", calls, least=0)
+        self._seeds.calls = calls
+
     @torch.no_grad()
     def __call__(
         self,
@@ -106,7 +123,7 @@ class StageSynthesizer:
         defects: str | Sequence[str | None] | None = None,
         masks: Tensor | None = None,
         foregrounds: Tensor | None = None,
-        seeds: int | Sequence[int] = 0,
+        seeds: int | Sequence[int] | None = None,
     ) -> Pair:
         """Plan one anomaly for each image, and paint it: :meth:`plan`, then :meth:`paint`.
 
@@ -117,10 +134,11 @@ class StageSynthesizer:
             masks (Tensor | None): Where to paint, ``(B, 1, H, W)`` bool or 0/1, none empty. None draws them.
             foregrounds (Tensor | None): Where drawn masks may lie, ``(B, 1, H, W)`` bool or 0/1, none empty. None: as
                 ``settings.masks.foreground`` says.
-            seeds (int | Sequence[int]): One seed for each sample; a single one is expanded by the sample's position.
+            seeds (int | Sequence[int] | None): One seed for each sample; a single one is expanded by the sample's
+                position. None: fresh ones in every call, from the synthesizer's own seed and :attr:`calls`.
 
         Returns:
-            Pair: The images with their masks and labels.
+            Pair: The images with their masks and labels, and the seeds.
 
         Raises:
             InputError: If an argument has a shape, dtype, range or name that cannot be used; the message says which.
@@ -137,7 +155,7 @@ class StageSynthesizer:
         defects: str | Sequence[str | None] | None = None,
         masks: Tensor | None = None,
         foregrounds: Tensor | None = None,
-        seeds: int | Sequence[int] = 0,
+        seeds: int | Sequence[int] | None = None,
     ) -> list[Job]:
         """Decide what is painted into each image, and where, and paint nothing.
 
@@ -149,7 +167,7 @@ class StageSynthesizer:
             defects (str | Sequence[str | None] | None): Defects.
             masks (Tensor | None): Where to paint.
             foregrounds (Tensor | None): Where drawn masks may lie.
-            seeds (int | Sequence[int]): Seeds.
+            seeds (int | Sequence[int] | None): Seeds; None: fresh ones, and the call is counted.
 
         Returns:
             list[Job]: One for each image, in their order.
@@ -159,9 +177,8 @@ class StageSynthesizer:
         """
         with record_function("stage::check"):
             check_images(images)
-        return self.planner.plan(
-            images, defects=defects, masks=masks, foregrounds=foregrounds, seeds=expand_seeds(seeds, len(images))
-        )
+        chosen = self._seeds.draw(len(images)) if seeds is None else expand_seeds(seeds, len(images))
+        return self.planner.plan(images, defects=defects, masks=masks, foregrounds=foregrounds, seeds=chosen)
 
     @torch.no_grad()
     def paint(self, images: Tensor, jobs: Sequence[Job]) -> Pair:
@@ -233,7 +250,7 @@ class StageSynthesizer:
         *,
         defects: str | Sequence[str | None] | None = None,
         foregrounds: Tensor | None = None,
-        seeds: int | Sequence[int] = 0,
+        seeds: int | Sequence[int] | None = None,
     ) -> Tensor:
         """Deprecated: masks of :meth:`plan`.
 
@@ -241,7 +258,7 @@ class StageSynthesizer:
             images (Tensor): As in a call; so are the others.
             defects (str | Sequence[str | None] | None): Defects.
             foregrounds (Tensor | None): Where masks may lie.
-            seeds (int | Sequence[int]): Seeds.
+            seeds (int | Sequence[int] | None): Seeds; None: fresh ones, and the call is counted.
 
         Returns:
             Tensor: ``(B, 1, H, W)`` bool on the images' device.

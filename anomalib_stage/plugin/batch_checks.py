@@ -26,7 +26,8 @@ def check_range(images: Tensor, *, owner: str = OWNER) -> None:
     Raises:
         InputError: Says what range was seen.
     """
-    low, high = (float(value) for value in torch.aminmax(images.as_subclass(torch.Tensor)))
+    plain = images.as_subclass(torch.Tensor)
+    low, high = float(plain.amin()), float(plain.amax())  # aminmax is not on every device
     if low >= -TOLERANCE and high <= 1.0 + TOLERANCE:  # False for NaN
         return
     msg = (

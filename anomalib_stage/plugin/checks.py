@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["OWNER", "check_defects", "check_fraction", "check_refresh", "check_seed"]
+__all__ = ["OWNER", "check_alone", "check_defects", "check_fraction", "check_refresh", "check_seed"]
 
 OWNER = "StageAugment"
 """Whose argument it is, unless said otherwise; every message begins with it."""
@@ -64,4 +64,19 @@ def check_refresh(refresh: object, *, bank: object) -> None:
     check_fraction("refresh", refresh)
     if refresh and bank is None:
         msg = f"{OWNER}: refresh is {refresh!r} without a bank, where every anomaly is live; give bank=FOLDER, or 0"
+        raise InputError(msg)
+
+
+def check_alone(trainer: Any, callback: type) -> None:  # noqa: ANN401 - Lightning's Trainer
+    """Refuse two callbacks of a type in one trainer: each would paint into what the other has painted.
+
+    Raises:
+        InputError: Says how many there are.
+    """
+    count = sum(isinstance(one, callback) for one in trainer.callbacks)
+    if count > 1:
+        msg = (
+            f"there are {'two' if count == 2 else count} {callback.__name__} callbacks in this trainer; give one (its "
+            "defects argument takes a list)"
+        )
         raise InputError(msg)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torchvision import tv_tensors
 
+from anomalib_stage.plugin.streams import keep_streams
+
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
     from torch import Tensor
@@ -22,7 +24,7 @@ def to_model_input(model: LightningModule, images: Tensor, *, masks: Tensor) -> 
     if transform is None:
         return images, masks
     devices = [images.device] if images.is_cuda else []
-    with torch.random.fork_rng(devices):  # a user's random transform must not move the training's stream
+    with keep_streams(devices):  # a user's random transform must not move them, and draws the same when it is its turn
         shown, seen = transform(tv_tensors.Image(images), tv_tensors.Mask(masks))
     return shown.as_subclass(torch.Tensor), seen.as_subclass(torch.Tensor).bool()
 

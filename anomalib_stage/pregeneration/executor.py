@@ -110,7 +110,10 @@ class Executor:
                     progress(pairs)
 
             for batch in map_in_order(
-                partial(read_batch, layout=self._job.layout), batches, threads=READERS, ahead=AHEAD
+                partial(read_batch, layout=self._job.layout, white_level=self._job.white_level),
+                batches,
+                threads=READERS,
+                ahead=AHEAD,
             ):
                 started = time.monotonic()
                 pictures = self._paint(batch)
@@ -131,7 +134,7 @@ class Executor:
             seeds=[item.seed for item in batch.items],
         )
         rows = zip(batch.stored, pair.image.numpy(), pair.mask[:, 0].numpy(), pair.visibility.tolist(), strict=True)
-        return [Picture(*row) for row in rows]
+        return [Picture(*row, self._job.white_level) for row in rows]
 
     def _write(self, item: Item, picture: Picture) -> PairRecord:
         return PairRecord(

@@ -51,7 +51,7 @@ def finalize(out: Path, job: Job, sources: Sequence[Source], *, coco: bool) -> N
     merge(out, job.count)
     goods = list(_name_good_copies(sources)) if job.layout == "mvtec" else []
     for source, names in goods:
-        content = encode_png(load_source(source, job.layout))
+        content = encode_png(load_source(source, job.layout, job.white_level))
         for name in names:
             write_file(out / name, content)
     write_chunks(out / SAMPLES_NAME, _list_samples(out, goods))

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from anomalib_stage.devices import resolve_device
 from anomalib_stage.errors import InputError
+from anomalib_stage.files.good_folder import find_good, find_good_folder
 from anomalib_stage.files.images import find_images, read_bytes
+from anomalib_stage.files.white_level import check_white_level, find_white_level
 from anomalib_stage.pipeline.synthesizer import GOOD
 from anomalib_stage.pregeneration.job import Pregeneration
 from anomalib_stage.pregeneration.planning.claim import check_free
 from anomalib_stage.pregeneration.planning.given_masks import plan_given_masks
-from anomalib_stage.pregeneration.planning.good_images import check_outside, find_good_folder, find_sources
+from anomalib_stage.pregeneration.planning.good_images import check_outside, find_sources
 from anomalib_stage.pregeneration.planning.plan import Plan, check_masks
 from anomalib_stage.pregeneration.planning.spec import FileList, Job
 from anomalib_stage.pregeneration.versions import list_versions
@@ -57,6 +59,7 @@ def prepare(
     device: str = "auto",
     layout: Layout = "folder",
     on_unreadable: Literal["fail", "skip"] = "fail",
+    white_level: int | None = None,
 ) -> Pregeneration:
     """Check everything and make the plan; writes nothing.
 
@@ -83,6 +86,8 @@ def prepare(
         layout (Layout): ``folder``: ``image/<defect>``, ``mask/<defect>``; ``mvtec``: a category that ``MVTecAD``
             reads.
         on_unreadable (Literal["fail", "skip"]): What to do with an image that cannot be used.
+        white_level (int | None): Largest value that a pixel can have in images with more than 8 bit, such as 4095;
+            None: the range of a sensor of 8, 10, 12, 14 or 16 bit that holds all images.
 
     Returns:
         Pregeneration: The job.
@@ -102,15 +107,18 @@ def prepare(
     root = find_good_folder(data)
     check_free(out)
     check_outside(out, root=root, flag="--out")
-    images = find_images(root)  # a wrong folder is said before weights are loaded
+    check_white_level(white_level)
+    # a wrong folder is said before weights are loaded
+    root, paths = find_good(data, flag="--data")
     where, bundle = resolve_device(device), StageBundle.load(weights)
     defects = _defects(bundle, defects)
     there = _find_given_masks(masks, root=root)
-    sources, skipped = find_sources(root, limit=count, skip=on_unreadable == "skip")
+    sources, skipped = find_sources(paths, root=root, limit=count, skip=on_unreadable == "skip")
+    white = find_white_level(paths, given=white_level)
     if layout == "mvtec" and any(source.deep for source in sources):
         deep = sum(source.deep for source in sources)
         logger.info("16 bit reduced to 8 in %d of %d images: anomalib reads 16-bit grey as white", deep, len(sources))
-    in_turn, listed = _order_masks(masks, there, sources=sources, images=images, root=root, count=count)
+    in_turn, listed = _order_masks(masks, there, sources=sources, images=paths, root=root, count=count)
     plan = Plan(sources, count=count, defects=defects, masks=in_turn, seed=seed, batch_size=batch_size)
     check_masks(plan)
     job = Job(
@@ -125,6 +133,7 @@ def prepare(
         masks=_digested(listed, masks) if masks else None,
         versions=list_versions(),
         device=where.type,
+        white_level=white,
     )
     return Pregeneration(job, plan, out=out, bundle=bundle, device=where, masks=masks, skipped=skipped)
 

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.images import read_bytes, read_mask
-from anomalib_stage.files.pixels import convert_to_rgb, decode_stored
+from anomalib_stage.files.decoding import decode_stored
+from anomalib_stage.files.images import read_bytes
+from anomalib_stage.files.masks import read_mask
+from anomalib_stage.files.pixels import convert_to_rgb
 from anomalib_stage.pregeneration.output.pair_files import convert_for_layout
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class SourceBatch:
     masks: Tensor | None
 
 
-def load_source(source: Source, layout: Layout) -> Pixels:
+def load_source(source: Source, layout: Layout, white_level: int | None) -> Pixels:
     """Read a good image that the plan has seen, as its layout keeps it.
 
     Raises:
@@ -56,21 +58,28 @@ def load_source(source: Source, layout: Layout) -> Pixels:
     if hashlib.sha256(data).hexdigest() != source.digest:
         msg = f"{source.path}: changed while the pairs were painted; put the old file back, or begin in another folder"
         raise DataError(msg)
-    return convert_for_layout(decode_stored(data, source.path), layout)
+    return convert_for_layout(decode_stored(data, source.path).pixels, layout, white_level)
 
 
-def read_batch(items: Sequence[Item], *, layout: Layout) -> SourceBatch:
+def read_batch(items: Sequence[Item], *, layout: Layout, white_level: int | None = None) -> SourceBatch:
     """Read the good images and the given masks of pairs whose images have one size.
+
+    Args:
+        items (Sequence[Item]): Pairs of the plan.
+        layout (Layout): Where files go.
+        white_level (int | None): Value of white in images with more than 8 bit; None: there are none.
 
     Raises:
         DataError: If a file cannot be read or is not what it was.
     """
-    stored = [load_source(item.source, layout) for item in items]
+    stored = [load_source(item.source, layout, white_level) for item in items]
     masks = [
         read_mask(item.mask, size=item.source.size, image=item.source.path) for item in items if item.mask is not None
     ]
     # by numpy: a parallel operation of torch in this thread would start a second team of OpenMP threads, and with
     # more threads than cores OpenMP sleeps at every barrier, which makes the painting thread half as fast
-    images = np.ascontiguousarray(np.stack([convert_to_rgb(pixels) for pixels in stored]).transpose(0, 3, 1, 2))
+    images = np.ascontiguousarray(
+        np.stack([convert_to_rgb(pixels, white_level) for pixels in stored]).transpose(0, 3, 1, 2)
+    )
     given = torch.from_numpy(np.stack(masks))[:, None] if masks else None
     return SourceBatch(items, stored, torch.from_numpy(images), given)

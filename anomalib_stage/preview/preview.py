@@ -13,10 +13,11 @@ from anomalib_stage._version import __version__
 from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.atomic import write_file
-from anomalib_stage.files.images import find_images, read_image
+from anomalib_stage.files.good_folder import find_good
+from anomalib_stage.files.image_reader import ImageReader
 from anomalib_stage.files.pixels import encode_png
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
-from anomalib_stage.pregeneration.planning.good_images import find_good_folder, load_good
+from anomalib_stage.pregeneration.planning.good_images import check_size
 from anomalib_stage.preview.grid import draw_grid
 from anomalib_stage.preview.page import build_page
 from anomalib_stage.preview.rows import paint_rows
@@ -53,6 +54,7 @@ def preview(
     synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
     device: str = "auto",
     size: int | None = None,
+    white_level: int | None = None,
 ) -> Path:
     """Paint anomalies into some good images and show them: clean, mask, synthetic, difference x4, zoom.
 
@@ -77,6 +79,8 @@ def preview(
             ``{"gate": {"trim": True}}``; the three before have arguments of their own.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         size (int | None): Resize images to this side in pixels first; None: as they are.
+        white_level (int | None): Largest value that a pixel can have in images with more than 8 bit, such as 4095;
+            None: found over the folder.
 
     Returns:
         Path: The PNG grid.
@@ -86,11 +90,16 @@ def preview(
     """
     _check_arguments(out, html=html, count=count, size=size)
     settings = build_settings(synthesis, sampling_steps=sampling_steps, strength=strength, foreground=foreground)
-    root = find_good_folder(data)
-    paths = find_images(root)
+    root, paths = find_good(data, flag="--data")
+    reader = ImageReader(paths, white_level=white_level)
     # spread over the folder, not its first files
     chosen = [paths[i * len(paths) // count] for i in range(count)]
-    images = [_resize(read_image(path), size) if size else load_good(path)[0] for path in chosen]
+    images = reader.read_good(chosen, root=root, flag="--data")
+    reader.say()
+    for path, image in zip(chosen, images, strict=True):
+        if size is None:
+            check_size(path, image.shape)
+    images = [_resize(image, size) for image in images] if size else images
     synthesizer = StageSynthesizer.from_pretrained(weights, device=device, synthesis=settings)
     defects = list(defects) if defects else list(synthesizer.defects)
     names = [path.relative_to(root).as_posix() for path in chosen]

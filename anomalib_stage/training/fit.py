@@ -82,6 +82,7 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
         share=chosen.held_out,
         rotate=chosen.rotate,
         seed=seed,
+        white_level=chosen.white_level,
     )
     procedural = 0.0 if freeze else chosen.procedural
     source = build_mixture(data.real, data.good, procedural=procedural, freeze=freeze, quarter=not data.directed)

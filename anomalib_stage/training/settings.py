@@ -43,6 +43,13 @@ class FitSettings(Settings):
         description='JSON file {stem: group} or {"group_of": {stem: group}} of captures that show the same piece '
         "(folder/stem where folders use the same stems); groups.json beside the defects if there is one.",
     )
+    white_level: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Largest value of a pixel in images deeper than 8 bit, such as 4095; found over all images if not "
+        "given.",
+    )
     held_out: float = Field(
         0.15,
         ge=0.0,

@@ -20,8 +20,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from anomalib_stage import StageSynthesizer
+from anomalib_stage.files.good_folder import find_good_folder
 from anomalib_stage.files.images import find_images, read_image
-from anomalib_stage.pregeneration.planning.good_images import find_good_folder
 from anomalib_stage.settings import GateSettings, MaskSettings, SynthesisSettings
 
 PLAIN = SynthesisSettings(masks=MaskSettings(foreground="none"), gate=GateSettings(min_visibility=0.0))

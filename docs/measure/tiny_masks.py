@@ -21,8 +21,8 @@ import torch
 from torch.nn import functional as F
 
 from anomalib_stage import StageSynthesizer
+from anomalib_stage.files.good_folder import find_good_folder
 from anomalib_stage.files.images import find_images, read_image
-from anomalib_stage.pregeneration.planning.good_images import find_good_folder
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import GateSettings, SynthesisSettings
 from anomalib_stage.synthesis.masks.foreground.foreground import estimate_foreground

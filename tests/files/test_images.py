@@ -7,10 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from anomalib.data.utils import get_image_filenames
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from anomalib_stage.errors import DataError
 from anomalib_stage.files.atomic import write_file
-from anomalib_stage.files.images import find_images, load_image, read_image, read_mask
+from anomalib_stage.files.images import SUFFIXES, find_images, load_image, read_image
 from anomalib_stage.files.pixels import encode_png
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
@@ -41,7 +43,7 @@ def write(path: Path, pixels: np.ndarray) -> Path:
 def test_every_stored_kind_becomes_eight_bit_rgb(
     tmp_path: Path, stored: np.ndarray, expected: np.ndarray, conversions: tuple[str, ...]
 ) -> None:
-    pixels, made = load_image(write(tmp_path / "x.png", stored))
+    pixels, made, _ = load_image(write(tmp_path / "x.png", stored))
     assert pixels.dtype == np.uint8
     assert np.array_equal(pixels, expected)
     assert made == conversions
@@ -84,28 +86,49 @@ def test_images_are_found_recursively_and_sorted(tmp_path: Path) -> None:
     assert [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)] == ["a.png", "b/z.JPG", "c.webp"]
 
 
+def test_what_desktops_and_systems_leave_behind_is_passed_over_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    passed = (".Trash-1000/files/1.png", ".ipynb_checkpoints/2.png", "@eaDir/3.png", "__MACOSX/deep/4.png", "._5.png")
+    for name in ("a.png", "b/c.pgm", "notes.txt", "d.gif", *passed):
+        write_file(tmp_path / name, b"x")
+    with caplog.at_level("INFO"):
+        found = find_images(tmp_path)
+        assert find_images(tmp_path) == found == [tmp_path / "a.png", tmp_path / "b" / "c.pgm"]
+    said = [record.getMessage() for record in caplog.records]
+    folders = "1 in .Trash-1000, 1 in .ipynb_checkpoints, 1 in @eaDir, 1 in __MACOSX, 1 in hidden files"
+    assert said == [
+        f"{tmp_path}: left out {folders}",
+        f"{tmp_path}: files that are no images here: 1 in .gif, 1 in .txt",
+    ]
+
+
+def test_a_folder_inside_a_hidden_one_is_searched_when_it_is_given(tmp_path: Path) -> None:
+    write_file(tmp_path / ".cache" / "good" / "a.png", b"x")
+    assert find_images(tmp_path / ".cache" / "good") == [tmp_path / ".cache" / "good" / "a.png"]
+    with pytest.raises(DataError, match="no image in it .*left out 1 in .cache"):
+        find_images(tmp_path)
+
+
+def test_linked_folders_are_passed_over_as_in_anomalib_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_file(tmp_path / "elsewhere" / "b.png", b"x")
+    write_file(tmp_path / "good" / "a.png", b"x")
+    (tmp_path / "good" / "more").symlink_to(tmp_path / "elsewhere")
+    assert find_images(tmp_path / "good") == [tmp_path / "good" / "a.png"] == get_image_filenames(tmp_path / "good")
+    assert "linked folder more" in caplog.text
+
+
+def test_the_endings_of_images_are_those_of_anomalib() -> None:
+    assert set(IMG_EXTENSIONS) == set(SUFFIXES)
+
+
 def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no image in it"):
         find_images(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
         find_images(tmp_path / "nope")
-
-
-def test_mask_is_read_at_half_of_the_range(tmp_path: Path) -> None:
-    write(tmp_path / "m.png", GREY)
-    assert np.array_equal(read_mask(tmp_path / "m.png", size=(40, 50), image=Path("i.png")), GREY > 127)
-
-
-def test_mask_of_another_size_is_refused_with_both_sizes(tmp_path: Path) -> None:
-    write(tmp_path / "m.png", GREY)
-    with pytest.raises(DataError, match="m.png: mask is 50x40 px, but its image i.png is 40x50 px"):
-        read_mask(tmp_path / "m.png", size=(50, 40), image=Path("i.png"))
-
-
-def test_mask_of_zeros_and_ones_counts_as_empty_and_says_255(tmp_path: Path) -> None:
-    write(tmp_path / "m.png", GREY % 2)
-    with pytest.raises(DataError, match="mask is empty.*255"):
-        read_mask(tmp_path / "m.png", size=(40, 50), image=Path("i.png"))
 
 
 @pytest.mark.parametrize("pixels", [RGB, GREY], ids=["rgb", "grey"])

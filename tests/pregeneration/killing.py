@@ -116,7 +116,7 @@ def storm(context: ForkServerContext, options: dict[str, Any], *, kills: int, lo
     """
     moments, done, folders = random.Random(seed), 0, []
     out = options["out"]
-    while done < kills or out.exists():
+    while done < kills or out.exists() or not folders:
         world = 1 + done % 2
         team = start(context, options, world)
         if done < kills:

@@ -214,7 +214,9 @@ def test_the_mvtec_layout_holds_eight_bit_and_says_so_before_painting(
     with caplog.at_level(logging.INFO, logger="anomalib_stage"):
         run(count=3, layout="mvtec")
     assert [record.getMessage() for record in caplog.records] == [
-        "16 bit reduced to 8 in 1 of 3 images: anomalib reads 16-bit grey as white"
+        "1 images are deeper than 8 bit: white is 65535, the range of a sensor that holds their largest value, "
+        f"{int(pixels.max()) * 257}",
+        "16 bit reduced to 8 in 1 of 3 images: anomalib reads 16-bit grey as white",
     ]
     record = read_manifest(tmp_path / "out")[0]
     after, mask = stored(tmp_path / "out" / record.image), load_mask(tmp_path / "out" / record.mask)

@@ -37,6 +37,7 @@ def fit_latent(  # noqa: D417 - the settings say what they are
     download: bool = False,
     slim: bool = False,
     resume: bool = False,
+    white_level: int | None = None,
     **settings: Any,  # noqa: ANN401 - those of LatentFitSettings
 ) -> Iterator[str]:
     """Teach a pretrained text-to-image model defects (the paper's backbone), and write its bundle.
@@ -56,6 +57,7 @@ def fit_latent(  # noqa: D417 - the settings say what they are
         download: Fetch a hub id that is not in the local cache.
         slim: Leave the model out of the bundle; it goes into a base file beside it, once for all bundles.
         resume: Go on from the last checkpoint in workdir.
+        white_level: Largest value of a pixel in images deeper than 8 bit, such as 4095; found over all if not given.
     """
     from anomalib_stage.training.latent.fit import fit_latent as run
 
@@ -76,5 +78,6 @@ def fit_latent(  # noqa: D417 - the settings say what they are
             download=download,
             slim=slim,
             resume=resume,
+            white_level=white_level,
         )
     )

@@ -33,6 +33,7 @@ def benchmark(
     defects: list[str] | None = None,
     synthesis: dict[str, Any] | None = None,
     device: str = "auto",
+    white_level: int | None = None,
 ) -> Iterator[str]:
     """Train the same small U-Net on anomalies from each source and score it on real defects.
 
@@ -53,6 +54,7 @@ def benchmark(
         defects: Defects that bundles paint, in turn; drawn from all of each bundle's if not given.
         synthesis: Settings of painting that differ from the defaults, as JSON: '{"gate": {"trim": true}}'.
         device: auto, cpu, cuda or cuda:N.
+        white_level: Largest value of a pixel in images deeper than 8 bit, such as 4095; found over all if not given.
     """
     from anomalib_stage.evaluation.detection.checks import SOURCES
     from anomalib_stage.evaluation.detection.run import benchmark as run
@@ -76,6 +78,7 @@ def benchmark(
             defects=defects,
             synthesis=synthesis,
             device=device,
+            white_level=white_level,
             progress=progress.say,
         )
     yield table

@@ -77,7 +77,7 @@ def benchmark_speed(
 
 def _whole_numbers(name: str, texts: Sequence[str] | None) -> list[int]:
     try:
-        return [int(text) for text in texts or ()]
+        return [int(number) for text in texts or () for number in text.split(",") if number]
     except ValueError as error:
         msg = f"--{name} {' '.join(texts or ())}: {error}; give whole numbers"
         raise InputError(msg) from error

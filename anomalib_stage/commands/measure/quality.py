@@ -27,6 +27,7 @@ def quality(
     sampling_steps: int | None = None,
     synthesis: dict[str, Any] | None = None,
     device: str = "auto",
+    white_level: int | None = None,
 ) -> Iterator[str]:
     """Measure what a bundle paints against real defects and untouched surface; needs no foreign weights.
 
@@ -41,6 +42,7 @@ def quality(
         sampling_steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
         synthesis: Settings of painting that differ from the defaults, as JSON: '{"gate": {"trim": true}}'.
         device: auto, cpu, cuda or cuda:N.
+        white_level: Largest value of a pixel in images deeper than 8 bit, such as 4095; found over all if not given.
     """
     from anomalib_stage.evaluation.realism.run import quality as run
 
@@ -56,6 +58,7 @@ def quality(
             sampling_steps=sampling_steps,
             synthesis=synthesis,
             device=device,
+            white_level=white_level,
             progress=progress.say,
         )
     yield text

@@ -35,6 +35,7 @@ def pregenerate(
     device: str = "auto",
     layout: Literal["folder", "mvtec"] = "folder",
     on_unreadable: Literal["fail", "skip"] = "fail",
+    white_level: int | None = None,
     devices: int = 1,
     num_nodes: int = 1,
     coco: bool = False,
@@ -61,6 +62,7 @@ def pregenerate(
         device: auto, cpu, cuda or cuda:N.
         layout: "folder" (image/<defect>, mask/<defect>) or "mvtec" (a category that anomalib's MVTecAD reads).
         on_unreadable: What to do with an image that cannot be used.
+        white_level: Largest value of a pixel in images deeper than 8 bit, such as 4095; found over all if not given.
         devices: Devices of this machine to use, one process for each.
         num_nodes: Machines; start the same command on each, with a folder that they share.
         coco: Write annotations.json in COCO's format too.
@@ -87,6 +89,7 @@ def pregenerate(
         device=device,
         layout=layout,
         on_unreadable=on_unreadable,
+        white_level=white_level,
     )
     if dry_run:
         check(job, devices=devices, num_nodes=num_nodes, coco=coco)

@@ -28,6 +28,7 @@ def preview(
     synthesis: dict[str, Any] | None = None,
     device: str = "auto",
     size: int | None = None,
+    white_level: int | None = None,
 ) -> Iterator[str]:
     """Show what a bundle paints, as a PNG grid and a page: clean, mask, synthetic, difference x4, zoom.
 
@@ -45,6 +46,7 @@ def preview(
         synthesis: Settings of painting that differ from the defaults, as JSON: '{"gate": {"trim": true}}'.
         device: auto, cpu, cuda or cuda:N.
         size: Resize images to this side in pixels first.
+        white_level: Largest value of a pixel in images deeper than 8 bit, such as 4095; found over all if not given.
     """
     from anomalib_stage.preview.preview import preview as run
 
@@ -63,6 +65,7 @@ def preview(
             synthesis=synthesis,
             device=device,
             size=size,
+            white_level=white_level,
         )
     )
     if html is not None:

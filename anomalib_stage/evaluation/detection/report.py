@@ -21,18 +21,22 @@ if TYPE_CHECKING:
 __all__ = ["markdown_table", "paired_differences", "write_report"]
 
 
-def write_report(folder: Path, runs: Mapping[str, Mapping[int, Any]], *, settings: Mapping[str, Any]) -> str:
+def write_report(
+    folder: Path, runs: Mapping[str, Mapping[int, Any]], *, settings: Mapping[str, Any], warnings: Sequence[str] = ()
+) -> str:
     """Write ``results.json``, ``results.csv``, ``results.md`` and ``results.png``.
 
     Args:
         folder (Path): Where.
         runs (Mapping[str, Mapping[int, Any]]): Scores of each source, seed and defect (``macro`` and ``self`` too).
         settings (Mapping[str, Any]): What was run.
+        warnings (Sequence[str]): What is doubtful about the data, in sentences.
 
     Returns:
         str: The Markdown table.
     """
     table = markdown_table(runs) + "\n\n" + _differences(runs)
+    table += "".join(f"\n\nDoubtful: {warning}" for warning in warnings)
     write_file(folder / "results.json", json.dumps({"settings": settings, "runs": runs}, indent=1).encode())
     write_file(folder / "results.csv", _csv(runs).encode())
     write_file(folder / "results.md", (table + "\n").encode())

@@ -71,6 +71,7 @@ def benchmark(
     defects: Sequence[str] | None = None,
     synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
     device: str = "auto",
+    white_level: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> str:
     """Train the same network on anomalies from each source and score it on real defects.
@@ -96,6 +97,8 @@ def benchmark(
         synthesis (SynthesisSettings | Mapping[str, Any] | None): What differs from the default
             :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"masks": {"extent": [0.03, 0.6]}}``.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        white_level (int | None): Largest value of a pixel in images deeper than 8 bit, such as 4095; None: found over
+            all images.
         progress (Callable[[str, int, int], None] | None): Called with what is done, how much of it, and of how much.
 
     Returns:
@@ -119,7 +122,7 @@ def benchmark(
     painting = build_settings(stated, sampling_steps=sampling_steps)
     bundles = {part: StageBundle.load(part) for part in parts if part not in BUILT_IN}
     check_defects(bundles, defects)
-    read = load_data(data, split=split or data / "few_shot.json", size=size)
+    read = load_data(data, split=split or data / "few_shot.json", size=size, white_level=white_level)
     check_unseen(bundles, read)
     settings = {
         "data": data.name,
@@ -168,17 +171,17 @@ def benchmark(
                 )
                 write_file(file, json.dumps(_score_network(network, read, held_out, device=target)).encode())
             runs[source][seed] = json.loads(file.read_text())
-    return write_report(out, runs, settings=settings)
+    return write_report(out, runs, settings=settings, warnings=read.warnings)
 
 
 def read_whole_numbers(texts: Sequence[str]) -> list[int]:
-    """Read seeds from a command line.
+    """Read seeds from a command line, with spaces or commas between them.
 
     Raises:
         InputError: If one is not a whole number.
     """
     try:
-        return [int(text) for text in texts]
+        return [int(number) for text in texts for number in text.split(",") if number]
     except ValueError as error:
         msg = f"--seeds {' '.join(texts)}: {error}; give whole numbers"
         raise InputError(msg) from error

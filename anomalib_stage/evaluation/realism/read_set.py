@@ -28,13 +28,17 @@ TEST_SIZE = 64
 """Test pictures are read at this size: none of them is looked at."""
 
 
-def read_set(data: Path, *, split: Path, size: int | None) -> tuple[list[NDArray[np.uint8]], list[Crop]]:
+def read_set(
+    data: Path, *, split: Path, size: int | None, white_level: int | None = None
+) -> tuple[list[NDArray[np.uint8]], list[Crop]]:
     """Read what is measured.
 
     Args:
         data (Path): Data set in MVTec layout.
         split (Path): Few-shot split; its ``fit`` side is read.
         size (int | None): Side to resize to in pixels; None: as they are.
+        white_level (int | None): Largest value of a pixel in images deeper than 8 bit, such as 4095; None: found over
+            all images.
 
     Returns:
         tuple[list[NDArray[np.uint8]], list[Crop]]: Good training images ``(H, W, 3)`` RGB, and the real defects; those
@@ -43,7 +47,7 @@ def read_set(data: Path, *, split: Path, size: int | None) -> tuple[list[NDArray
     Raises:
         DataError: If the data set cannot be read, or is too small to measure anything.
     """
-    read = load_data(data, split=split, size=TEST_SIZE)
+    read = load_data(data, split=split, size=TEST_SIZE, white_level=white_level)
     examples = [example for members in read.fit.values() for example in members]
     groups = read_groups(None, defect_dir=data / "test")
     names = [f"{example.defect}/{example.name}" for example in examples]

@@ -63,6 +63,7 @@ def quality(
     sampling_steps: int | None = None,
     synthesis: SynthesisSettings | Mapping[str, Any] | None = None,
     device: str = "auto",
+    white_level: int | None = None,
     progress: Say | None = None,
 ) -> str:
     """Measure what a bundle paints.
@@ -81,6 +82,8 @@ def quality(
         synthesis (SynthesisSettings | Mapping[str, Any] | None): What differs from the default
             :class:`~anomalib_stage.settings.SynthesisSettings`, such as ``{"match_grain": false}``.
         device (str): ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        white_level (int | None): Largest value of a pixel in images deeper than 8 bit, such as 4095; None: found over
+            all images.
         progress (Say | None): Called with what is done, how much of it, and of how much.
 
     Returns:
@@ -95,7 +98,7 @@ def quality(
     stated = build_settings(synthesis)
     settings = build_settings(stated, sampling_steps=sampling_steps)
     synthesizer = StageSynthesizer.from_pretrained(weights, device=device, synthesis=settings)
-    images, real = read_set(data, split=split or data / "few_shot.json", size=size)
+    images, real = read_set(data, split=split or data / "few_shot.json", size=size, white_level=white_level)
     painter = _Painter(synthesizer, images, seed=seed, say=progress or (lambda *_: None))
     defects = synthesizer.defects
     anomalies = [

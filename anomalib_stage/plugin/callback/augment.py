@@ -8,6 +8,7 @@ callback for every sub-command, also for those that never train.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback
 
 from anomalib_stage.deprecated.arguments import keyword_only
-from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.callback.foregrounds import built_in_foreground, check_foreground, open_foregrounds
 from anomalib_stage.plugin.callback.generator_swap import swap
+from anomalib_stage.plugin.callback.painter_loading import load_painter
 from anomalib_stage.plugin.callback.session import Session
 from anomalib_stage.plugin.callback.step import COUNTERS, summary
-from anomalib_stage.plugin.checks import check_defects, check_fraction, check_refresh, check_seed
-from anomalib_stage.plugin.image_lists import list_training_images
+from anomalib_stage.plugin.checks import check_alone, check_defects, check_fraction, check_refresh, check_seed
 from anomalib_stage.plugin.refusals import find_refusal
 from anomalib_stage.plugin.seams import build_visibility_check, resolve_seam
 from anomalib_stage.plugin.settings import build_plugin_settings, read_seam
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.plugin.callback.bank_pairs import BankPairs
-    from anomalib_stage.plugin.callback.foreground_files import ForegroundFolder
     from anomalib_stage.plugin.pairs.choice import Shares
     from anomalib_stage.plugin.pairs.painter import Painter
     from anomalib_stage.plugin.seams import Seam
@@ -45,6 +44,8 @@ __all__ = ["StageAugment"]
 
 logger = logging.getLogger(__name__)
 
+_UNUSED = itertools.count()
+
 
 class StageAugment(Callback):
     """Paint synthetic anomalies, aligned to the pixel, into the training batches of an anomalib model.
@@ -52,13 +53,15 @@ class StageAugment(Callback):
     Models that read masks and labels (Segmenter, Supersimplenet, UniNet) get edited batches; models with an image
     generator of their own (Draem, Dsr, Glass, FoundAD) train with this one in its place and get their own back at the
     end. All other models learn what is normal from every image they see, and are refused. Validation and test data are
-    never touched, and nothing of the synthesizer enters checkpoints or exported models.
+    never touched, and nothing of the synthesizer enters checkpoints or exported models. Draem needs no textures then,
+    but downloads some (600 MB) unless its ``dtd_dir`` exists: any small folder will do.
 
     Args:
         weights (str): Bundle to paint with: ``default`` or the path of a bundle file. Defaults to ``"default"``.
         bank (str | Path | None): Folder of ``anomalib-stage pregenerate``: take pairs from it in place of painting, and
             load no network. Draem and its like also need the good images of these pairs, among those they train on.
-            Defaults to ``None``.
+            Pairs take the data module's ``train_augmentations`` as good images do, here, in the training's own process;
+            loaders that augment out of sight are refused. Defaults to ``None``.
         refresh (float): With a bank, share of the anomalies that the network paints all the same, in [0, 1]. A bank has
             no negatives; they are painted as soon as this is not 0. Defaults to ``0.0``.
         probability (float | None): Share of training images that get an anomaly, in [0, 1]. ``None`` takes what suits
@@ -80,8 +83,8 @@ class StageAugment(Callback):
             ``{"masks": {"extent": [0.03, 0.6]}}`` (:class:`~anomalib_stage.SynthesisSettings`). Defaults to ``None``.
         seed (int): Seed of every choice and picture; independent of the training's own random numbers.
             Defaults to ``0``.
-        device (str): Where to paint: ``auto`` (where the model is), ``cpu``, ``cuda`` or ``cuda:N``.
-            Defaults to ``"auto"``.
+        device (str): Where to paint: ``auto`` (where the model is, or the CPU if that is neither CPU nor CUDA),
+            ``cpu``, ``cuda`` or ``cuda:N``. Defaults to ``"auto"``.
         seam (str): How the model takes anomalies: ``auto`` looks it up. For a custom model ``batch`` edits image, mask
             and label of its batches, ``swap:path.to.generator`` replaces its image generator, which takes
             ``(B, 3, H, W)`` images in [0, 1] and returns ``(images, masks)``. Defaults to ``"auto"``.
@@ -100,7 +103,7 @@ class StageAugment(Callback):
     Example:
         >>> from anomalib_stage import StageAugment
         >>> augment = StageAugment(probability=0.5, seed=1)
-        >>> # Engine(callbacks=[augment]).fit(Draem(), datamodule=datamodule)
+        >>> # Engine(callbacks=[augment]).fit(Draem(dtd_dir="/dev/fd"), datamodule=datamodule)
     """
 
     @keyword_only("weights")
@@ -154,10 +157,21 @@ class StageAugment(Callback):
         self._seam: Seam | None = None
         self._session: Session | None = None
         self._restores: list[Callable[[], None]] = []
+        self._is_set_up = False
+
+    @property
+    def state_key(self) -> str:
+        """Name of the counters in a checkpoint.
+
+        Until a trainer has set the callback up nothing is saved under it, and it is another one each time: Lightning
+        refuses two callbacks of one key before any of them can say why.
+        """
+        return super().state_key if self._is_set_up else f"{super().state_key} {next(_UNUSED)}"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the model's seam, or refuse the model, before anything is loaded."""
-        self._seam = None
+        self._seam, self._is_set_up = None, True
+        check_alone(trainer, StageAugment)
         name, learning = type(pl_module).__name__, getattr(pl_module, "learning_type", None)
         learning = getattr(learning, "value", learning)
         if learning in {"zero_shot", "few_shot"}:
@@ -166,9 +180,6 @@ class StageAugment(Callback):
             return
         if stage != "fit":
             return
-        if sum(isinstance(callback, StageAugment) for callback in trainer.callbacks) > 1:  # type: ignore[attr-defined]
-            msg = "there are two StageAugment callbacks in this trainer; give one (its defects argument takes a list)"
-            raise InputError(msg)
         self._seam = resolve_seam(pl_module, mode=self.mode, target=self.target)
         if self.mode != "auto" and (reason := find_refusal(pl_module)):
             logger.warning("StageAugment(seam=%r) forced on %s, although %s", self.mode, name, reason)
@@ -180,6 +191,9 @@ class StageAugment(Callback):
         self._release()
         if self._seam is None:
             return
+        from anomalib_stage.plugin.callback.file_guard import FileGuard  # loads anomalib
+
+        files = FileGuard(trainer)
         visible = build_visibility_check(self._seam, pl_module) if self._seam.mode == "batch" else None
         draws = self.preview and trainer.is_global_zero
         painter = self._load_painter(pl_module, visible) if self.bank is None or self.refresh else None
@@ -188,9 +202,10 @@ class StageAugment(Callback):
             self._seam,
             seed=self.seed,
             shares=self._shares if painter is None else painter.shares,
-            foreground=self._open_foregrounds(trainer) if painter is not None else "auto",
+            foreground=open_foregrounds(self.foreground, trainer) if painter is not None else "auto",
             bank=self._open_bank(trainer, pl_module, visible) if self.bank is not None else None,
             painter=painter,
+            files=files,
             preview=Path(trainer.default_root_dir) / "stage_preview.png" if draws else None,
         )
         for slot in self._seam.slots:
@@ -250,14 +265,8 @@ class StageAugment(Callback):
             pl_module.log(name, share, batch_size=len(batch.image))
 
     def _load_painter(self, model: LightningModule, visible: Visible | None) -> Painter:
-        from anomalib_stage.pipeline.synthesizer import StageSynthesizer  # loads diffusers
-        from anomalib_stage.plugin.pairs.painter import Painter  # loads diffusers
-
-        device = model.device if self.device == "auto" else self.device
-        return Painter(
-            StageSynthesizer.from_pretrained(self.weights, device=device, synthesis=self.settings),
-            shares=self._shares,
-            visible=visible,
+        return load_painter(
+            self.weights, device=self.device, model=model, settings=self.settings, shares=self._shares, visible=visible
         )
 
     def _open_bank(self, trainer: Trainer, model: LightningModule, visible: Visible | None) -> BankPairs:
@@ -269,16 +278,7 @@ class StageAugment(Callback):
                 "StageAugment: a bank has no negatives, which keep the model from learning to recognise the painter; "
                 "set refresh above 0 to have the network paint them, or negatives to 0"
             )
-        return open_bank_pairs(
-            self.bank,
-            trainer=trainer,
-            model=model,
-            defects=self.defects,
-            visible=visible,
-        )
-
-    def _open_foregrounds(self, trainer: Trainer) -> str | ForegroundFolder | Callable[..., Any]:
-        return open_foregrounds(self.foreground, paths=list_training_images(getattr(trainer, "datamodule", None)))
+        return open_bank_pairs(self.bank, trainer=trainer, model=model, defects=self.defects, visible=visible)
 
     @property
     def _shares(self) -> Shares:

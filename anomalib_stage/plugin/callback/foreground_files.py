@@ -79,8 +79,10 @@ class ForegroundFolder:
         Raises:
             DataError: If a mask cannot be read or is empty, or as :meth:`learn`.
         """
+        from anomalib_stage.files.masks import load_mask
+
         self.learn(paths)
-        return [_resize(_read_marked(self._files[path]), size) for path in paths]
+        return [_resize(load_mask(self._files[path]).pixels, size) for path in paths]
 
 
 def _check_file(mask: Path, *, image: Path) -> None:
@@ -108,29 +110,8 @@ def _read_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as picture:
             return picture.size
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for damaged files
-        raise _build_error(path) from error
-
-
-def _read_marked(path: Path) -> NDArray[np.bool_]:
-    """Read which pixels a mask marks: those above 0 in any channel, as anomalib's own reader has it."""
-    import numpy as np
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            colours = picture.convert("RGB") if picture.mode in {"P", "PA", "LA", "RGBA", "CMYK"} else picture
-            pixels = np.asarray(colours) > 0
-    except (OSError, ValueError, SyntaxError) as error:
-        raise _build_error(path) from error
-    marked = np.asarray(np.atleast_3d(pixels).any(axis=2))
-    if not marked.any():
-        msg = f"{path}: the foreground is empty; replace it by a mask that marks the object, or use foreground='auto'"
-        raise DataError(msg)
-    return marked
-
-
-def _build_error(path: Path) -> DataError:
-    return DataError(f"{path}: not a readable image; repair or replace it")
+        msg = f"{path}: not a readable image; repair or replace it"
+        raise DataError(msg) from error
 
 
 def _resize(marked: NDArray[np.bool_], size: tuple[int, int]) -> Tensor:

@@ -11,10 +11,12 @@ import torch
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.callback.foreground_files import ForegroundFolder
+from anomalib_stage.plugin.image_lists import list_training_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lightning.pytorch import Trainer
     from torch import Tensor
 
 __all__ = ["built_in_foreground", "check_foreground", "open_foregrounds", "read_foregrounds"]
@@ -43,13 +45,13 @@ def built_in_foreground(source: object) -> Literal["auto", "none"]:
 
 
 def open_foregrounds(
-    source: str | Path | Callable[..., Any], *, paths: Sequence[str]
+    source: str | Path | Callable[..., Any], trainer: Trainer | None
 ) -> str | ForegroundFolder | Callable[..., Any]:
     """Get the user's answer ready before the training starts.
 
     Args:
         source (str | Path | Callable): The argument ``foreground`` of ``StageAugment``.
-        paths (Sequence[str]): Files of the images that will train, as far as they are known.
+        trainer (Trainer | None): Its data module, if there is one, knows which images will train.
 
     Returns:
         str | ForegroundFolder | Callable: What :func:`read_foregrounds` takes; of a folder, its masks.
@@ -60,7 +62,7 @@ def open_foregrounds(
     if callable(source) or source in BUILT_IN:
         return source
     folder = ForegroundFolder(Path(source))
-    folder.learn(paths)
+    folder.learn(list_training_images(getattr(trainer, "datamodule", None)))
     return folder
 
 

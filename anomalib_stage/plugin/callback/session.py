@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from anomalib_stage.pipeline.jobs import Job
     from anomalib_stage.plugin.callback.bank_pairs import BankPairs
+    from anomalib_stage.plugin.callback.file_guard import FileGuard
     from anomalib_stage.plugin.callback.foreground_files import ForegroundFolder
     from anomalib_stage.plugin.pairs.choice import Choice, Shares
     from anomalib_stage.plugin.pairs.painter import Painter
@@ -51,6 +52,7 @@ class Session:
         painter (Painter | None): Paints with the network; None: everything comes from the bank.
         shares (Shares): How many images get what.
         bank (BankPairs | None): Draws pairs of the bank; None: there is no bank.
+        files (FileGuard | None): Keeps the training from files that anomalib misreads; None: they are trusted.
         preview (Path | None): Where the first painted batch is to be drawn.
         painting (float): Seconds spent on painting so far.
         steps (float): Seconds that the steps took so far, painting included.
@@ -63,6 +65,7 @@ class Session:
     foreground: str | ForegroundFolder | Callable[..., Any] = "auto"
     painter: Painter | None = None
     bank: BankPairs | None = None
+    files: FileGuard | None = None
     preview: Path | None = None
     painting: float = 0.0
     steps: float = 0.0
@@ -76,11 +79,17 @@ class Session:
             key (tuple[int, int, int]): Rank, epoch and batch index.
 
         Raises:
-            InputError: If the batch is normalised, or has anomalous images that would be taken for good ones.
+            InputError: If the batch is normalised, has anomalous images that would be taken for good ones, or good ones
+                that took steps which pairs of the bank do not take.
+            DataError: If anomalib misreads a file.
         """
         check_range(batch.image)
         self._step = step = Step(key)
         swaps, paths = self.seam.mode == "swap", getattr(batch, "image_path", None)
+        if self.files is not None:
+            self.files.check(batch.image, paths)
+        if self.bank is not None:
+            self.bank.check_batch(batch.image, paths=paths)
         if self.painter is not None:
             step.foregrounds = read_foregrounds(self.foreground, batch.image, paths=paths)
             if step.foregrounds is not None and swaps:  # the generator sees what the pre-processor makes of it
@@ -139,6 +148,7 @@ class Session:
         seeds = step.coming_seeds(self.seed, len(plain))
         step.choices = self._choose(seeds)
         clean, pair = bank.pair_with_clean(plain, step.choices, seeds=seeds, paths=paths)
+        step.put_back = sum(choice.source == "bank" for choice in step.choices) - int(pair.label.sum())
         batch.image = tv_tensors.Image(clean)
         if bool(pair.label.any()):  # the generator sees what the pre-processor makes of them
             image, mask = to_model_input(self.model, pair.image, masks=pair.mask)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from anomalib.data import Folder
-from anomalib.data.transforms.utils import extract_transforms_by_type
 from anomalib.data.utils import DirType, LabelName, Split
 from anomalib.data.utils.path import resolve_path
 from torch.utils.data import DataLoader
@@ -19,10 +18,12 @@ from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.checks import check_defects, check_seed
 from anomalib_stage.plugin.data.collate import train_collate
 from anomalib_stage.plugin.data.pair_use import takes_pairs
+from anomalib_stage.plugin.data.pipeline_order import check_pipeline, find_transforms
 from anomalib_stage.plugin.data.sampler import EpochSampler, find_next_epoch
 from anomalib_stage.plugin.data.transform import StageTransform
 from anomalib_stage.plugin.image_lists import list_held_back_images, list_training_images
 from anomalib_stage.plugin.pairs.bank import PairBank
+from anomalib_stage.plugin.pairs.readable_images import check_data_module
 from anomalib_stage.plugin.pairs.resize import keep_masks
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class StageFolder(Folder):
         check_seed(seed, owner=OWNER)
         super().__init__(name=name, normal_dir=normal_dir, seed=seed, **folder)
         self.stage_dir, self.ratio, self.defects = stage_dir, ratio, defects
+        self._coming_epoch = 0
 
     def setup(self, stage: str | None = None) -> None:
         """Make the splits, and add the pairs to the training split if there is a training.
@@ -101,26 +103,34 @@ class StageFolder(Folder):
 
         Raises:
             UnsupportedModelError: If the model would take the pairs for good images.
-            DataError: If the pairs cannot be read.
-            InputError: If there are none of the defects asked for.
+            DataError: If the pairs cannot be read, or anomalib misreads an image to train on or to validate with.
+            InputError: If there are none of the defects asked for, or an augmentation would be taken by good images
+                alone.
         """
         super().setup(stage)
         if stage not in (None, "fit"):
             return
         for transform in self._find_transforms():
+            check_pipeline(self.train_augmentations, transform, whole=transform.bank is not None)
             transform.restrict(list_training_images(self), held_back=list_held_back_images(self))
+        check_data_module(self)
         if self._takes_pairs() and not self.train_data.has_anomalous:
             self._add_pairs()
         self.train_data.samples.attrs["task"] = "segmentation"  # good images get empty masks
 
     def train_dataloader(self) -> TRAIN_DATALOADERS:
-        """Return the loader of the training split: good images and pairs in random order."""
+        """Return the loader of the training split: good images and pairs in random order.
+
+        A trainer says which epoch comes. Without one the epochs are counted here, so that a loop of one's own gets
+        other pairs in each, whether it keeps the loader or asks for another.
+        """
         anomalous = self.train_data.samples["label_index"] == LabelName.ABNORMAL
         places = [[int(place) for place in anomalous.index[which]] for which in (~anomalous, anomalous)]
         sampler = EpochSampler(
             *places, count=round(self.ratio * len(places[0])), seed=int(self.seed or 0), on_epoch=self._announce
         )
-        sampler.set_epoch(find_next_epoch(self.trainer))  # worker processes read before Lightning says it
+        coming = self._coming_epoch if self.trainer is None else find_next_epoch(self.trainer)
+        sampler.set_epoch(coming)  # worker processes read before Lightning says it
         return DataLoader(
             self.train_data,
             batch_size=self.train_batch_size,
@@ -138,10 +148,10 @@ class StageFolder(Folder):
         self.train_data.augmentations = keep_masks(self.train_data.augmentations)
 
     def _find_transforms(self) -> list[StageTransform]:
-        found: list[Any] = extract_transforms_by_type(self.train_augmentations, StageTransform)
-        return found
+        return find_transforms(self.train_augmentations, StageTransform)
 
     def _announce(self, epoch: int) -> None:
+        self._coming_epoch = epoch + 1
         for transform in self._find_transforms():
             transform.set_epoch(epoch)
 

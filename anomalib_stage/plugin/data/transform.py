@@ -16,16 +16,18 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from anomalib_stage.deprecated.arguments import keyword_only
-from anomalib_stage.errors import InputError
+from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.plugin.batch_checks import check_range
 from anomalib_stage.plugin.checks import check_defects, check_fraction, check_seed
+from anomalib_stage.plugin.data.pipeline_order import check_calling_pipelines
 from anomalib_stage.plugin.pairs.choice import Shares, choose
+from anomalib_stage.plugin.pairs.resize import resize_image, resize_mask
 from anomalib_stage.plugin.settings import build_plugin_settings
 from anomalib_stage.seeds import derive_seed, numpy_generator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from anomalib_stage.plugin.pairs.bank import PairBank
@@ -36,14 +38,18 @@ __all__ = ["StageTransform"]
 
 OWNER = "StageTransform"
 
+FIRST = 4
+"""Images that must not all be white: what anomalib makes of 16-bit grey."""
+
 
 class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no types
     """Give good images of a data set an anomaly, and their masks its pixels: ``(image, mask) -> (image, mask)``.
 
     Anomalies come from a folder of pregenerated pairs (``bank``), cheap enough for worker processes, or are painted on
     the CPU by the process that loads the image. A pair takes the place of the whole image, resized to its size: its
-    defect would not fit on another image. So give this transform before those that turn or crop. A sample whose mask
-    has a pixel already is left as it is.
+    defect would not fit on another image. So with a bank this transform must be the first step: what came before it
+    would have been done to good images alone, and is refused when it is first called. Only a resize may come before,
+    which pairs take too. A sample whose mask has a pixel already is left as it is.
 
     A transform cannot change a sample's label. ``StageFolder`` takes the labels from the masks; for any other data
     module set ``datamodule.external_collate_fn = stage_collate``. Only models that read masks and labels may train on
@@ -76,7 +82,7 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
 
     Raises:
         InputError: If an argument cannot be used.
-        DataError: If the bank cannot be read.
+        DataError: If the bank cannot be read; when called, if the first images are white all over.
         TypeError: When called, if there is no mask beside the image: the anomaly would stay labelled good.
 
     Example:
@@ -124,6 +130,7 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         self.probability, self.negatives = probability, negatives
         self.bank = self._whole_bank = None if bank is None else _open_bank(bank, defects)
         self._painter: Painter | None = None
+        self._white = 0
         self._epoch = torch.full((1,), -1)
         _share(self._epoch)
 
@@ -161,8 +168,10 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         """Draw and paint once for all parts of a sample.
 
         Raises:
-            InputError: If the image is not ``(3, H, W)`` in [0, 1].
+            InputError: If the image is not ``(3, H, W)`` in [0, 1], or other steps are taken by one class alone.
+            DataError: If the first images are white all over.
         """
+        resizes = check_calling_pipelines(self, whole=self.bank is not None)
         given = [part for part in flat_inputs if isinstance(part, tv_tensors.Image)]
         masks = [part for part in flat_inputs if isinstance(part, tv_tensors.Mask)]
         if len(given) != 1 or given[0].dim() != 3 or given[0].shape[0] != 3:
@@ -173,7 +182,9 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
             return {"pair": None}
         plain = v2.functional.to_dtype(given[0].as_subclass(Tensor), torch.float32, scale=True)
         check_range(plain, owner=OWNER)
-        return {"pair": self._paint(plain[None], derive_seed(self.seed, _hash_pixels(plain), self._draw()))}
+        self._check_white(plain)
+        seed = derive_seed(self.seed, _hash_pixels(plain), self._draw())
+        return {"pair": self._paint(plain[None], seed, resizes)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:  # noqa: ANN401 - as in torchvision
         """Return the painted image, or the mask with the anomaly; anything else as it is."""
@@ -192,7 +203,19 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         epoch = int(self._epoch)
         return epoch if epoch >= 0 else int(torch.randint(2**31, ()))
 
-    def _paint(self, image: Tensor, seed: int) -> Pair:
+    def _check_white(self, image: Tensor) -> None:
+        """Count white images until one is not."""
+        if not 0 <= self._white < FIRST:
+            return
+        self._white = self._white + 1 if bool((image >= 1.0).all()) else -1
+        if self._white == FIRST:
+            from anomalib_stage.plugin.pairs.readable_images import CURE, WHITE  # loads OpenCV
+
+            self._white = 0
+            msg = f"{OWNER}: the first {FIRST} images are white all over; if a file is {WHITE}, {CURE}"
+            raise DataError(msg)
+
+    def _paint(self, image: Tensor, seed: int, resizes: Sequence[v2.Resize]) -> Pair:
         if self.bank is None:
             if self._painter is None:
                 self._painter = self._load_painter()
@@ -201,7 +224,14 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         if choose(seed, self._shares).source != "bank":
             return pair
         drawn = self.bank.pairs[int(numpy_generator(seed, "pair").integers(len(self.bank)))]
-        pair.replace_image(0, *self.bank.read(drawn, size=(image.shape[2], image.shape[3])))
+        size = (image.shape[2], image.shape[3])
+        if not resizes:
+            pair.replace_image(0, *self.bank.read(drawn, size=size))
+            return pair
+        shown, mask = self.bank.read(drawn)
+        for resize in resizes:
+            shown = resize(tv_tensors.Image(shown)).as_subclass(Tensor).clamp(0.0, 1.0)
+        pair.replace_image(0, resize_image(shown, size), resize_mask(mask, size))
         return pair
 
     def _load_painter(self) -> Painter:

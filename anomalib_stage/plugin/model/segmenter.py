@@ -24,6 +24,7 @@ from anomalib_stage.plugin.model.networks import build_network
 from anomalib_stage.plugin.model.optimizer import build_optimizer, build_schedule
 from anomalib_stage.plugin.model.segmentation_loss import SegmentationLoss
 from anomalib_stage.plugin.model.segmentation_network import SegmentationNetwork
+from anomalib_stage.plugin.pairs.readable_images import check_data_module
 from anomalib_stage.settings import Settings, validated
 
 if TYPE_CHECKING:
@@ -137,6 +138,14 @@ class Segmenter(AnomalibModule):
     def trainer_arguments(self) -> dict[str, Any]:
         """None: the trainer is the user's."""
         return {}
+
+    def on_fit_start(self) -> None:
+        """Refuse files that anomalib would read as white or nearly black.
+
+        Raises:
+            DataError: Names the first of them and the cure.
+        """
+        check_data_module(getattr(self.trainer, "datamodule", None))
 
     def training_step(self, batch: Any) -> Tensor:  # noqa: ANN401 - anomalib's ImageBatch
         """Return the loss of a batch with images ``(B, 3, H, W)`` and masks ``(B, H, W)``.

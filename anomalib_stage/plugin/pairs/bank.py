@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from anomalib.data.utils import read_image, read_mask
-from PIL import Image
 from torch import Tensor
 
 from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.plugin.pairs.readable_images import check_readable
 from anomalib_stage.plugin.pairs.resize import resize_image, resize_mask
 from anomalib_stage.plugin.pairs.source_files import SourceFiles
 from anomalib_stage.pregeneration.output.manifest import read_manifest
@@ -84,8 +83,8 @@ class PairBank:
             PairBank: At least one pair, whose files exist.
 
         Raises:
-            DataError: If the manifest is missing or damaged, names a file that is missing, or names no pair; or if the
-                pictures are 16-bit grey.
+            DataError: If the manifest is missing or damaged, names a file that is missing, or names no pair; or if
+                anomalib would misread the pictures.
             InputError: If the folder has no pair of one of the defects.
         """
         folder = Path(folder)
@@ -104,7 +103,7 @@ class PairBank:
             raise InputError(msg)
         chosen = [pair for pair in pairs if defects is None or pair.defect in defects]
         _check_files(folder, chosen)
-        _check_depth(chosen)
+        check_readable(pair.image for pair in chosen)
         return cls(folder, chosen)
 
     def __len__(self) -> int:
@@ -141,6 +140,20 @@ class PairBank:
         bank = PairBank(self.folder, kept, files=self._files)
         bank.ambiguous = choice.ambiguous
         return bank
+
+    def check_unambiguous(self) -> None:
+        """Refuse a bank where it is not certain which training image a pair was painted into.
+
+        Raises:
+            InputError: Names two images that could be it.
+        """
+        if self.ambiguous:
+            msg = (
+                f"the manifest of {self.folder} has no digests of the good images, and {self.ambiguous[0]} and "
+                f"{self.ambiguous[1]} could both be the clean original of a pair, which this model needs; pregenerate "
+                "again"
+            )
+            raise InputError(msg)
 
     def find_source(self, path: str) -> str | None:
         """Return the bank's name for a good image file, None if no pair was painted into it."""
@@ -213,16 +226,6 @@ def _check_files(folder: Path, pairs: Sequence[BankPair]) -> None:
         others = f" and {len(missing) - 1} more files of the manifest are" if len(missing) > 1 else " is"
         msg = f"{missing[0]}{others} missing; run the command again that made {folder}"
         raise DataError(msg)
-
-
-def _check_depth(pairs: Sequence[BankPair]) -> None:
-    """Look at one picture of each good image: all of them have its depth. Damaged ones are named when they are read."""
-    for path in {pair.source: pair.image for pair in pairs}.values():
-        with contextlib.suppress(OSError), Image.open(path) as picture:
-            if picture.mode.startswith("I"):
-                what = "16-bit grey, which anomalib reads as white"
-                msg = f"{path}: {what}; convert the good images to 8 bit and pregenerate from those"
-                raise DataError(msg)
 
 
 def _read(path: Path, reader: Callable[..., Any]) -> Tensor:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from anomalib_stage.devices import KINDS
 from anomalib_stage.errors import InputError
 from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.pipeline.pair import Pair
@@ -121,9 +122,9 @@ class Painter:
             return {}
         chosen = list(defects)
         jobs = self.synthesizer.plan(
-            images[chosen],
+            _bring(images[chosen]),
             defects=[defects[i] for i in chosen],
-            foregrounds=None if foregrounds is None else foregrounds[chosen],
+            foregrounds=None if foregrounds is None else _bring(foregrounds[chosen]),
             seeds=[seeds[i] for i in chosen],
         )
         return {i: replace(job, index=i) for i, job in zip(chosen, jobs, strict=True)}
@@ -145,7 +146,20 @@ class Painter:
         if not jobs:
             return Pair.untouched(plain)
         with torch.autocast(plain.device.type, enabled=False):
-            pair = self.synthesizer.paint(plain, jobs)
+            pair = _send(self.synthesizer.paint(_bring(plain), jobs), plain.device)
         if self.visible is None or not bool(pair.label.any()):
             return pair
         return pair.keep(~pair.label | self.visible(pair.image, pair.mask), plain)
+
+
+def _bring(tensor: Tensor) -> Tensor:
+    """Fetch images from a device that nothing is painted on, such as MPS."""
+    return tensor if tensor.device.type in KINDS else tensor.cpu()
+
+
+def _send(pair: Pair, device: torch.device) -> Pair:
+    """Bring a batch to the device that its images came from."""
+    if pair.image.device == device:
+        return pair
+    tensors = ("image", "mask", "label", "painted", "visibility", "rejected")
+    return replace(pair, **{name: getattr(pair, name).to(device) for name in tensors})

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.files.decoding import decode_stored
 from anomalib_stage.files.images import read_bytes
-from anomalib_stage.files.pixels import decode_stored
 from anomalib_stage.pregeneration.output.entries import read_entries
 
 if TYPE_CHECKING:
@@ -88,4 +88,4 @@ def _annotation(record: PairRecord, out: Path, numbers: dict[str, int]) -> dict[
 
 def _mask(record: PairRecord, out: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
     path = out / Path(record.mask or "")
-    return (decode_stored(read_bytes(path), path) > 0).astype(np.uint8)
+    return (decode_stored(read_bytes(path), path).pixels > 0).astype(np.uint8)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anomalib_stage.files.atomic import write_file
-from anomalib_stage.files.pixels import encode_png, reduce_to_eight_bit
+from anomalib_stage.files.pixels import count_colours, encode_png, reduce_to_eight_bit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,32 +42,38 @@ class Picture:
         painted (NDArray[np.float32]): ``(3, H, W)`` in [0, 1].
         mask (NDArray[np.bool_]): ``(H, W)``; without a pixel: nothing visible could be painted.
         visibility (float): Change inside the mask.
+        white_level (int | None): Value of white in pixels with more than 8 bit; None: the largest of the type.
     """
 
     before: Pixels
     painted: NDArray[np.float32]
     mask: NDArray[np.bool_]
     visibility: float
+    white_level: int | None = None
+
+    @property
+    def white(self) -> int:
+        """Value of white in the source."""
+        deep = self.before.dtype != np.uint8 and self.white_level is not None
+        return self.white_level if deep and self.white_level else int(np.iinfo(self.before.dtype).max)
 
     @property
     def after(self) -> Pixels:
         """The source with the painted pixels in it: outside the mask it is the source, to the bit."""
         after = self.before.copy()
-        most = np.iinfo(after.dtype).max
-        new = (self.painted[:, self.mask] * np.float32(most)).round().astype(after.dtype).T
-        if after.ndim == 2:
-            after[self.mask] = new[:, 0]  # a grey source is painted in three equal channels
-        else:
-            after[self.mask, :3] = new
+        new = (self.painted[:, self.mask] * np.float32(self.white)).round().astype(after.dtype).T
+        colours = count_colours(after)  # a grey source is painted in three equal channels
+        after.reshape(*after.shape[:2], -1)[self.mask, :colours] = new[:, :colours]
         return after
 
 
-def convert_for_layout(stored: Pixels, layout: Layout) -> Pixels:
+def convert_for_layout(stored: Pixels, layout: Layout, white_level: int | None) -> Pixels:
     """Return the pixels that a layout keeps of a source.
 
-    ``folder`` keeps depth and channels. ``mvtec`` is read by anomalib, which takes 16-bit grey for white: 8 bit.
+    ``folder`` keeps depth and channels. ``mvtec`` is read by anomalib, which takes 16-bit grey for white: 8 bit, where
+    the white level becomes 255.
     """
-    return reduce_to_eight_bit(stored) if layout == "mvtec" else stored
+    return reduce_to_eight_bit(stored, white_level) if layout == "mvtec" else stored
 
 
 def name_pair_files(item: Item, layout: Layout) -> dict[str, str]:
@@ -89,7 +95,7 @@ def write_pair(item: Item, picture: Picture, *, out: Path, layout: Layout) -> di
     written: dict[str, Any] = {
         "mask_area": int(picture.mask.sum()),
         "visibility": round(picture.visibility, 3),
-        "mean_change": _compute_mean_change(picture.before, after, picture.mask),
+        "mean_change": _compute_mean_change(picture, after),
     }
     for what, pixels in (("image", after), ("mask", picture.mask.astype(np.uint8) * np.uint8(255))):
         if not picture.mask.any():
@@ -101,8 +107,8 @@ def write_pair(item: Item, picture: Picture, *, out: Path, layout: Layout) -> di
     return written
 
 
-def _compute_mean_change(before: Pixels, after: Pixels, mask: NDArray[np.bool_]) -> float:
+def _compute_mean_change(picture: Picture, after: Pixels) -> float:
     """Mean over the mask of the largest change of a channel, in grey levels of 0 to 255."""
-    change = np.abs(after[mask].astype(np.int32) - before[mask]) * (255.0 / np.iinfo(before.dtype).max)
+    change = np.abs(after[picture.mask].astype(np.int32) - picture.before[picture.mask]) * (255.0 / picture.white)
     largest = change if change.ndim == 1 else change.max(axis=1)
     return round(float(largest.mean()), 2) if largest.size else 0.0

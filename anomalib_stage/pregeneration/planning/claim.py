@@ -52,7 +52,8 @@ def start_or_continue(out: Path, job: Job) -> None:
     """
     check_same(out, job)
     if not (out / JOB_NAME).exists():
-        write_file(out / JOB_NAME, (job.model_dump_json(indent=2, by_alias=True) + "\n").encode())
+        unset = {"white_level"} if job.white_level is None else None
+        write_file(out / JOB_NAME, (job.model_dump_json(indent=2, by_alias=True, exclude=unset) + "\n").encode())
 
 
 def check_same(out: Path, job: Job) -> None:

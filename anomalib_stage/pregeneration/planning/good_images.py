@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anomalib_stage.errors import DataError, InputError
-from anomalib_stage.files.images import find_images, load_image, read_bytes
-from anomalib_stage.files.pixels import decode_stored
+from anomalib_stage.files.decoding import UPRIGHT, decode_stored
+from anomalib_stage.files.good_folder import check_no_masks, is_two_valued
+from anomalib_stage.files.image_reader import say_turned
+from anomalib_stage.files.images import read_bytes
 from anomalib_stage.files.prefetch import map_in_order
 from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-__all__ = ["Source", "check_outside", "find_good_folder", "find_sources", "load_good"]
+__all__ = ["Source", "check_outside", "check_size", "find_sources"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,9 @@ class Source:
         name (str): Path relative to the folder of good images, with forward slashes.
         size (tuple[int, int]): Height and width in pixels.
         digest (str): SHA-256 of the file.
-        deep (bool): Its pixels have 16 bit.
+        deep (bool): Its pixels have more than 8 bit.
+        orientation (int): EXIF orientation, which is not applied.
+        two_valued (bool): It is black and one other level only, as masks are.
     """
 
     path: Path
@@ -54,12 +57,8 @@ class Source:
     size: tuple[int, int]
     digest: str
     deep: bool = False
-
-
-def find_good_folder(data: Path) -> Path:
-    """Return the folder of good images: ``train/good`` of a data set root, or the folder itself."""
-    inside = data / "train" / "good"
-    return inside if inside.is_dir() else data
+    orientation: int = UPRIGHT
+    two_valued: bool = False
 
 
 def check_outside(folder: Path, *, root: Path, flag: str) -> None:
@@ -73,29 +72,24 @@ def check_outside(folder: Path, *, root: Path, flag: str) -> None:
         raise InputError(msg)
 
 
-def load_good(path: Path) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Read a good image (see :func:`~anomalib_stage.files.images.load_image`) and refuse one too small to paint.
+def check_size(path: Path, shape: tuple[int, ...]) -> None:
+    """Refuse an image too small to paint.
 
     Raises:
-        DataError: If it cannot be read or a side is shorter than 32 px.
+        DataError: If a side is shorter than 32 px.
     """
-    pixels, conversions = load_image(path)
-    _check_size(path, pixels.shape)
-    return pixels, conversions
-
-
-def _check_size(path: Path, shape: tuple[int, ...]) -> None:
     height, width = shape[:2]
     if min(height, width) < MIN_IMAGE_SIDE:
         msg = f"{path}: {width}x{height} px; at least {MIN_IMAGE_SIDE} px a side are needed, remove it"
         raise DataError(msg)
 
 
-def find_sources(root: Path, *, limit: int, skip: bool) -> tuple[list[Source], int]:
+def find_sources(paths: Sequence[Path], *, root: Path, limit: int, skip: bool) -> tuple[list[Source], int]:
     """Read good images in sorted order until there are enough, so that nothing is painted before all can be read.
 
     Args:
-        root (Path): Folder of good images, searched recursively.
+        paths (Sequence[Path]): All images of the folder, sorted.
+        root (Path): Folder of good images.
         limit (int): Most images needed.
         skip (bool): Leave out images that cannot be used, with a warning; False: refuse the first one.
 
@@ -103,11 +97,12 @@ def find_sources(root: Path, *, limit: int, skip: bool) -> tuple[list[Source], i
         tuple[list[Source], int]: At least one image, and how many were left out.
 
     Raises:
-        DataError: If the folder holds no usable image, or, without ``skip``, an image cannot be used; names it.
+        DataError: If the folder holds no usable image, or, without ``skip``, an image cannot be used; names it. If some
+            of the images are masks.
     """
     sources: list[Source] = []
     skipped = 0
-    for found in map_in_order(partial(_read_source, root=root), find_images(root), threads=READERS, ahead=2 * READERS):
+    for found in map_in_order(partial(_read_source, root=root), paths, threads=READERS, ahead=2 * READERS):
         if isinstance(found, Source):
             sources.append(found)
         elif skip:
@@ -120,18 +115,29 @@ def find_sources(root: Path, *, limit: int, skip: bool) -> tuple[list[Source], i
     if not sources:
         msg = f"{root}: none of its {skipped} images can be used; the messages above say why"
         raise DataError(msg)
+    two_valued = [source.path for source in sources if source.two_valued]
+    check_no_masks(two_valued, count=len(sources), root=root, flag="--data")
+    say_turned([source.path for source in sources if source.orientation != UPRIGHT], count=len(sources))
     return sources, skipped
 
 
 def _read_source(path: Path, *, root: Path) -> Source | DataError:
     try:
         name, data = _check_name(path, root), read_bytes(path)
-        pixels = decode_stored(data, path)
-        _check_size(path, pixels.shape)
+        pixels, orientation, _ = decode_stored(data, path)
+        check_size(path, pixels.shape)
     except DataError as error:
         return error
     size = (pixels.shape[0], pixels.shape[1])
-    return Source(path, name, size, hashlib.sha256(data).hexdigest(), deep=pixels.dtype == np.uint16)
+    return Source(
+        path,
+        name,
+        size,
+        hashlib.sha256(data).hexdigest(),
+        deep=pixels.dtype == np.uint16,
+        orientation=orientation,
+        two_valued=is_two_valued(pixels),
+    )
 
 
 def _check_name(path: Path, root: Path) -> str:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from anomalib_stage.files.images import read_mask
+from anomalib_stage.files.masks import read_mask
 from anomalib_stage.seeds import derive_seed, numpy_generator
 
 if TYPE_CHECKING:

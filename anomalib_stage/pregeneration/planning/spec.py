@@ -62,6 +62,7 @@ class Job(FileSettings):
         masks: Masks of the user; None: they are drawn.
         versions: Packages that began the job.
         device: Kind of device that began it.
+        white_level: Value of white in images with more than 8 bit; None, and not in the file: there are none.
     """
 
     format: Annotated[int, Field(ge=1, le=1)] = 1
@@ -76,6 +77,7 @@ class Job(FileSettings):
     masks: FileList | None
     versions: dict[str, str]
     device: str
+    white_level: Annotated[int, Field(ge=1, le=65535)] | None = None
 
 
 def read_job(out: Path) -> Job:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from anomalib_stage.files.images import read_image
 from anomalib_stage.files.pixels import digest_pictures
 from anomalib_stage.training.data.defect_files import list_defects, name_pictures
-from anomalib_stage.training.data.load import load_examples, load_images
+from anomalib_stage.training.data.load import load_pictures
 from anomalib_stage.training.data.near_duplicates import shrink_copy
 from anomalib_stage.training.data.orientation import find_directed_defects, has_direction
 from anomalib_stage.training.data.picture_lists import read_groups, read_include
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from anomalib_stage.files.image_reader import ImageReader
     from anomalib_stage.training.data.regions.example import Example
 
 __all__ = ["Rotate", "TrainingData", "load_training_data"]
@@ -83,6 +83,7 @@ def load_training_data(
     share: float,
     rotate: Rotate,
     seed: int,
+    white_level: int | None = None,
 ) -> TrainingData:
     """Read everything that :func:`~anomalib_stage.training.fit.fit` is given; see there for the arguments.
 
@@ -90,16 +91,15 @@ def load_training_data(
         DataError: If a folder, image, mask or JSON file is missing or unreadable.
     """
     chosen = read_include(include) if include else None
-    examples: list[Example] = []
-    if defect_dir:
-        examples = load_examples(
-            defect_dir,
-            defect_mask_dir,
-            include=chosen,
-            rename=rename or {},
-            groups=read_groups(groups, defect_dir=defect_dir),
-        )
-    good = load_images(normal) if normal else []
+    examples, good, reader = load_pictures(
+        normal=normal,
+        defect_dir=defect_dir,
+        defect_mask_dir=defect_mask_dir,
+        include=chosen,
+        rename=rename,
+        groups=read_groups(groups, defect_dir=defect_dir) if defect_dir else None,
+        white_level=white_level,
+    )
     learnt, held_out = split_held_out(examples, share=share, seed=seed)
     whole = RealDefects(examples)
     directed = rotate == "never" or (rotate == "auto" and has_direction(good))
@@ -108,13 +108,16 @@ def load_training_data(
     )
     backgrounds = Backgrounds(good) if good else None
     real = RealDefects(learnt, backgrounds=backgrounds, straight=straight) if learnt else None
-    evaluated = _shrink_evaluated(defect_dir, read_include(include, side="eval")) if defect_dir and include else {}
+    kept = read_include(include, side="eval") if include else {}
+    evaluated = _shrink_evaluated(defect_dir, kept, reader) if defect_dir and include else {}
     return TrainingData(learnt, held_out, good, real, directed, evaluated)
 
 
-def _shrink_evaluated(defect_dir: Path, stems: Mapping[str, Collection[str]]) -> dict[str, NDArray[np.float32]]:
+def _shrink_evaluated(
+    defect_dir: Path, stems: Mapping[str, Collection[str]], reader: ImageReader
+) -> dict[str, NDArray[np.float32]]:
     """Small copies of the named defect images; of all that a stem could mean."""
     paths = list_defects(defect_dir)
     names = name_pictures(paths, defect_dir, rename={})
     chosen = [path for path in paths if path.stem in stems.get(path.parent.name, ())]
-    return {f"{path.parent.name}/{names[path]}": shrink_copy(read_image(path)) for path in chosen}
+    return {f"{path.parent.name}/{names[path]}": shrink_copy(reader.read(path)) for path in chosen}

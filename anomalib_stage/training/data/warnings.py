@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anomalib_stage.training.data.mask_shift import find_common_shift
+from anomalib_stage.training.data.mask_warnings import list_mask_warnings, name_some
 from anomalib_stage.training.data.near_duplicates import find_near_duplicates, shrink_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -19,15 +19,6 @@ if TYPE_CHECKING:
     from anomalib_stage.training.data.training_data import TrainingData
 
 __all__ = ["list_warnings"]
-
-SMALLEST = 4
-"""Defects of fewer pixels are specks of a brush, or too small to learn from."""
-
-LARGEST = 0.5
-"""Masks over more than this share of a picture leave no surface to go on with."""
-
-NAMED = 3
-"""Files that a warning names."""
 
 COMMON = 50
 """Good images that say what all pictures have in common."""
@@ -47,45 +38,11 @@ def list_warnings(training_data: TrainingData) -> list[str]:
     found = [
         f"{defect}: there is one example only; more will do better" for defect in parts if _is_alone(whole, defect)
     ]
-    for defect, pool in parts.items():
-        images = [example for example in whole if example.defect == defect]
-        small = [example for example in pool if example.mask.sum() < SMALLEST]
-        large = [example for example in images if example.mask.mean() > LARGEST]
-        found += _describe_sizes(defect, small, f"defects of fewer than {SMALLEST} px", "specks of the brush?")
-        found += _describe_sizes(
-            defect, large, "masks over more than half of the picture", "is the defect what is masked?"
-        )
-    return [*found, *_describe_shifts(parts), *_describe_duplicates(training_data)]
+    return [*found, *list_mask_warnings(whole), *_describe_duplicates(training_data)]
 
 
 def _is_alone(whole: Sequence[Example], defect: str) -> bool:
     return sum(example.defect == defect for example in whole) == 1
-
-
-def _describe_sizes(defect: str, examples: Sequence[Example], what: str, question: str) -> Iterator[str]:
-    if examples:
-        yield f"{defect}: {len(examples)} {what} ({_name_some(dict.fromkeys(e.name for e in examples))}); {question}"
-
-
-def _name_some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
-    return ", ".join(listed[:NAMED]) + more
-
-
-def _describe_shifts(parts: Mapping[str, Sequence[Example]]) -> Iterator[str]:
-    """Judge each defect, and if none has enough to say, all together: an export shifts them all."""
-    shifts = {defect: shift for defect, pool in parts.items() if (shift := find_common_shift(pool)) is not None}
-    if (
-        not shifts
-        and (shift := find_common_shift([example for pool in parts.values() for example in pool])) is not None
-    ):
-        shifts = {"all kinds": shift}
-    for defect, (down, right) in shifts.items():
-        yield (
-            f"{defect}: masks look shifted; they fit better {abs(down)} px {'lower' if down >= 0 else 'higher'} and "
-            f"{abs(right)} px further {'right' if right >= 0 else 'left'}"
-        )
 
 
 def _describe_duplicates(training_data: TrainingData) -> Iterator[str]:
@@ -100,7 +57,7 @@ def _describe_duplicates(training_data: TrainingData) -> Iterator[str]:
     for first, second, others, side, advice in sides:
         pairs = find_near_duplicates(first, second, others=others)
         if pairs:
-            named = _name_some(f"{a} and {b}" for a, b in pairs)
+            named = name_some(f"{a} and {b}" for a, b in pairs)
             yield f"nearly the same picture is learnt from and {side}: {named}; {advice}"
 
 

@@ -23,7 +23,7 @@ from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.synthesis.masks.bank import pack_bank
 from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
-from anomalib_stage.training.data.load import load_examples, load_images
+from anomalib_stage.training.data.load import load_pictures
 from anomalib_stage.training.data.picture_lists import read_include
 from anomalib_stage.training.data.regions.good_surfaces import GoodSurfaces
 from anomalib_stage.training.data.regions.real_defects import RealDefects
@@ -80,6 +80,7 @@ def fit_latent(
     download: bool = False,
     slim: bool = False,
     resume: bool = False,
+    white_level: int | None = None,
 ) -> Path:
     """Fit condition vectors and adapters on a frozen text-to-image model, and write a bundle.
 
@@ -102,6 +103,7 @@ def fit_latent(
         download (bool): Fetch a hub id that is not in the local cache.
         slim (bool): Leave U-Net and autoencoder out of the bundle; they go into a base beside it, once for all bundles.
         resume (bool): Go on from the last checkpoint in ``workdir``; steps and time may be others.
+        white_level (int | None): Largest value of a pixel in images deeper than 8 bit; None: found over all images.
 
     Returns:
         Path: The bundle written.
@@ -119,8 +121,15 @@ def fit_latent(
 
     # what to learn, and from what
     stems = read_include(split) if split else None
-    real = RealDefects(load_examples(defect_dir, defect_mask_dir, include=stems, rename=rename or {}))
-    good = load_images(data) if data else []
+    examples, good, _ = load_pictures(
+        normal=data,
+        defect_dir=defect_dir,
+        defect_mask_dir=defect_mask_dir,
+        include=stems,
+        rename=rename,
+        white_level=white_level,
+    )
+    real = RealDefects(examples)
     defects = [*real.defects, *([GOOD] if good and GOOD not in real.defects else [])]
     model = load_pretrained(pretrained, config=ldm_config, download=download)
     denoiser = build_denoiser(model, defects, words=words or {}, settings=chosen)

@@ -107,7 +107,7 @@ def test_what_is_no_mask_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no foreground for .*a\.jpg; add a\.png"):
         ForegroundFolder(masks).read([image], size=SIZE)
     write(masks / "a.png", draw(slice(0, 0)))
-    with pytest.raises(DataError, match=r"a\.png: the foreground is empty"):
+    with pytest.raises(DataError, match=r"a\.png: mask is empty"):
         ForegroundFolder(masks).read([image], size=SIZE)
     (masks / "a.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"a\.png: not a readable image"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.callback.augment import StageAugment
@@ -54,8 +55,9 @@ def test_a_function_with_a_useless_answer_is_told_what_is_wanted(answer: torch.T
 
 
 def test_a_folder_needs_batches_that_name_their_files(tmp_path: Path) -> None:
+    Image.new("L", (48, 64), 255).save(tmp_path / "a.png")
     with pytest.raises(InputError, match="do not name their image files"):
-        read_foregrounds(open_foregrounds(tmp_path, paths=[]), good_images(1), paths=None)
+        read_foregrounds(open_foregrounds(tmp_path, None), good_images(1), paths=None)
 
 
 @pytest.mark.parametrize("source", ["somewhere/else", 3, "Auto"])

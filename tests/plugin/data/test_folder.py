@@ -49,6 +49,20 @@ def paths(batches: Any) -> list[str]:
     return [path for batch in batches for path in batch.image_path]
 
 
+@pytest.mark.parametrize("keeps", [True, False], ids=["one loader", "a new loader for each epoch"])
+def test_a_loop_without_a_trainer_gets_other_pairs_in_each_epoch(make: Make, bank: Path, keeps: bool) -> None:
+    runs = []
+    for _ in range(2):
+        data = make()
+        data.setup()
+        kept = data.train_dataloader()
+        epochs = [paths(kept if keeps else data.train_dataloader()) for _ in range(2)]
+        runs.append(epochs)
+        pairs = [{path for path in epoch if path.startswith(str(bank))} for epoch in epochs]
+        assert pairs[0].isdisjoint(pairs[1])  # twelve pairs, six in an epoch
+    assert runs[0] == runs[1]
+
+
 def test_an_epoch_has_the_good_images_and_as_many_pairs(make: Make, bank: Path) -> None:
     data = make()
     data.setup()

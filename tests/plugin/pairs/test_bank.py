@@ -156,12 +156,12 @@ def drawing(bank: Path, trainer: SimpleNamespace, parts: Path) -> Callable[..., 
     """Return a function that begins a fit with a bank: ``drawing("Draem")`` gives the callback and the model."""
     paths = [str(parts / "good" / f"{i:03d}.png") for i in range(6)]
 
-    def start(name: str, **arguments: Any) -> tuple[StageAugment, Any]:
+    def start(name: str, augmentations: Any = None, **arguments: Any) -> tuple[StageAugment, Any]:
         chosen = {"bank": bank, "negatives": 0.0, "probability": 1.0, "weights": "no/such/file"} | arguments
         augment, model = StageAugment(**chosen), MODELS[name]()
         trainer.callbacks = [augment]
-        samples = pd.DataFrame({"image_path": paths})
-        trainer.datamodule = SimpleNamespace(train_data=SimpleNamespace(samples=samples))
+        data = SimpleNamespace(samples=pd.DataFrame({"image_path": paths}), augmentations=augmentations)
+        trainer.datamodule = SimpleNamespace(train_data=data)
         augment.setup(trainer, model, "fit")
         augment.on_fit_start(trainer, model)
         return augment, model
@@ -201,17 +201,23 @@ def test_swap_mode_puts_the_masked_pixels_onto_the_very_image(
     assert batch.gt_label is None
 
 
-def test_a_turned_image_gives_way_to_the_good_image_of_its_pair(
-    drawing: Drawing, trainer: SimpleNamespace, parts: Path
-) -> None:
-    augment, model = drawing("Draem", probability=0.5)
+def test_a_pair_is_turned_with_its_good_image(drawing: Drawing, trainer: SimpleNamespace, parts: Path) -> None:
+    augment, model = drawing("Draem", augmentations=v2.RandomHorizontalFlip(1.0), probability=0.5)
     batch = a_batch(parts, turned=True)
     augment.on_train_batch_start(trainer, model, batch, 0)
-    _, masks = model.augmenter(batch.image.as_subclass(torch.Tensor))
-    anomalous = masks.flatten(1).any(dim=1)
-    assert set(anomalous.tolist()) == {True, False}
-    assert torch.equal(batch.image[anomalous], a_batch(parts).image[anomalous])
-    assert torch.equal(batch.image[~anomalous], a_batch(parts, turned=True).image[~anomalous])
+    painted, masks = model.augmenter(batch.image.as_subclass(torch.Tensor))
+    assert set(masks.flatten(1).any(dim=1).tolist()) == {True, False}
+    assert torch.equal(batch.image, a_batch(parts, turned=True).image)
+    assert not ((painted != batch.image).any(dim=1, keepdim=True) & (masks == 0)).any()
+
+
+@pytest.mark.parametrize("model", ["UniNet", "Draem"])
+def test_images_that_were_changed_out_of_sight_are_refused(
+    drawing: Drawing, trainer: SimpleNamespace, parts: Path, model: str
+) -> None:
+    augment, built = drawing(model, probability=0.5)
+    with pytest.raises(InputError, match=r"000\.png is not what anomalib reads .* train_augmentations, where pairs"):
+        augment.on_train_batch_start(trainer, built, a_batch(parts, turned=True), 0)
 
 
 def test_an_image_without_a_pair_of_its_own_gets_that_of_another(

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.files.atomic import write_file
+from anomalib_stage.files.good_folder import find_good_folder
+from anomalib_stage.files.images import find_images
 from anomalib_stage.files.pixels import encode_png
-from anomalib_stage.pregeneration.planning.good_images import Source, check_outside, find_good_folder, find_sources
+from anomalib_stage.pregeneration.planning.good_images import Source, check_outside, find_sources
 from anomalib_stage.pregeneration.planning.plan import Plan, check_masks
 
 SOURCES = [
@@ -104,7 +106,7 @@ def test_train_good_of_a_data_set_root_is_preferred(good_folder: Path) -> None:
 
 
 def test_usable_sources_carry_names_and_sizes(good_folder: Path) -> None:
-    sources, skipped = find_sources(good_folder, limit=9, skip=False)
+    sources, skipped = find_sources(find_images(good_folder), root=good_folder, limit=9, skip=False)
     assert [(source.name, source.size) for source in sources] == [
         ("a.png", (48, 64)),
         ("b.png", (48, 64)),
@@ -115,14 +117,14 @@ def test_usable_sources_carry_names_and_sizes(good_folder: Path) -> None:
 
 def test_no_more_images_are_read_than_pairs_are_planned(good_folder: Path) -> None:
     (good_folder / "b.png").write_bytes(b"broken")
-    sources, _ = find_sources(good_folder, limit=1, skip=False)
+    sources, _ = find_sources(find_images(good_folder), root=good_folder, limit=1, skip=False)
     assert [source.name for source in sources] == ["a.png"]
 
 
 def test_small_image_is_refused_by_name_and_size(good_folder: Path) -> None:
     write_file(good_folder / "0.png", encode_png(np.zeros((31, 90, 3), np.uint8)))
     with pytest.raises(DataError, match="0.png: 90x31 px; at least 32 px a side"):
-        find_sources(good_folder, limit=3, skip=False)
+        find_sources(find_images(good_folder), root=good_folder, limit=3, skip=False)
 
 
 def test_image_whose_name_is_not_utf8_is_refused(good_folder: Path) -> None:
@@ -132,20 +134,20 @@ def test_image_whose_name_is_not_utf8_is_refused(good_folder: Path) -> None:
     except OSError:
         pytest.skip("this file system holds UTF-8 names only")
     with pytest.raises(DataError, match="is not UTF-8; rename"):
-        find_sources(good_folder, limit=3, skip=False)
+        find_sources(find_images(good_folder), root=good_folder, limit=3, skip=False)
 
 
 @pytest.mark.parametrize("name", ["a" * 201, "é" * 101, "a\nb", "a\x7f"])
 def test_names_that_files_of_pairs_cannot_have_are_refused(good_folder: Path, name: str) -> None:
     (good_folder / "a.png").rename(good_folder / f"{name}.png")
     with pytest.raises(DataError, match="is longer than 200 bytes or has control characters; rename it"):
-        find_sources(good_folder, limit=3, skip=False)
+        find_sources(find_images(good_folder), root=good_folder, limit=3, skip=False)
 
 
 def test_skipped_images_are_named_and_counted(good_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (good_folder / "b.png").write_bytes(b"broken")
     with caplog.at_level(logging.INFO, logger="anomalib_stage"):
-        sources, skipped = find_sources(good_folder, limit=9, skip=True)
+        sources, skipped = find_sources(find_images(good_folder), root=good_folder, limit=9, skip=True)
     assert ([source.name for source in sources], skipped) == (["a.png", "more/c.png"], 1)
     assert "b.png: not a readable image" in caplog.text
 
@@ -153,12 +155,12 @@ def test_skipped_images_are_named_and_counted(good_folder: Path, caplog: pytest.
 def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
     write_file(tmp_path / "a.png", b"broken")
     with pytest.raises(DataError, match="none of its 1 images can be used"):
-        find_sources(tmp_path, limit=3, skip=True)
+        find_sources(find_images(tmp_path), root=tmp_path, limit=3, skip=True)
 
 
 def test_sources_know_their_content_and_depth(good_folder: Path) -> None:
     cv2.imwrite(str(good_folder / "b.png"), np.full((48, 64), 900, np.uint16))
-    sources, _ = find_sources(good_folder, limit=3, skip=False)
+    sources, _ = find_sources(find_images(good_folder), root=good_folder, limit=3, skip=False)
     assert [source.deep for source in sources] == [False, True, False]
     assert sources[0].digest == hashlib.sha256((good_folder / "a.png").read_bytes()).hexdigest()
 

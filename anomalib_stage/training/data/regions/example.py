@@ -29,6 +29,8 @@ class Example:
         defect (str): Defect, or ``good``.
         name (str): Name of the file without its ending, with its path where that could mean two; empty for regions.
         group (str): What it shares with other captures of the same piece; empty for regions.
+        levels (tuple[int, ...]): Different values of the mask's file above 0, up to eight; empty for regions.
+        orientation (int): EXIF orientation of the image's file, 1 to 8, which was not applied.
     """
 
     image: NDArray[np.uint8]
@@ -36,6 +38,8 @@ class Example:
     defect: str
     name: str = ""
     group: str = ""
+    levels: tuple[int, ...] = ()
+    orientation: int = 1
 
 
 class Source(Protocol):
