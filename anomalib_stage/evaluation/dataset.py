@@ -87,16 +87,15 @@ def load_data(root: Path, *, split: Path, size: int, white_level: int | None = N
     test: dict[str, PictureSet] = {}
     scored: set[str] = set()
     for defect, sides in stems.items():
-        for side, chosen in sides.items():
-            examples = load_examples(
-                root / "test" / defect, root / "ground_truth", include={defect: chosen}, rename={}, reader=reader
-            )
-            read.extend(examples)
-            if side == "fit":
-                fit[defect] = examples
-            else:
-                test[defect] = stack([(example.image, example.mask) for example in examples], size=size)
-                scored |= {digest_pictures(example.image) for example in examples}
+        chosen = {defect: sides["fit"] | sides["eval"]}
+        examples = load_examples(
+            root / "test" / defect, root / "ground_truth", include=chosen, rename={}, reader=reader
+        )
+        read.extend(examples)
+        fit[defect] = [example for example in examples if example.name in sides["fit"]]
+        kept = [example for example in examples if example.name in sides["eval"]]
+        test[defect] = stack([(example.image, example.mask) for example in kept], size=size)
+        scored |= {digest_pictures(example.image) for example in kept}
     plain = [reader.read(path) for path in find_images(root / "test" / "good")]
     learnt = reader.read_good(good, root=root, flag="--data")
     reader.say()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from anomalib_stage.errors import DataError
@@ -23,7 +24,7 @@ def check_files(root: Path, split: dict[str, dict[str, set[str]]], *, split_file
     """Refuse a root without what the split names, in the words of a benchmark.
 
     Raises:
-        DataError: If a folder or a picture is missing.
+        DataError: If a folder or a picture is missing, or a stem could mean two pictures.
     """
     for folder in (root / "train" / "good", root / "test" / "good", root / "ground_truth"):
         if not folder.is_dir():
@@ -36,10 +37,14 @@ def check_files(root: Path, split: dict[str, dict[str, set[str]]], *, split_file
         if not folder.is_dir():
             msg = f"{split_file}: defect {defect!r} has no folder {folder}; a split names folders of test"
             raise DataError(msg)
-        there = {path.stem for path in find_images(folder)}
-        if missing := sorted((sides["fit"] | sides["eval"]) - there):
+        there = Counter(path.stem for path in find_images(folder))
+        wanted = sorted(sides["fit"] | sides["eval"])
+        if missing := [stem for stem in wanted if stem not in there]:
             shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
             msg = f"{split_file}: {len(missing)} stems of defect {defect!r} are not in {folder}: {shown}; correct it"
+            raise DataError(msg)
+        if twice := [stem for stem in wanted if there[stem] > 1]:
+            msg = f"{split_file}: {twice[0]!r} could be {there[twice[0]]} pictures in {folder}; rename all but one"
             raise DataError(msg)
 
 

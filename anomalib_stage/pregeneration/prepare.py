@@ -16,6 +16,7 @@ from anomalib_stage.files.white_level import check_white_level, find_white_level
 from anomalib_stage.pipeline.synthesizer import GOOD
 from anomalib_stage.pregeneration.job import Pregeneration
 from anomalib_stage.pregeneration.planning.claim import check_free
+from anomalib_stage.pregeneration.planning.given_masks import plan_given_masks
 from anomalib_stage.pregeneration.planning.good_images import check_outside, find_sources
 from anomalib_stage.pregeneration.planning.plan import Plan, check_masks
 from anomalib_stage.pregeneration.planning.spec import FileList, Job
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from anomalib_stage.pregeneration.planning.good_images import Source
     from anomalib_stage.pregeneration.planning.spec import Layout
     from anomalib_stage.settings import SynthesisSettings
 
@@ -67,7 +69,8 @@ def prepare(
         count (int): Number of pairs.
         weights (str): ``default`` or a bundle file.
         defects (Sequence[str] | None): Defects to paint, in any order; None: every defect of the bundle.
-        masks (Path | None): Folder of masks to use in turn, each of its image's size; None: masks are drawn.
+        masks (Path | None): Folder of masks, each of its image's size: where their names are those of the images each
+            image gets its own, else they are used in turn (1, 2, 10); None: masks are drawn.
         seed (int): Base seed.
         sampling_steps (int | None): Sampling steps, 4 to 1000; None: as many as the bundle's backbone needs.
         strength (tuple[float, float] | None): Weakest and strongest anomaly, in (0, 1]; None: full strength.
@@ -109,13 +112,14 @@ def prepare(
     root, paths = find_good(data, flag="--data")
     where, bundle = resolve_device(device), StageBundle.load(weights)
     defects = _defects(bundle, defects)
-    given = _given_masks(masks, root=root)
+    there = _find_given_masks(masks, root=root)
     sources, skipped = find_sources(paths, root=root, limit=count, skip=on_unreadable == "skip")
     white = find_white_level(paths, given=white_level)
     if layout == "mvtec" and any(source.deep for source in sources):
         deep = sum(source.deep for source in sources)
         logger.info("16 bit reduced to 8 in %d of %d images: anomalib reads 16-bit grey as white", deep, len(sources))
-    plan = Plan(sources, count=count, defects=defects, masks=given, seed=seed, batch_size=batch_size)
+    in_turn, listed = _order_masks(masks, there, sources=sources, images=paths, root=root, count=count)
+    plan = Plan(sources, count=count, defects=defects, masks=in_turn, seed=seed, batch_size=batch_size)
     check_masks(plan)
     job = Job(
         count=count,
@@ -126,7 +130,7 @@ def prepare(
         bundle=bundle.digest,
         settings=settings,
         sources=FileList.of((source.name, source.digest) for source in sources),
-        masks=_digested(given, masks) if masks else None,
+        masks=_digested(listed, masks) if masks else None,
         versions=list_versions(),
         device=where.type,
         white_level=white,
@@ -143,11 +147,33 @@ def _check_counts(*, count: int, batch_size: int) -> None:
         raise InputError(msg)
 
 
-def _given_masks(masks: Path | None, *, root: Path) -> list[Path]:
+def _find_given_masks(masks: Path | None, *, root: Path) -> list[Path]:
     if masks is None:
         return []
     check_outside(masks, root=root, flag="--masks")
     return find_images(masks)
+
+
+def _order_masks(
+    folder: Path | None,
+    masks: Sequence[Path],
+    *,
+    sources: Sequence[Source],
+    images: Sequence[Path],
+    root: Path,
+    count: int,
+) -> tuple[list[Path], list[Path]]:
+    """Return the masks to use in turn, and those that describe the job."""
+    if folder is None:
+        return [], []
+    given = plan_given_masks(
+        folder,
+        [mask.relative_to(folder).as_posix() for mask in masks],
+        images=[image.relative_to(root).as_posix() for image in images],
+        painted=[source.name for source in sources],
+        count=count,
+    )
+    return [folder / name for name in given.in_turn], [folder / name for name in given.listed]
 
 
 def _digested(files: Sequence[Path], folder: Path) -> FileList:

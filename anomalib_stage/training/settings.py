@@ -30,7 +30,7 @@ class FitSettings(Settings):
     data: Path | None = Field(None, description="Folder of good images, searched recursively.")
     defect_dir: Path | None = Field(None, description="Folder with one sub-folder of defect images for each defect.")
     defect_mask_dir: Path | None = Field(
-        None, description="Folder with the same sub-folders of masks, <stem>_mask.png or <stem>.png."
+        None, description="Folder with the same sub-folders of masks, <stem>_mask.png or <stem>.png (any image format)."
     )
     split: Path | None = Field(
         None, description='JSON file {defect: [stems]} or {defect: {"fit": [stems]}} of the defects to use.'

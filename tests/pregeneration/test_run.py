@@ -138,6 +138,46 @@ def test_given_masks_are_painted_as_they_are(run: Any, good_folder: Path, tmp_pa
         assert np.array_equal(load_mask(tmp_path / "out" / record.mask), mask > 0)
 
 
+def mask_at(row: int) -> bytes:
+    mask = np.zeros((48, 64), np.uint8)
+    mask[row : row + 6, 30:50] = 255
+    return encode_png(mask)
+
+
+def test_given_masks_go_to_the_images_of_their_names(run: Any, good_folder: Path, tmp_path: Path) -> None:
+    (good_folder / "more" / "c.png").unlink()
+    (good_folder / "a.png").rename(good_folder / "9.png")
+    (good_folder / "b.png").rename(good_folder / "10.png")
+    for row, number in enumerate((9, 10)):
+        write_file(tmp_path / "masks" / f"{number}_mask.png", mask_at(10 * row))
+    run(masks=tmp_path / "masks", count=4)
+    records = read_manifest(tmp_path / "out")
+    assert {(record.source, record.given_mask) for record in records} == {
+        ("9.png", "9_mask.png"),
+        ("10.png", "10_mask.png"),
+    }
+
+
+def test_a_job_with_masks_in_another_order_is_refused_with_the_reason(
+    run: Any, good_folder: Path, tmp_path: Path
+) -> None:
+    (good_folder / "more" / "c.png").unlink()
+    for row, number in enumerate((1, 2, 10)):
+        write_file(tmp_path / "masks" / f"m{number}.png", mask_at(10 * row))
+    run(masks=tmp_path / "masks", count=3)
+    records = read_manifest(tmp_path / "out")
+    assert [record.given_mask for record in records] == ["m1.png", "m2.png", "m10.png"]
+    job = json.loads((tmp_path / "out" / "job.json").read_text())
+    as_text = [
+        f"{hashlib.sha256((tmp_path / 'masks' / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in ("m1.png", "m10.png", "m2.png")
+    ]
+    job["masks"]["sha256"] = hashlib.sha256("".join(as_text).encode()).hexdigest()  # what 0.1.0 wrote
+    (tmp_path / "out" / "job.json").write_text(json.dumps(job))
+    with pytest.raises(InputError, match=r"masks\.sha256 .*version 0\.1\.0 used them in turn in the order 1, 10, 2"):
+        run(masks=tmp_path / "masks", count=3)
+
+
 def stored(path: Path) -> np.ndarray:
     return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 

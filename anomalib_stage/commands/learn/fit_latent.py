@@ -46,7 +46,7 @@ def fit_latent(  # noqa: D417 - the settings say what they are
         out: Bundle to write (.safetensors).
         pretrained: Folder of diffusers, single-file checkpoint, or owner/name@commit on the hub.
         defect_dir: Folder with one sub-folder of defect images for each defect.
-        defect_mask_dir: Folder with the same sub-folders of masks, <stem>_mask.png or <stem>.png.
+        defect_mask_dir: Folder with the same sub-folders of masks, <stem>_mask.png or <stem>.png (any image format).
         data: Folder of good images, searched recursively; teaches "good".
         split: JSON file {defect: [stems]} of the defects to use.
         rename: Names to learn folders under, {folder: defect}; two folders may share one.

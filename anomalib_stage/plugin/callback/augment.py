@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback
 
 from anomalib_stage.deprecated.arguments import keyword_only
-from anomalib_stage.plugin.callback.foregrounds import built_in_foreground, check_foreground
+from anomalib_stage.plugin.callback.foregrounds import built_in_foreground, check_foreground, open_foregrounds
 from anomalib_stage.plugin.callback.generator_swap import swap
 from anomalib_stage.plugin.callback.painter_loading import load_painter
 from anomalib_stage.plugin.callback.session import Session
@@ -73,9 +73,10 @@ class StageAugment(Callback):
         strength (tuple[float, float] | None): Weakest and strongest anomaly, in (0, 1]: how far a picture leaves the
             clean surface. ``None`` for full strength. Defaults to ``None``.
         foreground (str | Callable | None): Where defects may lie: ``auto`` finds the object in each image, ``none``
-            means everywhere, a folder holds masks named like the images (for data modules without geometric
-            augmentations), a function gets an image ``(3, H, W)`` in [0, 1] and its path and returns a mask. Defaults
-            to ``None``: ``auto``, unless ``synthesis`` says otherwise.
+            means everywhere, a folder holds masks named like the images (``017.png`` or ``017_mask.png``, perhaps in
+            sub-folders like theirs; for data modules without geometric augmentations), a function gets an image
+            ``(3, H, W)`` in [0, 1] and its path and returns a mask. Defaults to ``None``: ``auto``, unless
+            ``synthesis`` says otherwise.
         sampling_steps (int | None): Denoising steps, 4 to 1000. Defaults to ``None``: as many as the bundle's backbone
             needs, 8 if it is compact.
         synthesis (dict | SynthesisSettings | None): Any other setting of the painting, such as
@@ -201,7 +202,7 @@ class StageAugment(Callback):
             self._seam,
             seed=self.seed,
             shares=self._shares if painter is None else painter.shares,
-            foreground=self.foreground,
+            foreground=open_foregrounds(self.foreground, trainer) if painter is not None else "auto",
             bank=self._open_bank(trainer, pl_module, visible) if self.bank is not None else None,
             painter=painter,
             files=files,

@@ -16,6 +16,7 @@ from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.pipeline.pair import Pair
 from anomalib_stage.plugin.callback.as_read import AsRead
 from anomalib_stage.plugin.callback.augmentations import find_augmentations, find_model_resize, list_unknown_steps
+from anomalib_stage.plugin.image_lists import list_held_back_images, list_training_images
 from anomalib_stage.plugin.pairs.bank import PairBank, read_clean
 from anomalib_stage.plugin.pairs.merge import is_same_outside
 from anomalib_stage.plugin.pairs.resize import resize_image, resize_mask
@@ -82,8 +83,9 @@ class BankPairs:
         if not self._files:
             msg = (
                 f"StageAugment: no pair of the bank {self.bank.folder} was painted into an image of this training "
-                f"(pairs: into {self.bank.pairs[0].source}; training: {path}), and this model needs the clean "
-                "originals; pregenerate from the good images that are trained on"
+                f"(pairs: into {self.bank.pairs[0].source}; training: {path}; an image has the same name and the same "
+                "content), and this model needs the clean originals; pregenerate from the good images that are trained "
+                "on"
             )
             raise InputError(msg)
 
@@ -267,8 +269,11 @@ def open_bank_pairs(
         DataError: If the bank cannot be read.
         InputError: If it does not have the defects, or none of the clean originals that the model needs.
     """
-    bank = PairBank.open(folder, defects=defects)
-    paths = _training_images(trainer)
+    data = getattr(trainer, "datamodule", None)
+    paths = list_training_images(data)
+    bank = PairBank.open(folder, defects=defects).within(paths, held_back=list_held_back_images(data))
+    if visible is None:
+        bank.check_unambiguous()
     augmentations = find_augmentations(trainer, model)
     if augmentations is not None and (unknown := list_unknown_steps(trainer)):
         logger.warning(
@@ -276,18 +281,11 @@ def open_bank_pairs(
             "images besides is not known, and pairs would not take such a step",
             " and ".join(unknown),
         )
-    placer = BankPairs(bank.within(paths), like=find_model_resize(model), visible=visible, augmentations=augmentations)
+    placer = BankPairs(bank, like=find_model_resize(model), visible=visible, augmentations=augmentations)
     placer.learn(paths)
     if visible is None and paths:
         placer.check_known(paths[0])
     return placer
-
-
-def _training_images(trainer: Trainer) -> list[str]:
-    """Return the files that the data module trains on; none if loaders were given instead."""
-    data = getattr(getattr(trainer, "datamodule", None), "train_data", None)
-    samples = getattr(data, "samples", None)
-    return [] if samples is None else [str(path) for path in samples["image_path"]]
 
 
 def _size(images: Tensor) -> tuple[int, int]:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.errors import InputError
+from anomalib_stage.plugin.callback.foreground_files import ForegroundFolder
+from anomalib_stage.plugin.image_lists import list_training_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lightning.pytorch import Trainer
     from torch import Tensor
 
-__all__ = ["built_in_foreground", "check_foreground", "read_foregrounds"]
+__all__ = ["built_in_foreground", "check_foreground", "open_foregrounds", "read_foregrounds"]
 
 BUILT_IN = ("auto", "none")
 
@@ -41,14 +44,39 @@ def built_in_foreground(source: object) -> Literal["auto", "none"]:
     return "auto" if source == "auto" else "none"
 
 
+def open_foregrounds(
+    source: str | Path | Callable[..., Any], trainer: Trainer | None
+) -> str | ForegroundFolder | Callable[..., Any]:
+    """Get the user's answer ready before the training starts.
+
+    Args:
+        source (str | Path | Callable): The argument ``foreground`` of ``StageAugment``.
+        trainer (Trainer | None): Its data module, if there is one, knows which images will train.
+
+    Returns:
+        str | ForegroundFolder | Callable: What :func:`read_foregrounds` takes; of a folder, its masks.
+
+    Raises:
+        DataError: If a mask is missing, of another size than its image, or of two images; names the files.
+    """
+    if callable(source) or source in BUILT_IN:
+        return source
+    folder = ForegroundFolder(Path(source))
+    folder.learn(list_training_images(getattr(trainer, "datamodule", None)))
+    return folder
+
+
 def read_foregrounds(
-    source: str | Path | Callable[[Tensor, str | None], Any], images: Tensor, *, paths: Sequence[str] | None
+    source: str | ForegroundFolder | Callable[[Tensor, str | None], Any],
+    images: Tensor,
+    *,
+    paths: Sequence[str] | None,
 ) -> Tensor | None:
     """Ask the user's folder or function for the foregrounds of a batch.
 
     Args:
-        source (str | Path | Callable): ``auto`` and ``none`` are the synthesizer's business; a folder holds masks
-            ``<stem>.png`` or ``<stem>_mask.png``; a function gets an image ``(3, H, W)`` in [0, 1] and its path.
+        source (str | ForegroundFolder | Callable): ``auto`` and ``none`` are the synthesizer's business; a function
+            gets an image ``(3, H, W)`` in [0, 1] and its path.
         images (Tensor): ``(B, 3, H, W)``.
         paths (Sequence[str] | None): File of each image, if known.
 
@@ -56,24 +84,23 @@ def read_foregrounds(
         Tensor | None: ``(B, 1, H, W)`` bool; None: the synthesizer decides.
 
     Raises:
-        DataError: If a mask is missing, unreadable or empty; names the file.
+        DataError: If a mask is missing, unreadable, empty, of another size than its image, or of two images.
         InputError: If the function returns anything but a mask of the image's size that is not empty.
     """
-    if not callable(source) and source in BUILT_IN:
+    if isinstance(source, str):
         return None
-    size = (images.shape[2], images.shape[3])
-    if callable(source):
-        names = [None] * len(images) if paths is None else list(paths)
-        found = [_asked(source, image, name) for image, name in zip(images, names, strict=True)]
-    else:
+    if isinstance(source, ForegroundFolder):
         if paths is None:
-            msg = f"StageAugment: foreground is the folder {source}, but these batches do not name their image files"
+            msg = f"StageAugment: foreground is the folder {source.folder}; these batches do not name their image files"
             raise InputError(msg)
-        found = [_read(Path(source), Path(path), size=size) for path in paths]
+        found = source.read(paths, size=(images.shape[2], images.shape[3]))
+    else:
+        names = [None] * len(images) if paths is None else list(paths)
+        found = [_ask(source, image, name) for image, name in zip(images, names, strict=True)]
     return torch.stack(found)[:, None].to(images.device)
 
 
-def _asked(source: Callable[[Tensor, str | None], Any], image: Tensor, path: str | None) -> Tensor:
+def _ask(source: Callable[[Tensor, str | None], Any], image: Tensor, path: str | None) -> Tensor:
     mask = torch.as_tensor(source(image, path)).squeeze().cpu().bool()
     if tuple(mask.shape) != tuple(image.shape[1:]) or not bool(mask.any()):
         msg = (
@@ -82,20 +109,3 @@ def _asked(source: Callable[[Tensor, str | None], Any], image: Tensor, path: str
         )
         raise InputError(msg)
     return mask
-
-
-def _read(folder: Path, image: Path, *, size: tuple[int, int]) -> Tensor:
-    import cv2  # not before it is needed: anomalib's command line builds the callback for every sub-command
-    import numpy as np
-
-    candidates = [folder / f"{image.stem}{suffix}.png" for suffix in ("", "_mask")]
-    file = next((path for path in candidates if path.is_file()), None)
-    if file is None:
-        msg = f"{folder} has no foreground for {image.name}; add {candidates[0].name}, or use foreground='auto'"
-        raise DataError(msg)
-    mask = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
-    if mask is None or not mask.any():
-        msg = f"{file} is {'not a readable image' if mask is None else 'empty'}; replace it by a mask with white pixels"
-        raise DataError(msg)
-    resized = cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
-    return torch.from_numpy((resized if resized.any() else np.full(size, 255, np.uint8)) > 127)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from anomalib_stage.pipeline.jobs import Job
     from anomalib_stage.plugin.callback.bank_pairs import BankPairs
     from anomalib_stage.plugin.callback.file_guard import FileGuard
+    from anomalib_stage.plugin.callback.foreground_files import ForegroundFolder
     from anomalib_stage.plugin.pairs.choice import Choice, Shares
     from anomalib_stage.plugin.pairs.painter import Painter
     from anomalib_stage.plugin.seams import Seam
@@ -47,7 +48,7 @@ class Session:
         model (LightningModule): The model that trains.
         seam (Seam): Where it takes anomalies.
         seed (int): Base seed.
-        foreground (str | Callable): As in ``StageAugment``.
+        foreground (str | ForegroundFolder | Callable): As in ``StageAugment``, a folder opened.
         painter (Painter | None): Paints with the network; None: everything comes from the bank.
         shares (Shares): How many images get what.
         bank (BankPairs | None): Draws pairs of the bank; None: there is no bank.
@@ -61,7 +62,7 @@ class Session:
     seam: Seam
     seed: int
     shares: Shares
-    foreground: str | Callable[..., Any] = "auto"
+    foreground: str | ForegroundFolder | Callable[..., Any] = "auto"
     painter: Painter | None = None
     bank: BankPairs | None = None
     files: FileGuard | None = None

@@ -21,6 +21,7 @@ from anomalib_stage.plugin.data.pair_use import takes_pairs
 from anomalib_stage.plugin.data.pipeline_order import check_pipeline, find_transforms
 from anomalib_stage.plugin.data.sampler import EpochSampler, find_next_epoch
 from anomalib_stage.plugin.data.transform import StageTransform
+from anomalib_stage.plugin.image_lists import list_held_back_images, list_training_images
 from anomalib_stage.plugin.pairs.bank import PairBank
 from anomalib_stage.plugin.pairs.readable_images import check_data_module
 from anomalib_stage.plugin.pairs.resize import keep_masks
@@ -44,7 +45,8 @@ class StageFolder(Folder):
     An anomalib ``Folder`` whose training split also has the pairs that ``anomalib-stage pregenerate`` wrote. An epoch
     has every good image once and ``ratio`` pairs for each of them, other ones in each epoch until all have had their
     turn. Labels are taken from the masks, and masks are resized so that no defect gets lost. Pairs that were painted
-    into good images which the splits hold back for validation or test are left out.
+    into good images which the splits hold back for validation or test are left out, also those of a ``StageTransform``;
+    images are recognised by name and content.
 
     For models that read masks and labels: Supersimplenet and UniNet. Draem and its like would take the pairs for clean
     images; beside ``StageAugment(bank=...)``, which hands pairs to them in the right place, they get the good images
@@ -110,6 +112,7 @@ class StageFolder(Folder):
             return
         for transform in self._find_transforms():
             check_pipeline(self.train_augmentations, transform, whole=transform.bank is not None)
+            transform.restrict(list_training_images(self), held_back=list_held_back_images(self))
         check_data_module(self)
         if self._takes_pairs() and not self.train_data.has_anomalous:
             self._add_pairs()
@@ -163,7 +166,7 @@ class StageFolder(Folder):
         assert self._bank_folder is not None  # the caller checked
         good = self.train_data.samples
         found = PairBank.open(self._bank_folder, defects=self.defects)
-        bank = found.within(good["image_path"])
+        bank = found.within(good["image_path"], held_back=list_held_back_images(self))
         wanted = round(self.ratio * len(good))
         if wanted > len(bank):
             logger.warning("StageFolder: an epoch has %d pairs, and there are %d: some come again", wanted, len(bank))

@@ -27,7 +27,7 @@ from anomalib_stage.plugin.settings import build_plugin_settings
 from anomalib_stage.seeds import derive_seed, numpy_generator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from anomalib_stage.plugin.pairs.bank import PairBank
@@ -128,7 +128,7 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
         )
         self.weights, self.defects, self.seed = weights, defects, seed
         self.probability, self.negatives = probability, negatives
-        self.bank = None if bank is None else _open_bank(bank, defects)
+        self.bank = self._whole_bank = None if bank is None else _open_bank(bank, defects)
         self._painter: Painter | None = None
         self._white = 0
         self._epoch = torch.full((1,), -1)
@@ -141,6 +141,19 @@ class StageTransform(v2.Transform):  # type: ignore[misc] # torchvision has no t
             epoch (int): Number of the epoch, from 0.
         """
         self._epoch.fill_(epoch)
+
+    def restrict(self, paths: Iterable[str], *, held_back: Iterable[str]) -> None:
+        """Leave out pairs of the bank that were painted into images which do not train; ``StageFolder`` calls it.
+
+        Args:
+            paths (Iterable[str]): Files of the good images to train on.
+            held_back (Iterable[str]): Files kept for validation and test.
+
+        Raises:
+            InputError: If every pair was painted into an image that is held back.
+        """
+        if self._whole_bank is not None:
+            self.bank = self._whole_bank.within(paths, held_back=held_back)
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
         """Refuse a sample without a mask."""

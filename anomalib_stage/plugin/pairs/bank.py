@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,14 +17,19 @@ from torch import Tensor
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.plugin.pairs.readable_images import check_readable
 from anomalib_stage.plugin.pairs.resize import resize_image, resize_mask
+from anomalib_stage.plugin.pairs.source_files import SourceFiles
 from anomalib_stage.pregeneration.output.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from torchvision.transforms import v2
 
-__all__ = ["BankPair", "PairBank", "path_tails", "read_clean"]
+    from anomalib_stage.plugin.pairs.source_files import SourceChoice
+
+__all__ = ["BankPair", "PairBank", "read_clean"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,14 @@ class BankPair:
         mask (Path): Its mask.
         source (str): Good image that it was painted into, relative to the folder of good images.
         defect (str): Defect.
+        source_digest (str | None): SHA-256 of that good image, None where it was not noted.
     """
 
     image: Path
     mask: Path
     source: str
     defect: str
+    source_digest: str | None = None
 
 
 class PairBank:
@@ -49,10 +57,16 @@ class PairBank:
     Args:
         folder (Path): The folder.
         pairs (Sequence[BankPair]): Its pairs, at least one.
+        files (SourceFiles | None): Recognises their good images; None: nothing is known yet.
+
+    Attributes:
+        ambiguous (tuple[str, ...]): Two training images that could both be the good image of a pair; empty as a rule.
     """
 
-    def __init__(self, folder: Path, pairs: Sequence[BankPair]) -> None:
+    def __init__(self, folder: Path, pairs: Sequence[BankPair], *, files: SourceFiles | None = None) -> None:
         self.folder, self.pairs = folder, list(pairs)
+        self.ambiguous: tuple[str, ...] = ()
+        self._files = files or SourceFiles({pair.source: pair.source_digest for pair in self.pairs})
         self._by_source: dict[str, list[BankPair]] = {}
         for pair in self.pairs:
             self._by_source.setdefault(pair.source, []).append(pair)
@@ -75,7 +89,7 @@ class PairBank:
         """
         folder = Path(folder)
         pairs = [
-            BankPair(folder / record.image, folder / record.mask, record.source, record.defect)
+            BankPair(folder / record.image, folder / record.mask, record.source, record.defect, record.source_sha256)
             for record in read_manifest(folder)
             if record.image is not None and record.mask is not None
         ]
@@ -95,22 +109,56 @@ class PairBank:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def within(self, paths: Iterable[str]) -> PairBank:
-        """Leave out pairs that were painted into other images than these, such as those held out for the test.
+    def within(self, paths: Iterable[str], *, held_back: Iterable[str] = ()) -> PairBank:
+        """Leave out pairs that were painted into other images than these, such as those held back for the test.
+
+        An image is recognised by its content and the tail of its path
+        (:class:`~anomalib_stage.plugin.pairs.source_files.SourceFiles`); doubts are said.
 
         Args:
             paths (Iterable[str]): Files of the good images to train on.
+            held_back (Iterable[str]): Files kept for validation and test: no pair was painted into one of those left.
 
         Returns:
-            PairBank: The pairs painted into them; this bank itself if there are none, as it is of other images then.
+            PairBank: The pairs painted into the images to train on; if there are none, as the bank is of other images
+            then, all that were not painted into an image that is held back.
+
+        Raises:
+            InputError: If every pair was painted into an image that is held back.
         """
-        known = {self.find_source(path) for path in paths}
-        kept = [pair for pair in self.pairs if pair.source in known]
-        return PairBank(self.folder, kept) if kept else self
+        paths = list(paths)
+        choice = self._files.choose(paths, held_back)
+        kept = [pair for pair in self.pairs if pair.source in choice.kept]
+        if not kept:
+            msg = (
+                f"{self.folder}: all {len(self)} pairs were painted into images that are held back for validation or "
+                "test; pregenerate from the images that train, or give other splits"
+            )
+            raise InputError(msg)
+        if paths:
+            _say_doubts(self.folder, choice, trained=len(paths))
+        bank = PairBank(self.folder, kept, files=self._files)
+        bank.ambiguous = choice.ambiguous
+        return bank
+
+    def check_unambiguous(self) -> None:
+        """Refuse a bank where it is not certain which training image a pair was painted into.
+
+        Raises:
+            InputError: Names two images that could be it.
+        """
+        if self.ambiguous:
+            msg = (
+                f"the manifest of {self.folder} has no digests of the good images, and {self.ambiguous[0]} and "
+                f"{self.ambiguous[1]} could both be the clean original of a pair, which this model needs; pregenerate "
+                "again"
+            )
+            raise InputError(msg)
 
     def find_source(self, path: str) -> str | None:
-        """Return the bank's name for a good image file, None if no pair was painted into a file of that name."""
-        return next((tail for tail in path_tails(path) if tail in self._by_source), None)
+        """Return the bank's name for a good image file, None if no pair was painted into it."""
+        name = self._files.find(path)
+        return name if name in self._by_source else None
 
     def list_painted_into(self, source: str | None) -> list[BankPair]:
         """Return the pairs that were painted into a good image; all pairs for None."""
@@ -151,11 +199,25 @@ def read_clean(path: Path, *, size: tuple[int, int], like: v2.Resize | None = No
     return resize_image(_read(path, read_image), size, like=like)
 
 
-def path_tails(path: str) -> Iterator[str]:
-    """Yield a path, and what remains of it without its first folders, longest first, with forward slashes."""
-    parts = PurePath(path).parts
-    for start in range(len(parts)):
-        yield "/".join(parts[start:])
+def _say_doubts(folder: Path, choice: SourceChoice, *, trained: int) -> None:
+    """Warn where images were not recognised beyond doubt."""
+    again = "pregenerate from the images that train to be sure"
+    if choice.changed:
+        how = (
+            "the images are taken for those by their names, and pairs left out whose name a held-back image of the "
+            "same folder has"
+            if choice.by_name
+            else "they count as other images, and pairs painted into the ones of those names are left out"
+        )
+        logger.warning(
+            "%s: %d of %d images that train, such as %s, have the name of a good image of the bank and another "
+            "content: %s; %s",
+            *(folder, len(choice.changed), trained, choice.changed[0], how, again),
+        )
+    elif not choice.known:
+        logger.warning("%s: no pair was painted into an image that trains here; those not held back are used", folder)
+    if choice.ambiguous:
+        logger.warning("%s: %s and %s could be the same good image of the bank; %s", folder, *choice.ambiguous, again)
 
 
 def _check_files(folder: Path, pairs: Sequence[BankPair]) -> None:

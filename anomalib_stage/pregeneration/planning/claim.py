@@ -23,6 +23,12 @@ logger = logging.getLogger(__name__)
 MAY_DIFFER = ("versions.", "device")
 """Fields that may change the last bit of a pixel, and do not make a pair another one."""
 
+MASKS_DIFFER = (
+    ". If --masks is the same folder, its masks now go to other images: version 0.1.0 used them in turn in the order "
+    "1, 10, 2, and now they go by name, or in turn in the order 1, 2, 10; what 0.1.0 began it has to finish"
+)
+"""Why masks differ that the user believes to be the same."""
+
 
 def check_free(out: Path) -> None:
     """Refuse a folder with anything in it, unless it is a job's.
@@ -59,6 +65,7 @@ def check_same(out: Path, job: Job) -> None:
     differences = compare_facts(there, here)
     small = {name: change for name, change in differences.items() if name.startswith(MAY_DIFFER)}
     other = {name: change for name, change in differences.items() if name not in small}
-    refuse_differences(f"--out {out}", other, what="job", advice="give its options, or choose another folder")
+    advice = "give its options, or choose another folder" + (MASKS_DIFFER if "masks.sha256" in other else "")
+    refuse_differences(f"--out {out}", other, what="job", advice=advice)
     for name, change in small.items():
         logger.warning("%s was begun with another %s; pixels may differ in the last bit", out, f"{name} ({change})")

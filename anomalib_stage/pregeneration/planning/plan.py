@@ -64,7 +64,8 @@ class Plan:
         sources (Sequence[Source]): Good images, at least one.
         count (int): Number of pairs. A longer plan begins with the pairs of the shorter one.
         defects (Sequence[str]): Defects to draw from.
-        masks (Sequence[Path]): Masks given by the user, used in turn; empty: masks are drawn.
+        masks (Sequence[Path]): Masks given by the user, used in turn (one for each source: each has its own); empty:
+            masks are drawn.
         seed (int): Base seed.
         batch_size (int): Most pairs in a batch; fewer of large images, see :data:`BATCH_PIXELS`.
     """

@@ -12,20 +12,17 @@ from anomalib_stage.files.good_folder import find_good
 from anomalib_stage.files.image_reader import ImageReader
 from anomalib_stage.files.images import find_images
 from anomalib_stage.files.masks import load_mask
+from anomalib_stage.training.data.defect_files import find_defects, list_defects, say_groups
 from anomalib_stage.training.data.regions.example import Example
 from anomalib_stage.training.data.upright import check_upright
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["load_examples", "load_pictures"]
-
-
-SHOWN = 5
-"""Missing files that a message names."""
 
 
 def load_pictures(
@@ -83,7 +80,8 @@ def load_examples(
 
     Args:
         defect_dir (Path): Folder with one sub-folder of images for each defect.
-        defect_mask_dir (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
+        defect_mask_dir (Path | None): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``,
+            in any format that is read.
         include (Mapping[str, Collection[str]] | None): ``{folder: stems}``: use only these; None: all.
         rename (Mapping[str, str]): ``{folder: defect}``.
         groups (Mapping[str, str] | None): ``{stem: group}`` or ``{folder/stem: group}``, see :func:`read_groups`.
@@ -93,46 +91,23 @@ def load_examples(
         list[Example]: Whole images with masks, sorted by path.
 
     Raises:
-        DataError: If a folder, mask or image of ``include`` is missing, a file cannot be read, a mask is empty or has
-            another size than its image, or nothing is left.
+        DataError: If a folder, mask or image of ``include`` is missing, two images have one mask, a file cannot be
+            read, a mask is empty or has another size than its image, or nothing is left.
     """
     if defect_mask_dir is None or not defect_mask_dir.is_dir():
         msg = f"--defect-dir needs --defect-mask-dir, a folder with a mask for each defect image; got {defect_mask_dir}"
         raise DataError(msg)
     examples, known = [], groups or {}
-    paths = [path for path in find_images(defect_dir) if path.parent.name != "good"]
+    paths = list_defects(defect_dir)
+    say_groups(known, paths)
     reader = reader or ImageReader(paths)
-    if include is not None:
-        _check_included(include, paths, defect_dir=defect_dir)
-    for path in paths:
-        defect = path.parent.name
-        if include is not None and path.stem not in include.get(defect, ()):
-            continue
-        image = reader.read(path)
-        mask = load_mask(_find_mask(path, defect_mask_dir / defect), size=(image.shape[0], image.shape[1]), image=path)
-        group = known.get(f"{defect}/{path.stem}", known.get(path.stem, ""))
-        seen: dict[str, Any] = {"levels": mask.levels, "orientation": reader.orientations[path]}
-        examples.append(Example(image, mask.pixels, rename.get(defect, defect), path.stem, group, **seen))
+    for file in find_defects(defect_dir, defect_mask_dir, include=include, rename=rename):
+        image, defect, stem = reader.read(file.image), file.defect, file.image.stem
+        mask = load_mask(file.mask, size=(image.shape[0], image.shape[1]), image=file.image)
+        group = known.get(f"{defect}/{stem}", known.get(stem, ""))
+        seen: dict[str, Any] = {"levels": mask.levels, "orientation": reader.orientations[file.image]}
+        examples.append(Example(image, mask.pixels, rename.get(defect, defect), file.name, group, **seen))
     if not examples:
         msg = f"{defect_dir}: no defect image left; give one sub-folder for each defect, and stems in it to --split"
         raise DataError(msg)
     return examples
-
-
-def _check_included(include: Mapping[str, Collection[str]], paths: Sequence[Path], *, defect_dir: Path) -> None:
-    """Refuse a choice of pictures that are not there: fewer would be learnt from than the user thinks."""
-    there = {f"{path.parent.name}/{path.stem}" for path in paths}
-    wanted = [f"{defect}/{stem}" for defect, stems in include.items() for stem in sorted(stems)]
-    if missing := [name for name in wanted if name not in there]:
-        shown = ", ".join(missing[:SHOWN]) + (", ..." if len(missing) > SHOWN else "")
-        msg = f"--split names {len(missing)} of {len(wanted)} defects that are not in {defect_dir}: {shown}; correct it"
-        raise DataError(msg)
-
-
-def _find_mask(image: Path, folder: Path) -> Path:
-    candidates = [folder / f"{image.stem}_mask.png", folder / f"{image.stem}.png"]
-    path = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if path is None:
-        msg = f"{image}: no mask for it; expected {candidates[0]} or {candidates[1].name} beside it"
-        raise DataError(msg)
-    return path

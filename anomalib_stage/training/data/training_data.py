@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from anomalib_stage.files.images import find_images
 from anomalib_stage.files.pixels import digest_pictures
+from anomalib_stage.training.data.defect_files import list_defects, name_pictures
 from anomalib_stage.training.data.load import load_pictures
 from anomalib_stage.training.data.near_duplicates import shrink_copy
 from anomalib_stage.training.data.orientation import find_directed_defects, has_direction
@@ -116,6 +116,8 @@ def load_training_data(
 def _shrink_evaluated(
     defect_dir: Path, stems: Mapping[str, Collection[str]], reader: ImageReader
 ) -> dict[str, NDArray[np.float32]]:
-    """Small copies of the named defect images."""
-    chosen = [path for path in find_images(defect_dir) if path.stem in stems.get(path.parent.name, ())]
-    return {f"{path.parent.name}/{path.stem}": shrink_copy(reader.read(path)) for path in chosen}
+    """Small copies of the named defect images; of all that a stem could mean."""
+    paths = list_defects(defect_dir)
+    names = name_pictures(paths, defect_dir, rename={})
+    chosen = [path for path in paths if path.stem in stems.get(path.parent.name, ())]
+    return {f"{path.parent.name}/{names[path]}": shrink_copy(reader.read(path)) for path in chosen}

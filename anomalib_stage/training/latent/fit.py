@@ -89,7 +89,8 @@ def fit_latent(
         pretrained (str): Folder of diffusers, single-file checkpoint, or ``owner/name@commit``
             (:func:`~anomalib_stage.weights.latent.pretrained.load_pretrained`).
         defect_dir (Path): Folder with one sub-folder of defect images for each defect.
-        defect_mask_dir (Path): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``.
+        defect_mask_dir (Path): Folder with the same sub-folders of masks, ``<stem>_mask.png`` or ``<stem>.png``, in
+            any image format.
         data (Path | None): Folder of good images, searched recursively; teaches the defect ``good``.
         split (Path | None): JSON file ``{defect: [stems]}`` of the defects to use.
         rename (Mapping[str, str] | None): Names to learn folders under, ``{folder: defect}``.

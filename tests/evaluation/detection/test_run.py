@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 import random
 import runpy
@@ -88,6 +89,22 @@ def test_a_split_that_would_cheat_is_refused(root: Path, tmp_path: Path, split: 
     file.write_text(json.dumps(split))
     with pytest.raises(DataError, match=complaint):
         load_data(root, split=file, size=SIZE)
+
+
+def test_a_stem_that_two_pictures_have_is_refused(root: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(root, tmp_path / "set")
+    (folder / "test" / "dark" / "0.bmp").write_bytes((folder / "test" / "dark" / "0.png").read_bytes())
+    with pytest.raises(DataError, match=r"few_shot\.json: '0' could be 2 pictures in .*test/dark; rename all but one"):
+        load_data(folder, split=folder / "few_shot.json", size=SIZE)
+
+
+def test_a_mask_without_a_picture_is_said_once(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = shutil.copytree(root, tmp_path / "set")
+    masks = sorted((folder / "ground_truth" / "dark").iterdir())
+    shutil.copy(masks[0], masks[0].with_name("more_mask.png"))
+    with caplog.at_level(logging.WARNING, logger="anomalib_stage"):
+        load_data(folder, split=folder / "few_shot.json", size=SIZE)
+    assert caplog.text.count("1 masks are of no picture, such as dark/more_mask.png") == 1
 
 
 def test_a_set_without_masks_is_refused_in_the_words_of_a_benchmark(root: Path, tmp_path: Path) -> None:

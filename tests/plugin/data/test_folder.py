@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import pytest
 import torch
 from anomalib.data import AnomalibDataModule
@@ -131,6 +132,26 @@ def test_pairs_of_good_images_that_are_held_back_do_not_train(make: Make, bank: 
     pairs = {path.name.partition("_")[2] for path in trained if path.is_relative_to(bank)}
     assert 0 < len(good) < 6
     assert pairs == good
+
+
+def test_held_back_images_do_not_come_back_as_pairs_of_a_folder_with_the_same_names(
+    make: Make, parts: Path, bank: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(parts / "good", tmp_path / "lineA" / "good")
+    (tmp_path / "lineB" / "good").mkdir(parents=True)
+    for path in (parts / "good").iterdir():
+        cv2.imwrite(str(tmp_path / "lineB" / "good" / path.name), cv2.imread(str(path))[:, ::-1])
+    folders = {"root": tmp_path, "normal_dir": ["lineA/good", "lineB/good"], "abnormal_dir": None, "mask_dir": None}
+    options = folders | {"normal_test_dir": None, "val_split_mode": "from_train", "val_split_ratio": 0.5, "seed": 4}
+    transform = StageTransform(bank=bank, probability=1.0)
+    data = make(**options, ratio=6.0, train_augmentations=transform)
+    data.setup()
+    trained = [Path(path) for path in data.train_data.samples["image_path"]]
+    mine = {path.name for path in trained if path.is_relative_to(tmp_path / "lineA")}
+    other = {path.name for path in trained if path.is_relative_to(tmp_path / "lineB")}
+    assert mine < mine | other  # a file of lineB has the name of one of lineA that is held back
+    assert {path.name.partition("_")[2] for path in trained if path.is_relative_to(bank)} == mine
+    assert {pair.source for pair in transform.bank.pairs} == mine
 
 
 def test_good_images_alone_are_enough(make: Make) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from torchvision.transforms import v2
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.plugin.callback.augment import StageAugment
-from anomalib_stage.plugin.pairs.bank import PairBank, path_tails
+from anomalib_stage.plugin.pairs.bank import PairBank
 from anomalib_stage.plugin.pairs.choice import Shares, choose
 from anomalib_stage.plugin.pairs.merge import is_same_outside
 from anomalib_stage.plugin.pairs.resize import MaskKeepingResize, keep_masks, resize_image, resize_mask
@@ -56,11 +57,9 @@ def test_kinds_can_be_chosen(bank: Path) -> None:
 def test_pairs_of_other_images_are_left_out(bank: Path, parts: Path) -> None:
     some = [str(parts / "good" / name) for name in ("001.png", "004.png")]
     assert {pair.source for pair in PairBank.open(bank).within(some).pairs} == {"001.png", "004.png"}
+    left = PairBank.open(bank).within(some, held_back=[some[1], str(parts / "good" / "002.png")])
+    assert {pair.source for pair in left.pairs} == {"001.png", "004.png"}  # what trains is not held back
     assert len(PairBank.open(bank).within(["elsewhere/x.png"])) == 12
-
-
-def test_sources_are_found_by_the_longest_tail_of_the_path() -> None:
-    assert list(path_tails("a/b/c.png")) == ["a/b/c.png", "b/c.png", "c.png"]
 
 
 @pytest.mark.parametrize(
@@ -316,10 +315,57 @@ def test_a_bank_of_other_images_is_refused_where_clean_originals_are_needed(
 ) -> None:
     folder = shutil.copytree(bank, tmp_path / "pairs")
     manifest = folder / "manifest.jsonl"
-    manifest.write_text(manifest.read_text().replace('"source":"', '"source":"elsewhere/'))
+    renamed = manifest.read_text().replace('"source":"', '"source":"elsewhere/')
+    manifest.write_text(renamed)
+    assert drawing("Draem", bank=folder)  # the content tells
+    manifest.write_text(re.sub('"source_sha256":"[^"]*"', f'"source_sha256":"{"0" * 64}"', renamed))
     assert drawing("UniNet", bank=folder)
     with pytest.raises(InputError, match=r"no pair of the bank .* was painted into an image of this training"):
         drawing("Draem", bank=folder)
+
+
+@pytest.mark.parametrize("model", ["UniNet", "Draem"])
+def test_pairs_of_held_back_images_stay_out_and_originals_are_never_those_of_another_line(
+    model: str, trainer: SimpleNamespace, parts: Path, bank: Path, tmp_path: Path
+) -> None:
+    lines = {line: [tmp_path / line / "good" / f"{i:03d}.png" for i in range(6)] for line in ("lineB", "lineA")}
+    for line, files in lines.items():
+        files[0].parent.mkdir(parents=True)
+        for file in files:
+            cv2.imwrite(str(file), cv2.imread(str(parts / "good" / file.name))[:: 1 if line == "lineA" else -1])
+    trained = [*map(str, lines["lineB"]), *map(str, lines["lineA"][:3])]
+    samples = [pd.DataFrame({"image_path": paths}) for paths in (trained, list(map(str, lines["lineA"][3:])))]
+    splits = dict(zip(("train_data", "val_data"), (SimpleNamespace(samples=one) for one in samples), strict=True))
+    trainer.datamodule = SimpleNamespace(**splits)
+    augment: Any = StageAugment(bank=bank, negatives=0.0, probability=1.0)
+    trainer.callbacks, module = [augment], MODELS[model]()
+    augment.setup(trainer, module, "fit")
+    augment.on_fit_start(trainer, module)
+    assert {pair.source for pair in augment._session.bank.bank.pairs} == {"000.png", "001.png", "002.png"}
+    clean = torch.stack([read_image(path, as_tensor=True) for path in lines["lineA"][:3]])
+    for step, turned in enumerate((lines["lineA"][:3], lines["lineB"][:3])):
+        batch = Batch(tv_tensors.Image(torch.stack([read_image(path, as_tensor=True) for path in turned])))
+        batch.image_path = [str(path) for path in turned]
+        augment.on_train_batch_start(trainer, module, batch, step)
+        if model == "Draem":
+            assert all((image == clean).flatten(1).all(dim=1).any() for image in batch.image)
+        augment.on_train_batch_end(trainer, module, None, batch, step)
+    augment.teardown(trainer, module, "fit")
+
+
+def test_a_doubtful_original_is_refused_before_the_training_starts(
+    drawing: Drawing, trainer: SimpleNamespace, parts: Path, bank: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(bank, tmp_path / "pairs")
+    manifest = folder / "manifest.jsonl"
+    manifest.write_text(re.sub('"source_sha256":"[^"]*"', '"source_sha256":null', manifest.read_text()))
+    augment, _ = drawing("Draem", bank=folder)
+    more = shutil.copytree(parts / "good", tmp_path / "lineB" / "good")
+    samples = trainer.datamodule.train_data.samples
+    trainer.datamodule.train_data.samples = pd.concat([samples, pd.DataFrame({"image_path": map(str, more.iterdir())})])
+    augment.setup(trainer, module := MODELS["Draem"](), "fit")
+    with pytest.raises(InputError, match=r"no digests of the good images, and .* could both be the clean original"):
+        augment.on_fit_start(trainer, module)
 
 
 def test_a_pair_that_was_not_painted_into_its_source_is_refused(

@@ -27,7 +27,7 @@ class Example:
         image (NDArray[np.uint8]): Whole image or region, ``(H, W, 3)`` RGB.
         mask (NDArray[np.bool_]): Anomaly mask, ``(H, W)``, not empty.
         defect (str): Defect, or ``good``.
-        name (str): Name of the file without its ending; empty for regions.
+        name (str): Name of the file without its ending, with its path where that could mean two; empty for regions.
         group (str): What it shares with other captures of the same piece; empty for regions.
         levels (tuple[int, ...]): Different values of the mask's file above 0, up to eight; empty for regions.
         orientation (int): EXIF orientation of the image's file, 1 to 8, which was not applied.
