@@ -100,9 +100,7 @@ def test_every_promise_is_held_by_a_test_that_exists() -> None:
     named = [TEST.findall(row) for row in rows]
     assert rows
     assert all(named)
-    missing = [
-        (file, name) for tests in named for file, name in tests if f"def {name}(" not in _read(ROOT / file)
-    ]
+    missing = [(file, name) for tests in named for file, name in tests if f"def {name}(" not in _read(ROOT / file)]
     assert missing == []
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "LoadedImage", "find_images", "load_image", "read_bytes", "read_image"]
+__all__ = ["SUFFIXES", "LoadedImage", "find_images", "is_passed_over", "load_image", "read_bytes", "read_image"]
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +79,13 @@ def find_images(folder: Path) -> list[Path]:
         msg = f"{folder}: no image in it (looked recursively for {', '.join(SUFFIXES)}){left}"
         raise DataError(msg)
     return sorted(found)
+
+
+def is_passed_over(path: Path, folder: Path) -> bool:
+    """Tell whether a file below a folder is hidden, or in a folder that is hidden or left behind by a system."""
+    if not path.is_relative_to(folder):
+        return False
+    return any(name.startswith(".") or name.lower() in SYSTEM_FOLDERS for name in path.relative_to(folder).parts)
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, str]]:

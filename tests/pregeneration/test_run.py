@@ -346,6 +346,13 @@ def small_image(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def test_given_masks_that_look_inverted_are_said(run: Any, good_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pixels = np.full((48, 64), 255, np.uint8)
+    pixels[10:20, 10:20] = 0
+    run(**masks(good_folder, pixels), count=2)
+    assert "1 masks mark more than half of the picture" in caplog.text
+
+
 def masks(folder: Path, pixels: np.ndarray) -> dict[str, Any]:
     write_file(folder.parent / "masks" / "m.png", encode_png(pixels))
     return {"masks": folder.parent / "masks"}

@@ -7,13 +7,14 @@ Importing this module loads neither OpenCV nor Pillow: anomalib's command line b
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anomalib_stage.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from anomalib_stage.files.pairing import MaskNames
 
 __all__ = ["ForegroundFolder"]
+
+
+logger = logging.getLogger(__name__)
+
+BORDER, MIDDLE = 0.9, 0.5
+"""A mask with more of the border and less of the middle marked than this looks inverted."""
 
 
 class ForegroundFolder:
@@ -40,6 +47,7 @@ class ForegroundFolder:
         self.folder = folder
         self._names: MaskNames = MaskNames(folder, find_masks(folder))
         self._files: dict[str, Path] = {}
+        self._doubts: set[str] = set()
 
     def learn(self, paths: Iterable[str]) -> None:
         """Find the masks of images, and compare their sizes with those of the image files.
@@ -82,7 +90,18 @@ class ForegroundFolder:
         from anomalib_stage.files.masks import load_mask
 
         self.learn(paths)
-        return [_resize(load_mask(self._files[path]).pixels, size) for path in paths]
+        marked = {path: load_mask(self._files[path]).pixels for path in paths}
+        self._say_doubts(marked)
+        return [_resize(marked[path], size) for path in paths]
+
+    def _say_doubts(self, marked: Mapping[str, NDArray[np.bool_]]) -> None:
+        """Warn once of a mask over the whole image, and of one that looks inverted."""
+        doubts = {"marks the whole image": _is_full, "marks the border and not the middle": _is_inverted}
+        for doubt, holds in doubts.items():
+            file = next((self._files[path] for path, mask in marked.items() if holds(mask)), None)
+            if file is not None and doubt not in self._doubts:
+                self._doubts.add(doubt)
+                logger.warning("StageAugment: the foreground %s %s; white must be where defects may lie", file, doubt)
 
 
 def _check_file(mask: Path, *, image: Path) -> None:
@@ -112,6 +131,18 @@ def _read_size(path: Path) -> tuple[int, int]:
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for damaged files
         msg = f"{path}: not a readable image; repair or replace it"
         raise DataError(msg) from error
+
+
+def _is_full(marked: NDArray[np.bool_]) -> bool:
+    return bool(marked.all())
+
+
+def _is_inverted(marked: NDArray[np.bool_]) -> bool:
+    """Tell whether nearly all of the border is marked and less of the image: objects seldom reach every side."""
+    high, wide = marked.shape
+    inner = marked[high // 4 : -(high // 4) or None, wide // 4 : -(wide // 4) or None]
+    border = sum(int(side.sum()) for side in (marked[0], marked[-1], marked[:, 0], marked[:, -1]))
+    return bool(border > BORDER * 2 * (high + wide) and inner.mean() < MIDDLE)
 
 
 def _resize(marked: NDArray[np.bool_], size: tuple[int, int]) -> Tensor:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ from torch.utils.data import DataLoader
 from anomalib_stage.errors import InputError
 from anomalib_stage.plugin.checks import check_defects, check_seed
 from anomalib_stage.plugin.data.collate import train_collate
+from anomalib_stage.plugin.data.good_samples import select_good
 from anomalib_stage.plugin.data.pair_use import takes_pairs
 from anomalib_stage.plugin.data.pipeline_order import check_pipeline, find_transforms
 from anomalib_stage.plugin.data.sampler import EpochSampler, find_next_epoch
@@ -28,7 +30,6 @@ from anomalib_stage.plugin.pairs.resize import keep_masks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from lightning.pytorch.utilities.types import TRAIN_DATALOADERS
 
@@ -103,13 +104,15 @@ class StageFolder(Folder):
 
         Raises:
             UnsupportedModelError: If the model would take the pairs for good images.
-            DataError: If the pairs cannot be read, or anomalib misreads an image to train on or to validate with.
+            DataError: If the pairs cannot be read, anomalib misreads an image to train on or to validate with, or
+                defects or masks lie among the good images.
             InputError: If there are none of the defects asked for, or an augmentation would be taken by good images
                 alone.
         """
         super().setup(stage)
         if stage not in (None, "fit"):
             return
+        self.train_data.samples = select_good(self.train_data.samples, self._good_folders, owner=OWNER)
         for transform in self._find_transforms():
             check_pipeline(self.train_augmentations, transform, whole=transform.bank is not None)
             transform.restrict(list_training_images(self), held_back=list_held_back_images(self))
@@ -138,6 +141,11 @@ class StageFolder(Folder):
             num_workers=self.num_workers,
             collate_fn=self.external_collate_fn or train_collate,
         )
+
+    @property
+    def _good_folders(self) -> list[Path]:
+        given = [self.normal_dir] if isinstance(self.normal_dir, str | Path) else self.normal_dir
+        return [resolve_path(folder, self.root) for folder in given]
 
     @property
     def _bank_folder(self) -> Path | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Item", "Plan", "check_masks"]
 
+logger = logging.getLogger(__name__)
+
 BATCH_PIXELS = 32 * 512 * 512
 """Most pixels in a batch: 32 images of 512 px a side, fewer of larger ones, so that these do not exhaust memory."""
+
+
+LARGEST = 0.5
+"""A mask over more than this share of the picture is doubtful."""
 
 
 @dataclass(frozen=True)
@@ -135,14 +142,19 @@ class Plan:
 
 
 def check_masks(plan: Plan) -> None:
-    """Read every mask that the plan uses against the size of its image.
+    """Read every mask that the plan uses against the size of its image; warn of those that look inverted.
 
     Raises:
         DataError: If a mask cannot be read, is empty or has another size than its image.
     """
-    seen = set()
+    seen, large = set(), []
     for index in range(len(plan) if plan.masks else 0):
         source, mask = plan.find_source(index), plan.find_mask(index)
         if mask is not None and (mask, source.size) not in seen:
-            read_mask(mask, size=source.size, image=source.path)
+            marked = read_mask(mask, size=source.size, image=source.path)
             seen.add((mask, source.size))
+            large += [mask] if marked.mean() > LARGEST else []
+    if large:
+        logger.warning(
+            "%d masks mark more than half of the picture, such as %s; white must be the defect", len(large), large[0]
+        )

@@ -139,3 +139,21 @@ def test_the_masks_of_all_images_are_checked_before_the_training_starts(
     augment.setup(trainer, model, "fit")
     with pytest.raises(DataError, match=complaint):
         augment.on_fit_start(trainer, model)
+
+
+def test_inverted_and_full_foregrounds_are_doubted_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    inverted = np.full(SIZE, 255, np.uint8)
+    inverted[6:26, 5:19] = 0
+    images = [write_image(tmp_path / "data" / f"{name}.png") for name in "abcd"]
+    for name, mask in zip("abcd", (draw(slice(4, 28)), inverted, inverted, inverted | 255), strict=True):
+        write(tmp_path / "masks" / f"{name}.png", mask)
+    folder = ForegroundFolder(tmp_path / "masks")
+    folder.read(images[:1], size=SIZE)
+    assert caplog.text == ""
+    for _ in range(2):
+        folder.read(images, size=SIZE)
+    said = [record.getMessage().split("masks/")[1] for record in caplog.records]
+    assert said == [
+        "d.png marks the whole image; white must be where defects may lie",
+        "b.png marks the border and not the middle; white must be where defects may lie",
+    ]

@@ -332,3 +332,17 @@ def test_arguments_of_the_folder_can_be_given_in_yaml(parts: Path, bank: Path) -
     assert (data.train_batch_size, data.ratio, data.defects, data.name) == (2, 0.5, ["hole"], "StageFolder")
     with pytest.raises(Exception, match="no_such"):
         parser.parse_object({"data": {**arguments, "init_args": {**entry, "no_such": 1}}})
+
+
+def test_defects_and_masks_among_the_good_images_are_refused_and_leftovers_passed_over(
+    parts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "set"
+    for place in ("good", "good/.Trash-1000/files", "crack", "ground_truth/crack"):
+        shutil.copytree(parts / "good", root / place, dirs_exist_ok=True)
+    with pytest.raises(DataError, match=r"StageFolder: normal_dir .*set: 12 of 18 pictures are not good images"):
+        StageFolder(root, val_split_mode="none", test_split_mode="none").setup("fit")
+    module = StageFolder(root / "good", val_split_mode="none", test_split_mode="none")
+    module.setup("fit")
+    assert [Path(path).parent.name for path in module.train_data.samples["image_path"]] == ["good"] * 6
+    assert "left out 6 images in hidden or system folders" in caplog.text
