@@ -95,7 +95,7 @@ TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def test_every_promise_is_held_by_a_test_that_exists() -> None:
-    page = _read(DOCS / "concepts" / "promises.md")
+    page, _, _ = _read(DOCS / "concepts" / "promises.md").partition("## Traps")
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
     named = [TEST.findall(row) for row in rows]
     assert rows
