@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MaskFile", "load_mask", "read_mask"]
+__all__ = ["MaskFile", "explain_turn", "load_mask", "read_mask"]
 
 LOSSY = ("JPEG", "MPO", "WEBP")
 """Formats that leave traces of compression around a mask."""
@@ -33,6 +33,8 @@ LOSSY_CUT = 0.25
 
 MOST_LEVELS = 8
 """Most levels of a mask that are told."""
+
+MUST = "masks must have the image's size"
 
 SWAPS_SIDES = 5
 """EXIF orientations from here on turn a picture by a quarter."""
@@ -105,13 +107,29 @@ def _read_values(picture: Image.Image, path: Path) -> NDArray[Any]:
 
 def _explain_size(path: Path, seen: tuple[int, ...], wanted: tuple[int, int], image: Path | None) -> str:
     sizes = f"{seen[1]}x{seen[0]} px, but its image {image} is {wanted[1]}x{wanted[0]} px"
-    if image is not None and seen == tuple(wanted)[::-1]:
-        with open_picture(read_bytes(image), image) as picture:
-            orientation = read_orientation(picture)
-        if orientation >= SWAPS_SIDES:
-            return (
-                f"{path}: mask is {sizes}, which an EXIF orientation tag ({orientation}) tells viewers to turn: the "
-                "mask fits only the turned picture, and anomalib does not turn it. Save the pictures turned, without "
-                "the tag (PIL.ImageOps.exif_transpose, 'mogrify -auto-orient'), or draw the masks on them as stored"
-            )
-    return f"{path}: mask is {sizes}; masks must have the image's size"
+    turned = explain_turn(image, seen, wanted) if image is not None else ""
+    return f"{path}: mask is {sizes}; {turned or MUST}"
+
+
+def explain_turn(image: Path, seen: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Say what EXIF has to do with a mask of another size than its image.
+
+    Args:
+        image (Path): The image.
+        seen (tuple[int, ...]): Height and width of the mask.
+        wanted (tuple[int, ...]): Those of the image.
+
+    Returns:
+        str: The reason and the cure; empty unless the mask fits the image as its EXIF orientation turns it.
+    """
+    if tuple(seen) != tuple(wanted)[::-1]:
+        return ""
+    with open_picture(read_bytes(image), image) as picture:
+        orientation = read_orientation(picture)
+    if orientation < SWAPS_SIDES:
+        return ""
+    return (
+        f"an EXIF orientation tag ({orientation}) tells viewers to turn the picture, and the mask fits only the turned "
+        "one; anomalib does not turn it. Save the pictures turned, without the tag (PIL.ImageOps.exif_transpose, "
+        "'mogrify -auto-orient'), or draw the masks on them as stored"
+    )

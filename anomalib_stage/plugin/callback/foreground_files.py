@@ -113,11 +113,11 @@ def _check_file(mask: Path, *, image: Path) -> None:
         raise DataError(msg)
     sizes = _read_size(mask), _read_size(image)
     if sizes[0] != sizes[1]:
+        from anomalib_stage.files.masks import explain_turn
+
         (wide, high), (wanted_wide, wanted_high) = sizes
-        msg = (
-            f"{mask}: the foreground is {wide}x{high} px, its image {image} is {wanted_wide}x{wanted_high} px; draw it "
-            "at the size of the image file"
-        )
+        cure = explain_turn(image, *sizes) or "draw it at the size of the image file"
+        msg = f"{mask}: the foreground is {wide}x{high} px, its image {image} is {wanted_wide}x{wanted_high} px; {cure}"
         raise DataError(msg)
 
 

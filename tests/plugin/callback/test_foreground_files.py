@@ -157,3 +157,14 @@ def test_inverted_and_full_foregrounds_are_doubted_once(tmp_path: Path, caplog: 
         "d.png marks the whole image; white must be where defects may lie",
         "b.png marks the border and not the middle; white must be where defects may lie",
     ]
+
+
+def test_a_foreground_that_fits_only_the_picture_turned_by_exif_is_refused_with_the_cure(tmp_path: Path) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    (tmp_path / "data").mkdir()
+    Image.new("RGB", SIZE).save(tmp_path / "data" / "a.jpg", exif=tags)  # stored on its side
+    write(tmp_path / "masks" / "a.png", draw(slice(None)))
+    Image.new("L", SIZE[::-1], 255).save(tmp_path / "masks" / "a.png")
+    with pytest.raises(DataError, match="an EXIF orientation tag .6. tells viewers to turn"):
+        ForegroundFolder(tmp_path / "masks").learn([str(tmp_path / "data" / "a.jpg")])
