@@ -49,6 +49,9 @@ TEST = "test"
 SPLITS = frozenset((TEST, "train", "training", "val", "validation"))
 """Those that they give to parts of a set; good images may lie in each."""
 
+BLACK_AND_WHITE = 0.9
+"""From this share of images with two levels on, a set is one of black and white pictures."""
+
 MASK_ENDINGS = ("_gt", "_label", "_mask")
 """Endings of file names of masks that lie beside their images."""
 
@@ -172,12 +175,14 @@ def check_no_masks(two_valued: Sequence[Path], *, count: int, root: Path, flag: 
         flag (str): Its option, for messages.
 
     Raises:
-        DataError: Says how many there are. Where all are like that there is a warning: some sets are black and white.
+        DataError: Says how many there are. Where nine of ten are like that there is a warning: some sets are black and
+            white.
     """
     if not two_valued:
         return
-    if len(two_valued) == count and root.name.lower() not in MASKS:
-        logger.warning("%s %s: all %d images have black and one other level only; are these masks?", flag, root, count)
+    if len(two_valued) >= BLACK_AND_WHITE * count and root.name.lower() not in MASKS:
+        seen = f"{len(two_valued)} of {count} images have black and one other level only"
+        logger.warning("%s %s: %s; are these masks?", flag, root, seen)
         return
     msg = (
         f"{flag} {root}: {len(two_valued)} of {count} pictures look like masks (black and one other level only), such "

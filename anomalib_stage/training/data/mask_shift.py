@@ -60,6 +60,8 @@ def find_common_shift(examples: Sequence[Example]) -> tuple[int, int] | None:
         tuple[int, int] | None: Rows and columns by which the masks should be moved; None if they lie well, or if fewer
         than five can be judged.
     """
+    if not examples:
+        return None
     chosen = [examples[i * len(examples) // SEARCH.most] for i in range(SEARCH.most)]
     chosen = list(examples) if len(examples) <= SEARCH.most else chosen
     maps = [found for found in map(_measure_agreement, chosen) if found is not None]
