@@ -105,9 +105,7 @@ def test_black_and_one_other_level_looks_like_a_mask(pixels: np.ndarray, expecte
 def test_masks_among_images_are_refused_by_what_they_show(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(DataError, match="1 of 3 pictures look like masks"):
         check_no_masks([tmp_path / "x.png"], count=3, root=tmp_path, flag="--data")
-    check_no_masks(
-        [tmp_path / "x.png"] * 19, count=20, root=tmp_path, flag="--data"
-    )  # a set of black and white pictures
+    check_no_masks([tmp_path / "x.png"] * 19, count=20, root=tmp_path, flag="--data")  # black and white
     assert "are these masks?" in caplog.text
     with pytest.raises(DataError, match="1 of 1 pictures look like masks"):
         check_no_masks([tmp_path / "masks" / "x.png"], count=1, root=tmp_path / "masks", flag="--data")
