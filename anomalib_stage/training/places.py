@@ -8,7 +8,7 @@ import contextlib
 import os
 import secrets
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from anomalib_stage.errors import DataError, InputError
 from anomalib_stage.files.atomic import PARTIAL
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["check_places", "hold_folder"]
+
+LOCK = ".lock"
 
 _held: set[IO[bytes]] = set()
 
@@ -46,23 +48,23 @@ def check_places(out: Path, folder: Path) -> None:
     """
     try:
         if (out.exists() or out.is_symlink()) and not out.is_file():
-            example = out / "mine.safetensors" if out.is_dir() else "mine.safetensors"
             what = "a folder" if out.is_dir() else "neither a file nor the place for one"
+            example = out / "mine.safetensors" if out.is_dir() else "mine.safetensors"
             msg = f"--out {out} is {what}; give the file to write, such as {example}"
-            raise InputError(msg)
-        if folder.exists() and not folder.is_dir():
-            msg = f"--workdir {folder} is a file; give a folder for checkpoints, logs and sample sheets"
             raise InputError(msg)
         _try_writing(out.parent, out.name)
     except (OSError, ValueError) as error:
         _refuse(f"--out {out}", error)
     try:
-        _try_writing(folder, ".lock")
+        if folder.exists() and not folder.is_dir():
+            msg = f"--workdir {folder} is a file; give a folder for checkpoints, logs and sample sheets"
+            raise InputError(msg)
+        _try_writing(folder, LOCK)
     except (OSError, ValueError) as error:
         _refuse(f"--workdir {folder}", error)
 
 
-def _refuse(place: str, error: OSError | ValueError) -> None:
+def _refuse(place: str, error: OSError | ValueError) -> NoReturn:
     if isinstance(error, InputError):
         raise error
     why = error.strerror if isinstance(error, OSError) else error
@@ -97,7 +99,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        stream = (folder / ".lock").open("ab")
+        stream = (folder / LOCK).open("ab")
     except OSError as error:
         _refuse(f"--workdir {folder}", error)
     with stream:
