@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomalib_stage._version import __version__
 from anomalib_stage.deprecated.arguments import OldNameWarning
-from anomalib_stage.errors import StageError
+from anomalib_stage.errors import StageError, Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,11 +46,11 @@ COMMANDS = {
 
 INTERRUPTED = {
     "benchmark": "run the same command again to go on",
-    "fit": "run the same command with --resume to go on",
-    "fit-latent": "run the same command with --resume to go on",
+    "fit": "nothing was written, run the same command again",
+    "fit-latent": "nothing was written, run the same command again",
     "pregenerate": "the pairs finished so far are kept, run the same command again to go on",
 }
-"""What to do after Ctrl-C."""
+"""What to do after Ctrl-C, unless the command itself says it."""
 
 
 def load_command(name: str) -> Callable[..., Iterator[str]]:
@@ -62,16 +62,12 @@ def load_command(name: str) -> Callable[..., Iterator[str]]:
     return command
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, as a batch system sends it: an interruption with its own exit status."""
-
-
 @contextmanager
 def _terminable() -> Iterator[None]:
     """Let SIGTERM interrupt like Ctrl-C, so that everything is put away."""
 
     def stop(*_: object) -> None:
-        raise _Terminated
+        raise Terminated
 
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         yield
@@ -136,9 +132,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as stopped:
-        hint = INTERRUPTED.get(arguments[0], "nothing was written")
+        hint = next(iter(stopped.args), INTERRUPTED.get(arguments[0], "nothing was written"))
         print(f"{PROGRAM}: interrupted; {hint}", file=sys.stderr)
-        return 143 if isinstance(stopped, _Terminated) else 130
+        return 143 if isinstance(stopped, Terminated) else 130
     except SystemExit as stop:  # argparse: 0 for --help, 2 for wrong usage
         return stop.code if isinstance(stop.code, int) else 2
     return 0

@@ -24,6 +24,7 @@ __all__ = [
     "InputError",
     "MissingPackageError",
     "StageError",
+    "Terminated",
     "UnsupportedModelError",
 ]
 
@@ -62,3 +63,7 @@ class MissingPackageError(StageError, ImportError):
 
 class UnsupportedModelError(StageError, ValueError):
     """The anomalib model learns from normal images only, so synthetic anomalies would poison it."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it: an interruption with an exit status of its own."""

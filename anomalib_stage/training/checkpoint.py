@@ -5,41 +5,113 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import logging
+import zipfile
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import torch
 
 from anomalib_stage.errors import DataError
 from anomalib_stage.files.claims import compare_facts, refuse_differences, write_facts
+from anomalib_stage.training.checkpoint_file import LAST, PREVIOUS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["claim_folder", "find_checkpoint"]
+__all__ = ["Checkpoint", "claim_folder", "find_checkpoint", "read_names"]
+
+logger = logging.getLogger(__name__)
 
 FACTS = "fit.json"
+NAMES = "names"
+"""Key of the facts that says which defect each folder is learnt as; it may be another one in the bundle."""
+
+CONDITION = "denoiser.conditions."
+"""Names of condition vectors in a checkpoint begin with this."""
 
 
-def find_checkpoint(folder: Path) -> Path:
-    """Return the last checkpoint of a working folder.
+class Checkpoint(NamedTuple):
+    """A whole checkpoint.
+
+    Args:
+        path (Path): Its file.
+        step (int): Steps that were taken.
+        defects (frozenset[str]): Defects that its network has condition vectors of.
+    """
+
+    path: Path
+    step: int
+    defects: frozenset[str]
+
+
+def find_checkpoint(folder: Path) -> Checkpoint:
+    """Return the last whole checkpoint of a working folder; damaged ones are named.
 
     Raises:
         DataError: If there is none.
     """
-    checkpoint = folder / "last.ckpt"
-    if not checkpoint.is_file():
-        msg = f"--resume given, but there is no checkpoint {checkpoint}; leave the flag out to start anew"
+    damaged: list[str] = []
+    for path in (folder / LAST, folder / PREVIOUS):
+        if not path.is_file():
+            continue
+        try:
+            found = _read_checkpoint(path)
+        except DataError as error:
+            damaged.append(f"{path} is damaged ({error})")
+            continue
+        if damaged:
+            logger.warning("--resume: %s; going on from the one before it, of step %d", damaged[0], found.step)
+        return found
+    if damaged:
+        msg = f"--resume: {'; '.join(damaged)}; no whole checkpoint is left: leave the flag out to start anew"
         raise DataError(msg)
-    return checkpoint
+    msg = (
+        f"--resume given, but there is no checkpoint {folder / LAST}; give the --workdir that the training was started "
+        "in, or leave the flag out to start anew"
+    )
+    raise DataError(msg)
 
 
-def claim_folder(folder: Path, facts: Mapping[str, Any], *, resume: bool) -> None:
+def _read_checkpoint(path: Path) -> Checkpoint:
+    """Check a file to the last bit (every part of it has a checksum), without executing anything in it."""
+    try:
+        with zipfile.ZipFile(path) as parts:
+            broken = parts.testzip()
+        if broken is not None:
+            _refuse(broken)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        names = [name.removeprefix(CONDITION) for name in content["state_dict"] if name.startswith(CONDITION)]
+        return Checkpoint(path, int(content["global_step"]), frozenset(names))
+    except Exception as error:  # damage surfaces in many ways
+        lines = (str(error) or type(error).__name__).splitlines()
+        raise DataError(lines[0]) from error
+
+
+def _refuse(part: str) -> NoReturn:
+    msg = f"the checksum of {part} is another"
+    raise DataError(msg)
+
+
+def read_names(folder: Path) -> dict[str, str] | None:
+    """Return which defect each folder of pictures was learnt as; None where nothing says it, as before version 0.2."""
+    try:
+        names = json.loads((folder / FACTS).read_text(encoding="utf-8")).get(NAMES)
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    strings = isinstance(names, dict) and all(isinstance(name, str) for name in names.values())
+    return names if strings else None
+
+
+def claim_folder(folder: Path, facts: Mapping[str, Any], *, names: Mapping[str, str], resume: bool) -> None:
     """Note in a working folder what is trained there, or make sure that what is resumed is the same.
 
-    A new training removes the checkpoint of an earlier one, which it would otherwise leave until its own first.
+    A new training removes the checkpoints of an earlier one, which it would otherwise leave until its own first.
 
     Args:
         folder (Path): Working folder.
         facts (Mapping[str, Any]): What decides the result, as JSON values by name.
+        names (Mapping[str, str]): Which defect each folder of pictures is learnt as.
         resume (bool): Whether a training is resumed.
 
     Raises:
@@ -48,13 +120,14 @@ def claim_folder(folder: Path, facts: Mapping[str, Any], *, resume: bool) -> Non
     """
     file = folder / FACTS
     if not resume:
-        (folder / "last.ckpt").unlink(missing_ok=True)
-        write_facts(file, facts)
+        for name in (PREVIOUS, LAST):
+            (folder / name).unlink(missing_ok=True)
+        write_facts(file, {**facts, NAMES: dict(names)})
         return
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text(encoding="utf-8"))
         other = compare_facts({name: found[name] for name in facts}, facts)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         msg = f"--resume: {file} does not say what the checkpoint beside it is of ({error!r}); start anew without it"
         raise DataError(msg) from error
     advice = (

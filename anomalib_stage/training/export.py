@@ -39,6 +39,7 @@ def export_bundle(
     bank: Mapping[str, Sequence[BankMask]],
     parent: StageBundle | None,
     summary: Mapping[str, Any],
+    names: Mapping[str, str] | None = None,
     measured: Mapping[str, Mapping[str, float]] | None = None,
 ) -> StageBundle:
     """Make the bundle of a trained denoiser, its weights in half precision.
@@ -52,6 +53,8 @@ def export_bundle(
         bank (Mapping[str, Sequence[BankMask]]): Real masks, perhaps none, of fitted defects; others keep the parent's.
         parent (StageBundle | None): Bundle that it was fitted from.
         summary (Mapping[str, Any]): What to say about the training.
+        names (Mapping[str, str] | None): Names in the network of defects that are called otherwise, and what they are
+            called; everything else that is given goes by the latter.
         measured (Mapping[str, Mapping[str, float]] | None): ``softness`` and ``texture_continuity`` of the defects that
             they were measured for; the others keep the parent's.
 
@@ -61,7 +64,8 @@ def export_bundle(
     denoiser = module.denoiser
     state = denoiser.state_dict()
     tensors = {f"denoiser.{k.removeprefix('unet.')}": v.half() for k, v in state.items() if k.startswith("unet.")}
-    tensors |= {f"condition.{defect}": vector.float() for defect, vector in denoiser.conditions.items()}
+    called = names or {}
+    tensors |= {f"condition.{called.get(name, name)}": vector.float() for name, vector in denoiser.conditions.items()}
     replaced = {prefix + defect for prefix in BANK_PREFIXES for defect in bank}
     inherited = parent.tensors if parent else {}
     tensors |= {n: tensor for n, tensor in inherited.items() if n.startswith(MEASURED) and n not in replaced}

@@ -4,41 +4,33 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.deprecated.arguments import accept_old_names
-from anomalib_stage.devices import resolve_device
 from anomalib_stage.training.appearances import collect_appearances
 from anomalib_stage.training.callbacks.watchers import build_callbacks
-from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
+from anomalib_stage.training.checkpoint import claim_folder
 from anomalib_stage.training.data.regions.dataset import REGION_SIDE, RegionDataset, StepBatches
-from anomalib_stage.training.data.regions.mixture import build_mixture
-from anomalib_stage.training.data.training_data import load_training_data
-from anomalib_stage.training.export import export_bundle
+from anomalib_stage.training.interruption import explain_failure, explain_interruption
 from anomalib_stage.training.measure.compare import compare_with_real
-from anomalib_stage.training.measure.mask_bank import build_mask_bank
-from anomalib_stage.training.network.plan import build_module, build_plan
-from anomalib_stage.training.network.warm_start import warm_start
-from anomalib_stage.training.report import format_report, list_known_pictures, summarize_held_out, summarize_learnt
+from anomalib_stage.training.places import hold_folder
+from anomalib_stage.training.preparation import prepare_fit
+from anomalib_stage.training.report import log_report, summarize_held_out
 from anomalib_stage.training.settings import build_fit_settings
 from anomalib_stage.training.trainer import build_loader, build_trainer, run_trainer
-from anomalib_stage.weights.bundle import StageBundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from anomalib_stage.training.data.training_data import TrainingData
-    from anomalib_stage.training.network.module import GradedDiffusion
-    from anomalib_stage.training.network.plan import Plan
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from anomalib_stage.training.preparation import Preparation
     from anomalib_stage.training.settings import FitSettings
 
 __all__ = ["fit"]
-
-logger = logging.getLogger(__name__)
 
 EPOCH_STEPS = 100
 """Steps between checkpoints; an interrupted fit resumes at the last multiple."""
@@ -62,97 +54,74 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
         Path: The bundle written.
 
     Raises:
-        InputError: If an option cannot be used, or the checkpoint is of another training.
-        DataError: If a folder, image or mask is missing or unreadable, or there is nothing to train on.
+        InputError: If an option or a defect's name cannot be used, another process trains in the working folder, or the
+            checkpoint is of another training.
+        DataError: If a folder, image or mask is missing or unreadable, there is nothing to train on, or a file cannot
+            be written; what can be known of that is known before the first step, and no step is lost after it.
         BundleError: If the base is not a usable bundle.
         DeviceError: If there is no such device.
     """
-    chosen = build_fit_settings(settings, **options)
-    target, folder, seed, freeze = resolve_device(chosen.device), chosen.folder, chosen.seed, chosen.freeze
-    checkpoint = find_checkpoint(folder) if chosen.resume else None
+    prepared = prepare_fit(build_fit_settings(settings, **options))
+    folder = prepared.chosen.folder
+    with hold_folder(folder):
+        _claim_folder(prepared)
+        with explain_interruption(folder, every=EPOCH_STEPS):
+            return _train(prepared)
 
-    # what to learn, and from what
-    data = load_training_data(
-        normal=chosen.data,
-        defect_dir=chosen.defect_dir,
-        defect_mask_dir=chosen.defect_mask_dir,
-        include=chosen.split,
-        rename=chosen.rename,
-        groups=chosen.groups,
-        share=chosen.held_out,
-        rotate=chosen.rotate,
-        seed=seed,
-        white_level=chosen.white_level,
-    )
-    procedural = 0.0 if freeze else chosen.procedural
-    source = build_mixture(data.real, data.good, procedural=procedural, freeze=freeze, quarter=not data.directed)
-    parent = None if chosen.base == "none" else StageBundle.load(chosen.base)
-    plan = build_plan(parent, data, procedural=procedural, freeze=freeze)
-    module, starts = _build_start(parent, plan, data, chosen)
-    summary = summarize_learnt(data, starts) | {
-        "frozen": freeze,
-        "pictures": list_known_pictures(data, parent),
-    }
-    _log_report(summary)
-    numbers = chosen.model_dump(include={"batch_size", "learning_rate", "seed"}) | {"procedural": procedural}
-    _claim_folder(folder, chosen, numbers, base=parent.digest if parent else None, pictures=data.digest)
 
-    # train
-    dataset = RegionDataset(source, defects=module.defects, seed=seed)
+def _train(prepared: Preparation) -> Path:
+    chosen, data, module = prepared.chosen, prepared.data, prepared.module
+    dataset = RegionDataset(prepared.source, defects=module.defects, seed=chosen.seed)
     batches = StepBatches(chosen.batch_size, steps=EPOCH_STEPS, side=REGION_SIDE)
     watchers = build_callbacks(
         data,
-        source,
+        prepared.source,
         module,
-        rendered=procedural > 0,
-        seed=seed,
+        rendered=chosen.rendered_share > 0,
+        seed=chosen.seed,
         check_steps=chosen.check_steps,
         patience=chosen.patience,
-        sheets=folder / "sheets",
+        sheets=chosen.folder / "sheets",
         sheet_minutes=chosen.sheet_minutes,
     )
     trainer = build_trainer(
-        folder, target, watchers, epoch_steps=EPOCH_STEPS, max_steps=chosen.max_steps, limit=chosen.limit
+        chosen.folder,
+        prepared.device,
+        watchers,
+        epoch_steps=EPOCH_STEPS,
+        max_steps=chosen.max_steps,
+        limit=chosen.limit,
     )
-    run_trainer(trainer, module, build_loader(dataset, batches, target), checkpoint=checkpoint)
+    run_trainer(trainer, module, build_loader(dataset, batches, prepared.device), checkpoint=prepared.checkpoint)
     watchers.judge.finish(trainer, module)
+    with explain_failure(chosen.folder):
+        judged = {"held_out": summarize_held_out(watchers.judge, prepared.names)}
+        log_report(judged)
+        steps = trainer.global_step
+        looks = collect_appearances(module, dataset, batches, defects=prepared.plan.measured, steps=steps)
+        return _write(prepared, appearances=looks, facts={"steps": steps, **judged})
 
-    # write
-    _log_report(judged := {"held_out": summarize_held_out(watchers.judge)})
-    facts = {"steps": trainer.global_step, **numbers, **summary, **judged, "command": _format_command()}
-    appearances = collect_appearances(module, dataset, batches, defects=plan.measured, steps=trainer.global_step)
-    real = {defect: [] if chosen.no_bank else examples for defect, examples in data.list_parts().items()}
-    bank = build_mask_bank(real, data.good, exemplars=not chosen.no_exemplars)
-    exported = partial(export_bundle, module, plan.shapes, appearances=appearances, bank=bank, parent=parent)
-    found = compare_with_real(partial(exported, summary=facts), data, device=target, seed=seed, folder=folder)
-    _log_report(compared := {"compared": found.summary, "measured": found.measured})
+
+def _write(prepared: Preparation, *, appearances: Mapping[str, NDArray[np.float32]], facts: dict[str, Any]) -> Path:
+    """Compare what the network paints with the real defects, and write the bundle."""
+    chosen = prepared.chosen
+    exported = partial(prepared.export, appearances=appearances)
+    found = compare_with_real(
+        partial(exported, summary=facts),
+        prepared.named,
+        device=prepared.device,
+        seed=chosen.seed,
+        folder=chosen.folder,
+    )
+    compared = {"compared": found.summary, "measured": found.measured}
+    log_report(compared)
     return exported(summary=facts | compared, measured=found.measured).save(chosen.out)
 
 
-def _build_start(
-    parent: StageBundle | None, plan: Plan, data: TrainingData, settings: FitSettings
-) -> tuple[GradedDiffusion, dict[str, str]]:
-    """Build what is trained, and say which known defect each new one starts from."""
-    numbers = settings.model_dump(include={"learning_rate", "max_steps", "seed"})
-    module = build_module(parent, plan, **numbers)
-    if parent is None or data.real is None:
-        return module, {}
-    return module, warm_start(module, data.real, known=parent.defects, seed=settings.seed)
-
-
-def _claim_folder(
-    folder: Path, settings: FitSettings, numbers: Mapping[str, float], *, base: str | None, pictures: str
-) -> None:
+def _claim_folder(prepared: Preparation) -> None:
     """Note in the working folder what is trained, or compare it with what is resumed."""
-    ends = settings.model_dump(include={"max_steps", "check_steps", "patience"}) | {"freeze": int(settings.freeze)}
-    facts = {**numbers, **ends, "rotate": settings.rotate, "base": base, "pictures": pictures}
-    claim_folder(folder, facts, resume=settings.resume)
-
-
-def _log_report(summary: Mapping[str, Any]) -> None:
-    for line in format_report(summary):
-        logger.log(logging.WARNING if line.startswith("warning: ") else logging.INFO, "%s", line)
-
-
-def _format_command() -> str:
-    return " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit"] else "fit()"
+    chosen, parent = prepared.chosen, prepared.parent
+    decides = {"batch_size", "learning_rate", "seed", "max_steps", "check_steps", "patience", "rotate"}
+    facts = chosen.model_dump(include=decides) | {"procedural": chosen.rendered_share, "freeze": int(chosen.freeze)}
+    facts |= {"base": parent.digest if parent else None, "pictures": prepared.data.digest}
+    claim_folder(chosen.folder, facts, names=prepared.names.trained, resume=chosen.resume)

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anomalib_stage.files.pixels import digest_pictures
-from anomalib_stage.training.callbacks.held_out import RENDERED
+from anomalib_stage.training.data.defect_names import RENDERED
 from anomalib_stage.training.data.warnings import list_warnings
 
 if TYPE_CHECKING:
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
     from anomalib_stage.training.callbacks.held_out import HeldOut
     from anomalib_stage.training.data.training_data import TrainingData
+    from anomalib_stage.training.learnt_names import LearntNames
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["format_report", "list_known_pictures", "summarize_held_out", "summarize_learnt"]
+__all__ = ["format_report", "list_known_pictures", "log_report", "summarize_held_out", "summarize_learnt"]
+
+logger = logging.getLogger(__name__)
 
 COPIER = 0.6
 """Below this share of the distance between real anomalies painted ones are called copies."""
@@ -72,10 +76,16 @@ def list_known_pictures(training_data: TrainingData, parent: StageBundle | None)
     return sorted({*before, *own})
 
 
-def summarize_held_out(judge: HeldOut) -> dict[str, Any]:
+def summarize_held_out(judge: HeldOut, names: LearntNames) -> dict[str, Any]:
     """Describe the losses before training and of the weights that were kept, and the step they are from."""
     losses = {name: [round(judge.before[name], 5), round(judge.best[name], 5)] for name in judge.best}
-    return {"step": judge.best_step, "stopped_early": judge.stopped, "losses": losses}
+    return {"step": judge.best_step, "stopped_early": judge.stopped, "losses": names.apply(losses)}
+
+
+def log_report(training: Mapping[str, Any]) -> None:
+    """Log the lines of :func:`format_report`, warnings as such."""
+    for line in format_report(training):
+        logger.log(logging.WARNING if line.startswith("warning: ") else logging.INFO, "%s", line)
 
 
 def format_report(training: Mapping[str, Any]) -> list[str]:

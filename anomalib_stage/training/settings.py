@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,9 +18,16 @@ from anomalib_stage.settings import Settings
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["FitSettings", "build_fit_settings", "parse_duration"]
+__all__ = ["MOST_REGIONS", "FitSettings", "build_fit_settings", "check_duration", "parse_duration"]
 
 USUAL_TIME = timedelta(minutes=20)
+LONGEST = timedelta(days=3650)
+MOST_REGIONS = 16384
+"""Most regions in a step; a step of more has no memory anywhere."""
+
+DIGITS = 8
+"""Most digits of a number of a duration."""
+
 BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
 
 
@@ -74,7 +82,7 @@ class FitSettings(Settings):
         description="Wall-clock limit HH:MM:SS; 20 minutes if neither limit is given. By time, runs do not repeat each "
         "other.",
     )
-    batch_size: int = Field(16, ge=1, description="Regions in a step.")
+    batch_size: int = Field(16, ge=1, le=MOST_REGIONS, description="Regions in a step.")
     learning_rate: float = Field(4e-4, gt=0.0, allow_inf_nan=False, description="Peak learning rate.")
     seed: int = Field(
         0, description="Base seed; with max-steps, without max-time, on one machine it decides the bundle."
@@ -115,6 +123,11 @@ class FitSettings(Settings):
         return parse_duration(self.max_time)
 
     @property
+    def rendered_share(self) -> float:
+        """Share of rendered defects; a frozen network does not learn from them."""
+        return 0.0 if self.freeze else self.procedural
+
+    @property
     def folder(self) -> Path:
         """Where checkpoints, logs and sample sheets go."""
         return self.workdir or self.out.with_suffix("").with_name(self.out.stem + "-fit")
@@ -122,13 +135,7 @@ class FitSettings(Settings):
     @field_validator("max_time")
     @classmethod
     def _is_a_time(cls, text: str | None) -> str | None:
-        if text is not None and not re.fullmatch(r"\d+:\d+:\d+", text):
-            msg = f"--max-time is {text!r}; give hours, minutes and seconds as HH:MM:SS"
-            raise ValueError(msg)
-        if text is not None and not parse_duration(text):
-            msg = f"--max-time is {text!r}; it must be above 0"
-            raise ValueError(msg)
-        return text
+        return text if text is None else check_duration(text)
 
     @field_validator("out")
     @classmethod
@@ -150,9 +157,28 @@ class FitSettings(Settings):
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a duration written ``HH:MM:SS``; the three numbers may be of any size."""
+    """Read a duration written ``HH:MM:SS``; the three numbers may be of any size that a duration can have."""
     hours, minutes, seconds = map(int, text.split(":"))
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def check_duration(text: str) -> str:
+    """Return a wall-clock limit if it is one.
+
+    Raises:
+        ValueError: If it is not written ``HH:MM:SS``, is 0, or is longer than ten years.
+    """
+    seen = f"--max-time is {reprlib.repr(text)}"
+    if not re.fullmatch(r"\d+:\d+:\d+", text):
+        msg = f"{seen}; give hours, minutes and seconds as HH:MM:SS"
+        raise ValueError(msg)
+    if max(map(len, text.split(":"))) > DIGITS or parse_duration(text) > LONGEST:
+        msg = f"{seen}; it must be at most ten years, {LONGEST.days * 24}:00:00: leave it out and give --max-steps"
+        raise ValueError(msg)
+    if not parse_duration(text):
+        msg = f"{seen}; it must be above 0"
+        raise ValueError(msg)
+    return text
 
 
 def build_fit_settings(settings: FitSettings | None = None, **options: Any) -> FitSettings:  # noqa: ANN401
@@ -189,4 +215,4 @@ def _describe_complaint(error: ErrorDetails) -> str:
         allowed = " and ".join(BOUNDS[key].format(f"{bound:g}") for key, bound in bounds.items())
     else:
         allowed = error["msg"].removeprefix("Input should be ")
-    return f"{option} is {error['input']!r}; it must be {allowed}"
+    return f"{option} is {reprlib.repr(error['input'])}; it must be {allowed}"

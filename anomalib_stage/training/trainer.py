@@ -13,6 +13,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
+from anomalib_stage.errors import DataError, Terminated
+from anomalib_stage.training.checkpoint_file import LAST, DurableCheckpoints, KeepLastStep
+from anomalib_stage.training.interruption import is_out_of_memory
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
@@ -48,7 +52,7 @@ def build_trainer(
     limit: timedelta | None,
     precision: Literal["32-true", "bf16-mixed"] = "32-true",
 ) -> Trainer:
-    """Make the trainer, which writes a checkpoint after each epoch.
+    """Make the trainer, which writes a checkpoint after each epoch and at the end.
 
     Args:
         folder (Path): Checkpoints and logs.
@@ -73,10 +77,16 @@ def build_trainer(
         log_every_n_steps=min(20, epoch_steps),
         enable_model_summary=False,
         enable_progress_bar=on_terminal,
+        plugins=[DurableCheckpoints()],
         callbacks=[
+            KeepLastStep(folder, every=epoch_steps),
             *callbacks,
             ModelCheckpoint(
-                folder, filename="last", every_n_train_steps=epoch_steps, enable_version_counter=False, save_top_k=1
+                folder,
+                filename=LAST.partition(".")[0],
+                every_n_train_steps=epoch_steps,
+                enable_version_counter=False,
+                save_top_k=1,
             ),
             *([RichProgressBar()] if on_terminal else []),
         ],
@@ -84,12 +94,39 @@ def build_trainer(
 
 
 def run_trainer(trainer: Trainer, module: LightningModule, loader: DataLoader[Any], *, checkpoint: Path | None) -> None:
-    """Train; an interruption leaves as KeyboardInterrupt (Lightning turns it into an exit of the process)."""
+    """Train.
+
+    Raises:
+        KeyboardInterrupt: After an interruption, which Lightning turns into an exit of the process; after SIGTERM
+            :class:`~anomalib_stage.errors.Terminated`.
+        DataError: If memory is short, or a checkpoint cannot be written or is of another network.
+    """
     try:
         trainer.fit(module, loader, ckpt_path=checkpoint)
     except SystemExit as stop:
         if not trainer.interrupted:
             raise
-        raise KeyboardInterrupt from stop
+        raise _find_interruption(trainer, stop) from stop
+    except (RuntimeError, MemoryError) as error:
+        _explain(error, checkpoint)
+        raise
     if trainer.interrupted:
-        raise KeyboardInterrupt
+        raise _find_interruption(trainer, None)
+
+
+def _find_interruption(trainer: Trainer, stop: SystemExit | None) -> KeyboardInterrupt:
+    """Return what interrupted a training; Lightning has an exit of its own for SIGTERM, and hides other ones."""
+    cause = stop.__context__ if stop is not None else None
+    if isinstance(cause, KeyboardInterrupt):
+        return type(cause)(*cause.args)
+    return Terminated() if trainer.received_sigterm else KeyboardInterrupt()
+
+
+def _explain(error: RuntimeError | MemoryError, checkpoint: Path | None) -> None:
+    first = (str(error) or type(error).__name__).splitlines()[0]
+    if is_out_of_memory(error) or "DataLoader worker" in str(error):
+        msg = f"the training stopped, most likely for want of memory ({first}); give a smaller --batch-size"
+        raise DataError(msg) from error
+    if checkpoint is not None and "loading state_dict" in str(error):
+        msg = f"--resume: {checkpoint} is of another network ({first}); leave the flag out to start anew"
+        raise DataError(msg) from error

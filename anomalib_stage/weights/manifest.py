@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from anomalib_stage.settings import FileSettings
+from anomalib_stage.weights.defect_name import RULE, explain_name
 from anomalib_stage.weights.header import shorten
 from anomalib_stage.weights.latent_checks import check_latent
 
@@ -32,16 +33,24 @@ PREFIXES = (
 )
 """Every tensor's name begins with one of these."""
 
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s./\\][^./\\\x00-\x1f]*$")]
-
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _check_name(name: str) -> str:
+    if why := explain_name(name):
+        msg = f"{why}; {RULE}"
+        raise ValueError(msg)
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 
 
 class DefectSpec(FileSettings):
     """A defect that the bundle can paint.
 
     Attributes:
-        name: Name of the defect: no dot, slash, control character or leading blank.
+        name: Name of the defect, see :data:`~anomalib_stage.weights.defect_name.RULE`.
         shapes: Mask shapes to draw from where no mask is given.
         softness: How far real anomalies of this defect fade towards the edge of their mask, measured by ``fit``: 0 not
             at all, 1 from where the mask is deepest; None: not measured.

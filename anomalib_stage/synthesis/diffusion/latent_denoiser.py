@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from anomalib_stage.errors import InputError
+from anomalib_stage.synthesis.condition_vectors import ConditionVectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ class LatentDenoiser(nn.Module):
     ) -> None:
         super().__init__()
         self.unet = unet
-        self.conditions = nn.ParameterDict({defect: nn.Parameter(vectors) for defect, vectors in conditions.items()})
+        self.conditions = ConditionVectors(conditions)
         self.aware, self.only = aware, only
         self.inpainting = inpainting
 
@@ -54,11 +55,7 @@ class LatentDenoiser(nn.Module):
         Raises:
             InputError: If a defect is unknown.
         """
-        unknown = sorted(set(defects) - set(self.conditions))
-        if unknown:
-            msg = f"unknown defect {unknown[0]!r}; this bundle knows {', '.join(sorted(self.conditions))}"
-            raise InputError(msg)
-        return torch.stack([self.conditions[defect] for defect in defects])
+        return self.conditions.select(defects)
 
     def forward(
         self, x: Tensor, t: Tensor, *, conditioning: Conditioning, aligned: Tensor, branch: Branch | Tensor

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback
 from torch.utils.data import default_collate
 
 from anomalib_stage.seeds import derive_seed
+from anomalib_stage.training.data.defect_names import RENDERED
 from anomalib_stage.training.data.regions.dataset import RegionDataset
 from anomalib_stage.training.data.regions.real_defects import RealDefects
 
@@ -32,9 +33,6 @@ logger = logging.getLogger(__name__)
 
 REGIONS = (24, 6)
 """Regions of the base side, and of twice the side, that are looked at for each defect."""
-
-RENDERED = "rendered"
-"""What the loss on rendered defects is called; it shows what is forgotten and has no say in stopping."""
 
 
 def build_held_out_batches(
@@ -71,8 +69,8 @@ class HeldOut(Callback):
     """Measures the averaged weights on what was kept from training, keeps the best, and stops when they stay behind.
 
     The loss of a defect is the mean over its regions; what is compared is the mean over defects, each relative to its
-    loss before training. The state is part of the checkpoint, and checks are at fixed steps, so that a resumed run
-    repeats the interrupted one.
+    loss before training. The loss on rendered defects shows what is forgotten, and has no say. The state is part of the
+    checkpoint, and checks are at fixed steps, so that a resumed run repeats the interrupted one.
 
     Args:
         batches (dict[str, list[dict[str, Tensor]]]): See :func:`build_held_out_batches`.

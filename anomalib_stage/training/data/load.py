@@ -55,7 +55,8 @@ def load_pictures(
     """
     apart = (defect_dir, defect_mask_dir)
     root, paths = find_good(normal, flag="--data", apart_from=apart) if normal else (Path(), [])
-    reader = ImageReader([*paths, *(find_images(defect_dir) if defect_dir else ())], white_level=white_level)
+    defects = find_images(defect_dir) if defect_dir else []
+    reader = ImageReader([*paths, *defects], white_level=white_level)
     examples: list[Example] = []
     if defect_dir:
         examples = load_examples(

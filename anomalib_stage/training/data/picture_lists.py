@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import reprlib
+from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import DataError
 
@@ -26,17 +27,28 @@ def read_include(path: Path, *, side: str = "fit") -> dict[str, set[str]]:
         DataError: If it cannot be read or is not of that form.
     """
     try:
-        content = json.loads(path.read_text())
-        return {defect: set(_select_side(stems, side)) for defect, stems in content.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return {defect: _select_side(stems, side) for defect, stems in _read_json(path).items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         msg = f"--split {path} is not a JSON file of the form {{defect: [stems]}}: {error!r}"
         raise DataError(msg) from error
 
 
-def _select_side(stems: dict[str, list[str]] | list[str], side: str) -> list[str]:
+def _select_side(stems: object, side: str) -> set[str]:
     if isinstance(stems, dict):
-        return stems["fit"] if side == "fit" else stems.get(side, [])
-    return stems if side == "fit" else []
+        chosen = stems["fit"] if side == "fit" else stems.get(side, [])
+    else:
+        chosen = stems if side == "fit" else []
+    if not isinstance(chosen, list) or not all(isinstance(stem, str) for stem in chosen):
+        msg = f"{reprlib.repr(chosen)} is not a list of names"
+        raise TypeError(msg)
+    return set(chosen)
+
+
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - of any type; the callers say what is wrong with it
+    if path.exists() and not path.is_file():  # a device or a pipe may never end
+        msg = "it is no file"
+        raise ValueError(msg)
+    return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def read_groups(path: Path | None, *, defect_dir: Path) -> dict[str, str]:
@@ -59,16 +71,16 @@ def read_groups(path: Path | None, *, defect_dir: Path) -> dict[str, str]:
     if found is None:
         return {}
     try:
-        content = json.loads(found.read_text())
+        content = _read_json(found)
         table = content.get("group_of", content)
         return {str(stem): _check_group(group) for stem, group in table.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         msg = f"--groups {found} is not a JSON file of the form {{stem: group}}: {error!r}"
         raise DataError(msg) from error
 
 
 def _check_group(value: object) -> str:
     if not isinstance(value, str | int):
-        msg = f"group {value!r} is neither a number nor a name"
+        msg = f"group {reprlib.repr(value)} is neither a number nor a name"
         raise TypeError(msg)
     return str(value)

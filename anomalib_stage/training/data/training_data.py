@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -66,6 +66,18 @@ class TrainingData:
         named = repr([[(example.defect, example.name, example.group) for example in side] for side in sides])
         pictures = [array for side in sides for example in side for array in (example.image, example.mask)]
         return digest_pictures(np.frombuffer(named.encode(), dtype=np.uint8), *pictures, *self.good)
+
+    def rename(self, names: Mapping[str, str]) -> TrainingData:
+        """Return the same pictures with some defects under other names, ``{old: new}``."""
+        if not names:
+            return self
+        learnt, held_out = (
+            [replace(example, defect=names.get(example.defect, example.defect)) for example in side]
+            for side in (self.learnt, self.held_out)
+        )
+        straight = [names.get(defect, defect) for defect in (self.real.straight if self.real else ())]
+        real = RealDefects(learnt, straight=straight) if learnt else None
+        return replace(self, learnt=learnt, held_out=held_out, real=real)
 
     def list_parts(self) -> dict[str, list[Example]]:
         """All real defects, those held out too, each with its own mask."""

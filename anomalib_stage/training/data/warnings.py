@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 from anomalib_stage.training.data.mask_warnings import list_mask_warnings, name_some
 from anomalib_stage.training.data.near_duplicates import find_near_duplicates, shrink_copy
 
@@ -38,7 +39,18 @@ def list_warnings(training_data: TrainingData) -> list[str]:
     found = [
         f"{defect}: there is one example only; more will do better" for defect in parts if _is_alone(whole, defect)
     ]
+    found += _describe_small(training_data)
     return [*found, *list_mask_warnings(whole), *_describe_duplicates(training_data)]
+
+
+def _describe_small(training_data: TrainingData) -> Iterator[str]:
+    sides = [min(image.shape[:2]) for image in training_data.good]
+    small = [side for side in sides if side < MIN_IMAGE_SIDE]
+    if small:
+        yield (
+            f"{len(small)} of {len(sides)} good images are narrower than {MIN_IMAGE_SIDE} px, one {min(small)} px: "
+            "they are learnt from, and nothing can be painted into them"
+        )
 
 
 def _is_alone(whole: Sequence[Example], defect: str) -> bool:

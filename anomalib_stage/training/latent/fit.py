@@ -20,6 +20,7 @@ from anomalib_stage.pipeline.jobs import GOOD
 from anomalib_stage.rendering.defect_types.painters import DEFECT_SHAPES
 from anomalib_stage.seeds import derive_seed
 from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
+from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
 from anomalib_stage.synthesis.masks.bank import pack_bank
 from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
@@ -28,21 +29,24 @@ from anomalib_stage.training.data.picture_lists import read_include
 from anomalib_stage.training.data.regions.good_surfaces import GoodSurfaces
 from anomalib_stage.training.data.regions.real_defects import RealDefects
 from anomalib_stage.training.data.regions.weighted_sources import Mixture
+from anomalib_stage.training.interruption import explain_failure, explain_interruption
 from anomalib_stage.training.latent.data import compute_fingerprint, load_cached_regions
 from anomalib_stage.training.latent.encoded_regions import RegionPlan
 from anomalib_stage.training.latent.lora import add_lora, take_lora
 from anomalib_stage.training.latent.module import LatentFit
 from anomalib_stage.training.latent.settings import LatentFitSettings
 from anomalib_stage.training.latent.start import build_denoiser
+from anomalib_stage.training.learnt_names import choose_names
 from anomalib_stage.training.measure.mask_bank import build_mask_bank
+from anomalib_stage.training.places import check_places, hold_folder
 from anomalib_stage.training.trainer import build_trainer, run_trainer
-from anomalib_stage.weights.latent.bundle import build_latent_bundle
+from anomalib_stage.weights.latent.bundle import build_latent_bundle, check_latent_bundle
 from anomalib_stage.weights.latent.frozen_base import PRECISIONS
 from anomalib_stage.weights.latent.pretrained import load_pretrained
 from anomalib_stage.weights.manifest import DefectSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.training.latent.encoded_regions import LatentRegions
+    from anomalib_stage.training.learnt_names import LearntNames
     from anomalib_stage.weights.latent.pretrained_model import Pretrained
 
 __all__ = ["fit_latent"]
@@ -117,57 +122,111 @@ def fit_latent(
     chosen = settings or LatentFitSettings()
     target = resolve_device(device)
     folder = workdir or out.with_suffix("").with_name(out.stem + "-fit")
+    check_places(out, folder)
     checkpoint = find_checkpoint(folder) if resume else None
 
-    # what to learn, and from what
+    # what to learn, and from what: everything that can be refused is refused here
     stems = read_include(split) if split else None
+    names = choose_names(folder, defect_dir, rename, include=stems, checkpoint=checkpoint)
+    names.check({*DEFECT_SHAPES, GOOD})
     examples, good, _ = load_pictures(
         normal=data,
         defect_dir=defect_dir,
         defect_mask_dir=defect_mask_dir,
         include=stems,
-        rename=rename,
+        rename=names.trained,
         white_level=white_level,
     )
     real = RealDefects(examples)
     defects = [*real.defects, *([GOOD] if good and GOOD not in real.defects else [])]
     model = load_pretrained(pretrained, config=ldm_config, download=download)
-    denoiser = build_denoiser(model, defects, words=words or {}, settings=chosen)
-    regions = _encode_regions(folder, model, real, good, defects=defects, settings=chosen, device=target)
+    denoiser = build_denoiser(model, defects, words=_find_words(words or {}, names), settings=chosen)
+    parts = _describe_parts(chosen, model, real, good, defects=names.apply(dict.fromkeys(defects)), names=names)
+    check_latent_bundle(_rename(denoiser, names), model.vae, **parts)
 
-    # train
-    module = LatentFit(denoiser, regions, schedule=Schedule(model.schedule), settings=chosen)
+    # train and write
+    with hold_folder(folder):
+        regions = _encode_regions(folder, model, real, good, defects=defects, settings=chosen, device=target)
+        module = LatentFit(denoiser, regions, defects=defects, schedule=Schedule(model.schedule), settings=chosen)
+        decides = _list_deciding(chosen, model, real, good, defects=defects)
+        claim_folder(folder, decides, names=names.trained, resume=resume)
+        with explain_interruption(folder, every=EPOCH_STEPS):
+            path = checkpoint.path if checkpoint else None
+            steps, additions = _train(module, model, folder, target, checkpoint=path)
+            told: dict[str, Any] = {"steps": steps, "regions": len(regions), "good_images": len(good)}
+            told["defects"] = {name: len(found) for name, found in names.apply(real.group_by_defect).items()}
+            with explain_failure(folder):
+                return build_latent_bundle(
+                    _rename(denoiser, names).eval().cpu(),
+                    model.vae,
+                    additions=additions,
+                    base=out.parent if slim else None,
+                    training=_describe_training(chosen, model) | told,
+                    **parts,
+                ).save(out)
+
+
+def _describe_parts(
+    chosen: LatentFitSettings,
+    model: Pretrained,
+    real: RealDefects,
+    good: Sequence[NDArray[np.uint8]],
+    *,
+    defects: Iterable[str],
+    names: LearntNames,
+) -> dict[str, Any]:
+    """Return what the bundle holds beside the networks; defects under the names of the bundle."""
+    bank = pack_bank(build_mask_bank(names.apply(real.group_by_defect), good, exemplars=False))
+    return {
+        "adapter": chosen.adapter,
+        "defects": [
+            DefectSpec(name=defect, shapes=DEFECT_SHAPES.get(defect, DEFECT_SHAPES[GOOD])) for defect in defects
+        ],
+        "schedule": model.schedule,
+        "region_size": chosen.region_size or model.region_size,
+        "dtype": PRECISIONS[chosen.precision],
+        "extra": {name: torch.from_numpy(array) for name, array in bank.items()},
+    }
+
+
+def _list_deciding(
+    chosen: LatentFitSettings,
+    model: Pretrained,
+    real: RealDefects,
+    good: Sequence[NDArray[np.uint8]],
+    *,
+    defects: Sequence[str],
+) -> dict[str, Any]:
+    """Return what decides the weights, as JSON values by name."""
     decides = chosen.model_dump(mode="json", exclude={"max_steps", "max_time", "gradient_checkpointing", "precision"})
     parts = [array for found in real.group_by_defect.values() for part in found for array in (part.image, part.mask)]
-    decides |= {"pretrained": model.origin, "kinds": defects, "pictures": digest_pictures(*parts, *good)}
-    claim_folder(folder, decides, resume=resume)
-    steps, additions = _train(module, model, folder, target, checkpoint=checkpoint)
+    decides |= {"pretrained": model.origin, "kinds": list(defects), "pictures": digest_pictures(*parts, *good)}
+    # before version 0.2 the vectors of such defects were mixed up
+    return decides if sorted(defects) == list(defects) else decides | {"vectors": "by name"}
 
-    # write
-    bank = pack_bank(build_mask_bank(real.group_by_defect, good, exemplars=False))
-    bundle = build_latent_bundle(
-        denoiser.eval().cpu(),
-        model.vae,
-        adapter=chosen.adapter,
-        defects=[DefectSpec(name=defect, shapes=DEFECT_SHAPES.get(defect, DEFECT_SHAPES[GOOD])) for defect in defects],
-        schedule=model.schedule,
-        region_size=chosen.region_size or model.region_size,
-        dtype=PRECISIONS[chosen.precision],
-        extra={name: torch.from_numpy(array) for name, array in bank.items()},
-        additions=additions,
-        base=out.parent if slim else None,
-        training={
-            **chosen.model_dump(mode="json"),
-            "pretrained": model.origin,
-            "steps": steps,
-            "learning_rate": chosen.rate,
-            "regions": len(regions),
-            "defects": {defect: len(found) for defect, found in real.group_by_defect.items()},
-            "good_images": len(good),
-            "command": " ".join(["anomalib-stage", *sys.argv[1:]]) if sys.argv[1:2] == ["fit-latent"] else "fit_latent",
-        },
+
+def _describe_training(chosen: LatentFitSettings, model: Pretrained) -> dict[str, Any]:
+    words = ["anomalib-stage", *sys.argv[1:]] if sys.argv[1:2] == ["fit-latent"] else ["fit_latent"]
+    command = " ".join(words).encode(errors="backslashreplace").decode()  # paths may hold bytes that are not UTF-8
+    numbers = chosen.model_dump(mode="json") | {"learning_rate": chosen.rate}
+    return {**numbers, "pretrained": model.origin, "command": command}
+
+
+def _find_words(words: Mapping[str, str], names: LearntNames) -> dict[str, str]:
+    """Return words by the names that the training has, which were given by those of the bundle."""
+    own = {new: old for old, new in names.changes.items()}
+    return {own.get(name, name): word for name, word in words.items()}
+
+
+def _rename(denoiser: LatentDenoiser, names: LearntNames) -> LatentDenoiser:
+    """Return a denoiser of the same networks with its vectors under the names of the bundle."""
+    return LatentDenoiser(
+        denoiser.unet,
+        conditions=names.apply(dict(denoiser.conditions.items())),
+        aware=denoiser.aware,
+        only=denoiser.only,
+        inpainting=denoiser.inpainting,
     )
-    return bundle.save(out)
 
 
 def _train(

@@ -15,6 +15,8 @@ from anomalib_stage.training.network.learning_rate import compute_latent_rate
 from anomalib_stage.training.network.loss import compute_graded_loss, compute_reference_loss
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
     from torch import Tensor
 
@@ -42,6 +44,7 @@ class LatentFit(LightningModule):
     Args:
         denoiser (LatentDenoiser): U-Net (frozen, or with low-rank additions), vectors and adapters; changed in place.
         regions (LatentRegions): What to learn.
+        defects (Sequence[str]): Defects in the order of the regions' positions.
         schedule (Schedule): Noise schedule.
         settings (LatentFitSettings): Loss, batch, learning rate, seed; a known number of steps gives the graded loss
             a cosine decay.
@@ -52,13 +55,14 @@ class LatentFit(LightningModule):
         denoiser: LatentDenoiser,
         regions: LatentRegions,
         *,
+        defects: Sequence[str],
         schedule: Schedule,
         settings: LatentFitSettings,
     ) -> None:
         super().__init__()
         self.strict_loading = False
         self.denoiser, self.regions, self.schedule, self.settings = denoiser, regions, schedule, settings
-        self.defects = list(denoiser.conditions)
+        self.defects = list(defects)
 
     def compute_loss(self, step: int) -> Tensor:
         """Loss of a step's batch; a function of the step and the weights."""
@@ -81,7 +85,7 @@ class LatentFit(LightningModule):
 
     def _build_conditioning(self, rows: Tensor) -> Conditioning:
         regions = self.regions
-        conditions = torch.stack([self.denoiser.conditions[defect] for defect in self.defects])
+        conditions = self.denoiser.conditions.select(self.defects)
         surround = regions.surround[rows].to(self.device) if regions.surround.shape[1] else None
         return Conditioning(
             regions.clean[rows].to(self.device),

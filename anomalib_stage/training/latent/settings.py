@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from anomalib_stage.settings import Settings
-from anomalib_stage.training.settings import parse_duration
+from anomalib_stage.training.settings import MOST_REGIONS, check_duration, parse_duration
 from anomalib_stage.weights.latent_manifest import AdapterSpec
 
 __all__ = ["LatentFitSettings"]
@@ -30,18 +30,19 @@ class LatentFitSettings(Settings):
     )
     tokens: Count = Field(8, description="Condition vectors of each defect, where no text encoder gives their number.")
     lora_rank: int = Field(
-        0, ge=0, description="Rank of additions to the U-Net's attention, merged into it at the end; 0: none."
+        0, ge=0, le=1024, description="Rank of additions to the U-Net's attention, merged into it at the end; 0: none."
     )
     regions: Count | None = Field(
-        None, description="Regions to encode and learn from; None: 32 for each defect, at most 2048."
+        None, le=1_000_000, description="Regions to encode and learn from; None: 32 for each defect, at most 2048."
     )
     region_size: Count | None = Field(None, description="Their side in pixels; None: that of the model.")
     max_steps: int | None = Field(None, ge=1, description="Steps in total; 2000 if neither limit is given.")
-    max_time: str | None = Field(None, pattern=r"^\d+:[0-5]?\d:[0-5]?\d$", description="Wall-clock limit HH:MM:SS.")
-    batch_size: int = Field(4, ge=1, description="Regions in a step.")
+    max_time: str | None = Field(None, description="Wall-clock limit HH:MM:SS.")
+    batch_size: int = Field(4, ge=1, le=MOST_REGIONS, description="Regions in a step.")
     learning_rate: float | None = Field(
         None,
         gt=0.0,
+        allow_inf_nan=False,
         description="Peak learning rate of AdamW; if not given 1e-3, with the published loss 1.6e-2, what its authors' "
         "scripts come to.",
     )
@@ -55,6 +56,11 @@ class LatentFitSettings(Settings):
     @classmethod
     def _is_named(cls, adapter: object) -> object:
         return {"name": adapter} if isinstance(adapter, str) else adapter
+
+    @field_validator("max_time")
+    @classmethod
+    def _is_a_time(cls, text: str | None) -> str | None:
+        return text if text is None else check_duration(text)
 
     @property
     def steps(self) -> int | None:

@@ -18,6 +18,7 @@ from anomalib_stage.metrics.figures import draw_copy_sheet
 from anomalib_stage.pipeline.synthesizer import StageSynthesizer
 from anomalib_stage.seeds import derive_seed, numpy_generator
 from anomalib_stage.settings import MaskSettings, SynthesisSettings
+from anomalib_stage.synthesis.regions import MIN_IMAGE_SIDE
 from anomalib_stage.training.measure.softness import Painted, measure_softness, soften
 from anomalib_stage.training.measure.texture import measure_texture_continuity
 
@@ -81,14 +82,14 @@ def compare_with_real(
     real = _cut_real(training_data)
     if not real:
         return Comparison({}, {})
-    if not training_data.good or len({crop.source for crop in real}) < 2:
-        return Comparison({}, {"not_compared": "it takes good images, and defects on two pieces"})
+    good = [image for image in training_data.good if min(image.shape[:2]) >= MIN_IMAGE_SIDE]
+    if not good or len({crop.source for crop in real}) < 2:
+        reason = f"it takes good images of at least {MIN_IMAGE_SIDE} px a side, and defects on two pieces"
+        return Comparison({}, {"not_compared": reason})
     named = group_by_defect(real)
     textures = {defect: measure_texture_continuity(crops) for defect, crops in named.items()}
     measured = {defect: {} if value is None else {"texture_continuity": value} for defect, value in textures.items()}
-    painted = _paint_anomalies(
-        export(measured=measured), training_data.good, defects=sorted(named), device=device, seed=seed
-    )
+    painted = _paint_anomalies(export(measured=measured), good, defects=sorted(named), device=device, seed=seed)
     for defect, crops in named.items():
         measured[defect]["softness"] = measure_softness([one for one in painted if one.defect == defect], crops)
     crops = [crop for one in painted for crop in soften(one, measured[one.defect]["softness"])]

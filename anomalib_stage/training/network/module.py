@@ -73,7 +73,7 @@ class GradedDiffusion(LightningModule):
         """Encode a batch of ``RegionDataset``, with the appearances of its anomalies."""
         latent, mask, filled = self._encode(batch)
         appearances = measure_appearance(latent, mask, filled)
-        conditions = torch.stack([self.denoiser.conditions[defect] for defect in self.defects])
+        conditions = self.denoiser.conditions.select(self.defects)
         filled = filled + mask * spread(appearances[:, :3], like=latent)
         return Conditioning(latent, mask, conditions[batch["kind"]], filled=filled, contrast=appearances[:, 3])
 

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from pydantic import ValidationError
 
 from anomalib_stage.errors import BundleError, InputError
 from anomalib_stage.synthesis.diffusion.latent_codec import LatentCodec
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
 from anomalib_stage.weights.bundle import StageBundle
 from anomalib_stage.weights.latent.additions import add_additions
-from anomalib_stage.weights.latent.frozen_base import collect_frozen_tensors, join_tensors, write_base
+from anomalib_stage.weights.latent.frozen_base import cast_stored, collect_frozen_tensors, join_tensors, write_base
 from anomalib_stage.weights.latent.networks import detect_inpainting, extract_config, load_adapter, load_network
-from anomalib_stage.weights.latent_manifest import LatentCodecSpec, LatentDenoiserSpec
+from anomalib_stage.weights.latent_manifest import NETWORKS, LatentCodecSpec, LatentDenoiserSpec
+from anomalib_stage.weights.manifest import BundleManifest, TensorSpec
+from anomalib_stage.weights.manifest_file import list_complaints
+from anomalib_stage.weights.tensor_file import DTYPES, check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from anomalib_stage.weights.latent_manifest import AdapterSpec
     from anomalib_stage.weights.manifest import DefectSpec
 
-__all__ = ["build_latent_bundle", "load_latent"]
+__all__ = ["build_latent_bundle", "check_latent_bundle", "load_latent"]
 
 
 def build_latent_bundle(
@@ -73,20 +77,74 @@ def build_latent_bundle(
     if base is not None:
         fields["base_digest"] = write_base(frozen, base)
     tensors = add_additions(frozen, added) if base is None else added
-    tensors |= {f"condition.{defect}": vectors.float() for defect, vectors in denoiser.conditions.items()}
+    return StageBundle.build(
+        tensors | _collect_learnt(denoiser) | dict(extra or {}),
+        defects=defects,
+        schedule=dict(schedule),
+        region_size=region_size,
+        **_describe_networks(denoiser, vae, adapter=adapter, sample=sample),
+        **fields,
+    )
+
+
+def check_latent_bundle(
+    denoiser: LatentDenoiser,
+    vae: AutoencoderKL,
+    *,
+    adapter: AdapterSpec,
+    defects: Iterable[DefectSpec],
+    schedule: Mapping[str, Any],
+    region_size: int,
+    dtype: torch.dtype = torch.float16,
+    extra: Mapping[str, Tensor] | None = None,
+    **fields: Any,  # noqa: ANN401
+) -> None:
+    """Refuse what :func:`build_latent_bundle` would refuse, without a copy of the networks; see there.
+
+    Raises:
+        BundleError: If the parts do not go together, or a weight of U-Net or autoencoder is not finite in ``dtype``.
+    """
+    table = {}
+    parts = [*zip(NETWORKS, (denoiser.unet, vae), strict=True)]
+    frozen = ((f"{prefix}{k}", v) for prefix, network in parts for k, v in network.state_dict().items())
+    for name, tensor in (*frozen, *_collect_learnt(denoiser).items(), *(extra or {}).items()):
+        stored = cast_stored(tensor, dtype) if name.startswith(NETWORKS) else tensor
+        check_finite({name: stored}, where=f"the bundle would not be valid in {dtype}: ")
+        table[name] = TensorSpec(shape=tuple(stored.shape), dtype=DTYPES[stored.dtype])
+    try:
+        BundleManifest(
+            tensors=table,
+            digest="0" * 64,
+            defects=tuple(defects),
+            schedule=dict(schedule),
+            region_size=region_size,
+            **_describe_networks(denoiser, vae, adapter=adapter),
+            **fields,
+        )
+    except ValidationError as error:
+        msg = f"the bundle would not be valid: {list_complaints(error)}"
+        raise BundleError(msg) from error
+
+
+def _collect_learnt(denoiser: LatentDenoiser) -> dict[str, Tensor]:
+    tensors = {f"condition.{defect}": vectors.float() for defect, vectors in denoiser.conditions.items()}
     for branch, module in (("aware", denoiser.aware), ("only", denoiser.only)):
         state = {} if module is None else module.state_dict()
         tensors |= {f"adapter.{branch}.{name}": tensor for name, tensor in state.items()}
-    return StageBundle.build(
-        tensors | dict(extra or {}),
-        defects=defects,
-        backbone="latent",
-        denoiser=LatentDenoiserSpec(unet=extract_config(denoiser.unet), adapter=adapter).model_dump(mode="json"),
-        codec=LatentCodecSpec(name="autoencoder_kl", vae=extract_config(vae), sample=sample).model_dump(mode="json"),
-        schedule=dict(schedule),
-        region_size=region_size,
-        **fields,
-    )
+    return tensors
+
+
+def _describe_networks(
+    denoiser: LatentDenoiser, vae: AutoencoderKL, *, adapter: AdapterSpec, sample: bool = False
+) -> dict[str, Any]:
+    """Return the manifest's fields of the networks."""
+    codec = LatentCodecSpec(name="autoencoder_kl", vae=extract_config(vae), sample=sample)
+    network = LatentDenoiserSpec(unet=extract_config(denoiser.unet), adapter=adapter)
+    return {
+        "backbone": "latent",
+        "denoiser": network.model_dump(mode="json"),
+        "codec": codec.model_dump(mode="json"),
+    }
 
 
 def load_latent(bundle: StageBundle, *, dtype: torch.dtype = torch.float32) -> tuple[LatentDenoiser, LatentCodec]:

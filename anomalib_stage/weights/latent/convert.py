@@ -11,6 +11,7 @@ import torch
 from anomalib_stage.errors import BundleError
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
 from anomalib_stage.synthesis.diffusion.latent_denoiser import LatentDenoiser
+from anomalib_stage.weights.defect_name import explain_names
 from anomalib_stage.weights.header import shorten
 from anomalib_stage.weights.latent.bundle import build_latent_bundle
 from anomalib_stage.weights.latent.ldm import load_ldm_parts
@@ -68,6 +69,9 @@ def convert(
     """
     number = find_published_step(published, step)
     vectors = read_learned_vectors(published / f"{EMBEDDINGS}-{number}.pt", defects=defects)
+    if wrong := explain_names(vectors):
+        msg = f"{published}: {wrong}: choose others with --defects"
+        raise BundleError(msg)
     adapters = {}
     for branch, name in ADAPTERS.items():
         path = published / f"{name}-{number}.pt"

@@ -103,6 +103,7 @@ def average_loss(module: LatentFit, bundle: StageBundle, *, fresh: bool) -> floa
     other = LatentFit(
         denoiser,
         module.regions,
+        defects=module.defects,
         schedule=module.schedule,
         settings=module.settings.model_copy(update={"seed": 99, "batch_size": 8}),
     )
@@ -228,7 +229,7 @@ def test_what_cannot_be_done_is_said(fit: Fit) -> None:
     for options, error, message in (
         ({"regions": 0}, InputError, "regions: .*greater than or equal to 1, got 0"),
         ({"lora_rank": -1}, InputError, "lora_rank: .*got -1"),
-        ({"max_time": "1h"}, InputError, "max_time: .*got '1h'"),
+        ({"max_time": "1h"}, InputError, "--max-time is '1h'; give hours, minutes"),
         ({"resume": True}, DataError, "there is no checkpoint"),
         ({"pretrained": "nowhere"}, BundleError, "no such file or folder"),
         ({"words": {"hole": "hole"}}, BundleError, "no text encoder"),

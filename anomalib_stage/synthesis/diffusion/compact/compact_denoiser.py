@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from anomalib_stage.devices import bf16_is_fast
 from anomalib_stage.errors import InputError
 from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
+from anomalib_stage.synthesis.condition_vectors import ConditionVectors
 from anomalib_stage.synthesis.diffusion.compact.denoiser_config import COMPACT_CONFIG, check_config
 from anomalib_stage.synthesis.diffusion.compact.group_norm import replace_group_norms
 
@@ -61,9 +62,7 @@ class CompactDenoiser(nn.Module):
             msg = f"denoiser configuration {settings} cannot be built: {error}"
             raise InputError(msg) from error
         replace_group_norms(self.unet)
-        self.conditions = nn.ParameterDict(
-            {defect: nn.Parameter(0.3 * torch.randn(4 * widths[0])) for defect in defects}
-        )
+        self.conditions = ConditionVectors({defect: 0.3 * torch.randn(4 * widths[0]) for defect in defects})
         self.to(memory_format=torch.channels_last)
 
     def condition(self, defects: Sequence[str]) -> Tensor:
@@ -72,11 +71,7 @@ class CompactDenoiser(nn.Module):
         Raises:
             InputError: If a defect is unknown.
         """
-        unknown = sorted(set(defects) - set(self.conditions))
-        if unknown:
-            msg = f"unknown defect {unknown[0]!r}; this bundle knows {', '.join(sorted(self.conditions))}"
-            raise InputError(msg)
-        return torch.stack([self.conditions[defect] for defect in defects])
+        return self.conditions.select(defects)
 
     def forward(
         self, x: Tensor, t: Tensor, *, conditioning: Conditioning, aligned: Tensor, branch: Branch | Tensor
