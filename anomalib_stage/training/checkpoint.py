@@ -8,13 +8,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.claims import compare_facts, refuse_differences, write_facts
+from anomalib_stage.files.claims import compare_facts, keep_old_digest, refuse_differences, write_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["claim_folder", "find_checkpoint"]
+    from anomalib_stage.weights.bundle import StageBundle
+
+__all__ = ["choose_base_digest", "claim_folder", "find_checkpoint"]
 
 FACTS = "fit.json"
 
@@ -30,6 +32,17 @@ def find_checkpoint(folder: Path) -> Path:
         msg = f"--resume given, but there is no checkpoint {checkpoint}; leave the flag out to start anew"
         raise DataError(msg)
     return checkpoint
+
+
+def choose_base_digest(folder: Path, parent: StageBundle | None, *, resume: bool) -> str | None:
+    """Return what a training in a folder calls its base; see :func:`~anomalib_stage.files.claims.keep_old_digest`."""
+    if parent is None:
+        return None
+    try:
+        noted = json.loads((folder / FACTS).read_text())["base"] if resume else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        noted = None  # claim_folder says what is wrong with the file
+    return keep_old_digest(folder, noted, digest=parent.digest, legacy=parent.legacy_digest)
 
 
 def claim_folder(folder: Path, facts: Mapping[str, Any], *, resume: bool) -> None:

@@ -13,7 +13,7 @@ from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.devices import resolve_device
 from anomalib_stage.training.appearances import collect_appearances
 from anomalib_stage.training.callbacks.watchers import build_callbacks
-from anomalib_stage.training.checkpoint import claim_folder, find_checkpoint
+from anomalib_stage.training.checkpoint import choose_base_digest, claim_folder, find_checkpoint
 from anomalib_stage.training.data.regions.dataset import REGION_SIDE, RegionDataset, StepBatches
 from anomalib_stage.training.data.regions.mixture import build_mixture
 from anomalib_stage.training.data.training_data import load_training_data
@@ -95,7 +95,8 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
     }
     _log_report(summary)
     numbers = chosen.model_dump(include={"batch_size", "learning_rate", "seed"}) | {"procedural": procedural}
-    _claim_folder(folder, chosen, numbers, base=parent.digest if parent else None, pictures=data.digest)
+    base = choose_base_digest(folder, parent, resume=chosen.resume)
+    _claim_folder(folder, chosen, numbers, base=base, pictures=data.digest)
 
     # train
     dataset = RegionDataset(source, defects=module.defects, seed=seed)

@@ -78,6 +78,9 @@ class BundleManifest(FileSettings):
             file with its networks (:mod:`anomalib_stage.weights.latent.frozen_base`).
         tensors: Shape and dtype of every tensor in the file.
         digest: SHA-256 over the tensors, see :func:`anomalib_stage.weights.tensor_file.compute_digest`.
+        content_digest: SHA-256 over all that decides pictures, see
+            :func:`anomalib_stage.weights.manifest_file.compute_content_digest`; None: written by version 0.1.0, which
+            knew the digest of the tensors alone.
         versions: Versions of the packages that wrote it.
     """
 
@@ -92,6 +95,7 @@ class BundleManifest(FileSettings):
     base_digest: Digest | None = None
     tensors: dict[str, TensorSpec]
     digest: Digest
+    content_digest: Digest | None = None
     versions: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("schema_version")

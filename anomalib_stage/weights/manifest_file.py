@@ -8,6 +8,7 @@ and one dictionary of strings for the user), then the raw tensors without gaps.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import reprlib
 import stat
@@ -17,13 +18,14 @@ from pydantic import ValidationError
 
 from anomalib_stage.errors import BundleError
 from anomalib_stage.weights.header import read_header
+from anomalib_stage.weights.latent_manifest import NETWORKS
 from anomalib_stage.weights.manifest import SCHEMA_VERSION, BundleManifest
 from anomalib_stage.weights.tensor_table import check_offsets, check_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["METADATA_KEY", "dump_manifest", "list_complaints", "read_manifest"]
+__all__ = ["METADATA_KEY", "compute_content_digest", "dump_manifest", "list_complaints", "read_manifest"]
 
 
 METADATA_KEY = "anomalib_stage"
@@ -32,13 +34,38 @@ METADATA_KEY = "anomalib_stage"
 LISTED = 5  # most complaints in one message
 
 
+DECIDES = {"backbone", "denoiser", "codec", "schedule", "region_size", "defects", "digest"}
+"""Fields of the manifest that a picture follows from; ``digest`` stands for the tensors."""
+
+
 def dump_manifest(manifest: BundleManifest) -> str:
     """Return the manifest as it is stored: JSON with sorted keys, so that the same content is the same text.
 
     Raises:
         ValueError: If a free field (such as ``training``) holds something that JSON cannot.
     """
-    return json.dumps(manifest.model_dump(mode="json", by_alias=True), sort_keys=True)
+    left_out = {"content_digest"} if manifest.content_digest is None else None
+    return json.dumps(manifest.model_dump(mode="json", by_alias=True, exclude=left_out), sort_keys=True)
+
+
+def compute_content_digest(manifest: BundleManifest) -> str:
+    """Return the SHA-256 of all that pictures follow from: the tensors, and what the manifest says of how to use them.
+
+    Hashed is JSON with sorted keys and without spaces of the entries ``backbone``, ``denoiser``, ``codec``,
+    ``schedule``, ``region_size``, ``kinds`` and ``digest``, as they stand in the file; of a slim latent bundle also
+    ``base_digest``. Entries that are null are left out. How it was trained and what wrote it change no picture and are
+    not hashed.
+
+    Args:
+        manifest (BundleManifest): The manifest; its ``digest`` is that of its tensors.
+
+    Returns:
+        str: 64 hexadecimal digits.
+    """
+    slim = manifest.backbone == "latent" and not any(name.startswith(NETWORKS) for name in manifest.tensors)
+    fields = DECIDES | {"base_digest"} if slim else DECIDES
+    content = manifest.model_dump(mode="json", by_alias=True, include=fields, exclude_none=True)
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def list_complaints(error: ValidationError) -> str:
