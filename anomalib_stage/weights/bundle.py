@@ -194,7 +194,7 @@ def _check_content(manifest: BundleManifest, *, path: Path, packaged: bool) -> B
 def _say_old(path: Path) -> None:
     """Say once that nothing in a file tells whether its manifest was changed."""
     logger.warning(
-        "%s: written by version 0.1.0, whose digest covers the tensors alone; its digest is computed anew over all that "
-        "decides pictures. Save it again to store that: StageBundle.load(file).save(file)",
+        "%s: written by version 0.1.0, whose digest covers the tensors alone; its digest is computed anew over all "
+        "that decides pictures. Save it again to store that: StageBundle.load(file).save(file)",
         path,
     )

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from anomalib_stage.errors import BundleError
+from anomalib_stage.errors import BundleError, escape_controls
+from anomalib_stage.weights.config_checks import check_nesting
 from anomalib_stage.weights.header import read_header
 from anomalib_stage.weights.latent_manifest import NETWORKS
 from anomalib_stage.weights.manifest import SCHEMA_VERSION, BundleManifest
@@ -31,7 +32,7 @@ __all__ = ["METADATA_KEY", "compute_content_digest", "dump_manifest", "list_comp
 METADATA_KEY = "anomalib_stage"
 """Key of the safetensors metadata that holds the manifest as JSON."""
 
-LISTED = 5  # most complaints in one message
+LISTED, LONGEST = 5, 300  # most complaints in one message, most characters of a part of one
 
 
 DECIDES = {"backbone", "denoiser", "codec", "schedule", "region_size", "defects", "digest"}
@@ -72,9 +73,9 @@ def list_complaints(error: ValidationError) -> str:
     """Return what pydantic found wrong, in one line, at most five complaints with the values seen."""
     lines = []
     for item in error.errors()[:LISTED]:
-        where = ".".join(map(str, item["loc"]))
+        where = escape_controls(".".join(map(str, item["loc"]))[:LONGEST])
         seen = "" if not where or item["type"] == "missing" else f", got {reprlib.repr(item['input'])}"
-        lines.append(f"{where or 'manifest'}: {item['msg']}{seen}")
+        lines.append(f"{where or 'manifest'}: {escape_controls(item['msg'][:LONGEST])}{seen}")
     return "; ".join(lines)
 
 
@@ -118,12 +119,13 @@ def _parse_manifest(path: Path, metadata: object) -> BundleManifest:
         raise BundleError(msg)
     try:
         content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        msg = f"{path}: the manifest is not JSON ({error}); get the file again"
+        check_nesting(content, what="it")
+    except (ValueError, RecursionError, MemoryError) as error:
+        msg = f"{path}: the manifest is not JSON, or not of a believable size ({error}); get the file again"
         raise BundleError(msg) from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if type(version) is not int or version != SCHEMA_VERSION:  # first: fields of another version are not complaints
-        msg = f"{path}: schema version {version!r} is not known, only {SCHEMA_VERSION} is; update anomalib-stage"
+        msg = f"{path}: schema version {reprlib.repr(version)} is not known, only {SCHEMA_VERSION} is; update anomalib-stage"
         raise BundleError(msg)
     try:
         return BundleManifest.model_validate(content)
