@@ -149,7 +149,7 @@ class RegionPainter:
         return quantize_two_level(painted, batch.inside, batch.levels)
 
     def _measure(self, images: Tensor, batch: RegionBatch, painted: Tensor) -> Tensor:
-        """Measure what is visible: for each region score, agreement, exactness, finiteness, and its pixels, ``(B, 4 + h * w)``."""
+        """Measure each region: score, agreement, exactness, finiteness, and what is visible, ``(B, 4 + h * w)``."""
         with record_function("stage::visibility"):
             texture = self._measure_texture(images, batch)
             seen = measure_visibility(batch.pixels, painted, batch.inside, texture=texture)
@@ -284,7 +284,7 @@ def _check_finite(batch: RegionBatch, finite: NDArray[np.bool_]) -> None:
     if not finite.all():
         seen = shorten(sorted({job.defect for job, one in zip(batch.jobs, finite, strict=True) if not one}))
         msg = (
-            f"pixels painted of {seen} are not finite: the weights or the noise schedule are damaged, or half precision "
-            "is too small for them; get the bundle again, fit it again, or paint in fp32"
+            f"pixels painted of {seen} are not finite: the weights or the noise schedule are damaged, or half "
+            "precision is too small for them; get the bundle again, fit it again, or paint in fp32"
         )
         raise BundleError(msg)

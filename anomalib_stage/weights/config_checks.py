@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The anomalib-stage authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the configurations in a manifest are of a believable size, before anything is built of them. No torch here."""
+"""Whether the configurations in a manifest are of a believable size, before anything is built. No torch here."""
 
 from __future__ import annotations
 
@@ -19,27 +19,30 @@ DEEPEST = 32
 MOST_VALUES = 2_000_000
 """Most values in a manifest or configuration, lists and mappings counted too."""
 
+MOST_SETTINGS = 100_000
+"""Most values in the configuration of a network or a noise schedule."""
+
 LARGEST = 2**31
 """Largest believable number in a configuration of networks."""
 
 COUNTS = {
-    "layers_per_block": 16,
-    "transformer_layers_per_block": 32,
-    "reverse_transformer_layers_per_block": 32,
-    "num_res_blocks": 16,
-    "transformer_depth": 32,
-    "block_out_channels": 8192,
-    "model_channels": 8192,
-    "ch": 8192,
-    "latent_channels": 1024,
-    "z_channels": 1024,
-    "in_channels": 8192,
-    "out_channels": 8192,
-    "num_heads": 1024,
-    "channel_mult": 64,
-    "ch_mult": 64,
+    "layers_per_block": (1, 16),
+    "transformer_layers_per_block": (0, 32),
+    "reverse_transformer_layers_per_block": (0, 32),
+    "num_res_blocks": (1, 16),
+    "transformer_depth": (0, 32),
+    "block_out_channels": (1, 8192),
+    "model_channels": (1, 8192),
+    "ch": (1, 8192),
+    "latent_channels": (1, 1024),
+    "z_channels": (1, 1024),
+    "in_channels": (1, 8192),
+    "out_channels": (1, 8192),
+    "out_ch": (1, 8192),
+    "channel_mult": (1, 64),
+    "ch_mult": (1, 64),
 }
-"""Entries that decide how much is built, and the largest that each, or each of its numbers, may be; the least is 1."""
+"""Entries that decide how much is built, and the range of each, or of each of its numbers."""
 
 LEVELS = 12
 """Most numbers in one entry of them, and most blocks of a network."""
@@ -62,19 +65,20 @@ def walk_values(content: object) -> Iterator[tuple[str, object, int]]:
         waiting += [(f"{name}.{key}" if name else str(key), part, depth + 1) for key, part in inner]
 
 
-def check_nesting(content: object, *, what: str) -> None:
+def check_nesting(content: object, *, what: str, most: int = MOST_VALUES) -> None:
     """Refuse what is nested so deep, or holds so much, that working with it would not end.
 
     Args:
         content (object): Lists and mappings; they may hold themselves, or one another many times.
         what (str): What messages call it.
+        most (int): Most values.
 
     Raises:
         ValueError: Says which bound is exceeded.
     """
     for count, (_, _, depth) in enumerate(walk_values(content)):
-        if depth > DEEPEST or count > MOST_VALUES:
-            bound = f"{DEEPEST} levels of lists and mappings" if depth > DEEPEST else f"{MOST_VALUES} values"
+        if depth > DEEPEST or count > most:
+            bound = f"{DEEPEST} levels of lists and mappings" if depth > DEEPEST else f"{most} values"
             msg = f"{what} holds more than {bound}"
             raise ValueError(msg)
 
@@ -89,7 +93,7 @@ def check_config_numbers(config: Mapping[str, Any], *, field: str) -> None:
     Raises:
         ValueError: Names the entry, the value and what is allowed.
     """
-    check_nesting(config, what=field)
+    check_nesting(config, what=field, most=MOST_SETTINGS)
     for name, value, _ in walk_values(config):
         if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= LARGEST):
             msg = f"{field}.{name} is {reprlib.repr(value)}; numbers from {-LARGEST} to {LARGEST} are allowed"
@@ -104,10 +108,10 @@ def _check_count(where: str, entry: str, value: object) -> None:
     if entry not in COUNTS or value is None:
         return
     numbers = [number for _, number, _ in walk_values(value) if not isinstance(number, list | tuple)]
-    most = COUNTS[entry]
-    fits = all(type(number) is int and 1 <= number <= most for number in numbers)
+    least, most = COUNTS[entry]
+    fits = all(type(number) is int and least <= number <= most for number in numbers)
     if not fits or not 1 <= len(numbers) <= LEVELS:
-        msg = f"{where} is {reprlib.repr(value)}; 1 to {LEVELS} whole numbers from 1 to {most} are allowed"
+        msg = f"{where} is {reprlib.repr(value)}; 1 to {LEVELS} whole numbers from {least} to {most} are allowed"
         raise ValueError(msg)
 
 

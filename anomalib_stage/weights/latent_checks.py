@@ -99,7 +99,7 @@ def _count_halvings(config: Mapping[str, Any], field: str) -> int:
     widths = config.get("block_out_channels", (0,))
     if not isinstance(widths, list | tuple):
         msg = f"{field}.block_out_channels is {reprlib.repr(widths)}; a list of numbers is allowed"
-        raise ValueError(msg)
+        raise ValueError(msg)  # noqa: TRY004 - pydantic makes a complaint of it
     return int(2 ** (len(widths) - 1))
 
 

@@ -125,7 +125,8 @@ def _parse_manifest(path: Path, metadata: object) -> BundleManifest:
         raise BundleError(msg) from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if type(version) is not int or version != SCHEMA_VERSION:  # first: fields of another version are not complaints
-        msg = f"{path}: schema version {reprlib.repr(version)} is not known, only {SCHEMA_VERSION} is; update anomalib-stage"
+        seen = reprlib.repr(version)
+        msg = f"{path}: schema version {seen} is not known, only {SCHEMA_VERSION} is; update anomalib-stage"
         raise BundleError(msg)
     try:
         return BundleManifest.model_validate(content)

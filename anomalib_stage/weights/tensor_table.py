@@ -46,13 +46,15 @@ def check_offsets(path: Path, header: dict[str, Any], *, room: int) -> None:
     for name, entry in header.items():
         span = entry.get("data_offsets")
         if not (isinstance(span, list) and len(span) == 2 and all(type(edge) is int for edge in span)):
-            msg = f"{path}: tensor {shorten([name])} has offsets {reprlib.repr(span)}, two integers are needed; get the file again"
+            seen = f"tensor {shorten([name])} has offsets {reprlib.repr(span)}"
+            msg = f"{path}: {seen}, two integers are needed; get the file again"
             raise BundleError(msg)
         spans.append((span[0], span[1], name, math.prod(entry["shape"]) * ITEM_BYTES[entry["dtype"]]))
     end = 0
     for begin, stop, name, needed in sorted(spans):
         if begin != end or stop - begin != needed:
-            msg = f"{path}: tensor {shorten([name])} has offsets {begin, stop}, {end, end + needed} is right; get the file again"
+            seen = f"tensor {shorten([name])} has offsets {begin, stop}"
+            msg = f"{path}: {seen}, {end, end + needed} is right; get the file again"
             raise BundleError(msg)
         end = stop
     if end != room:

@@ -68,11 +68,15 @@ class Tally:
     def format(self, name: str) -> str:
         """Return a row of a table."""
         total = sum(self.counts.values()) - self.counts["message"]
-        rest = " | ".join(str(self.counts[what]) for what in ("refused", "accepted", "raw", "slow", "not finite", "message"))
+        rest = " | ".join(
+            str(self.counts[what]) for what in ("refused", "accepted", "raw", "slow", "not finite", "message")
+        )
         return f"| {name} | {total} | {rest} | {self.slowest:.1f} | {self.memory:.0f} |"
 
 
-HEADER = "| category | inputs | refused | accepted | raw errors | over 10 s | NaN pixels | messages | slowest s | peak MB |"
+HEADER = (
+    "| category | inputs | refused | accepted | raw errors | over 10 s | NaN pixels | messages | slowest s | peak MB |"
+)
 
 
 @contextmanager

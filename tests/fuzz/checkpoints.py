@@ -121,7 +121,7 @@ def _published_attacks(folder: Path) -> dict[str, Attack]:
     return {"published": use}
 
 
-def mutate_pickled(content: Any, rng: random.Random) -> Any:  # noqa: ANN401 - whatever a pickle holds
+def mutate_pickled(content: Any, rng: random.Random) -> Any:
     """Return what torch.save can store, with some values of other types, shapes and sorts, or in one another."""
     content = dict(content) if not isinstance(content, dict) else copy.copy(content)
     for _ in range(rng.choice((1, 1, 2, 3))):
@@ -138,7 +138,7 @@ def mutate_pickled(content: Any, rng: random.Random) -> Any:  # noqa: ANN401 - w
     return content
 
 
-def _change_entry(owner: Any, key: Any, content: Any, rng: random.Random) -> None:  # noqa: ANN401
+def _change_entry(owner: Any, key: Any, content: Any, rng: random.Random) -> None:
     value, what = owner[key], rng.randrange(10)
     tensor = value if isinstance(value, torch.Tensor) else torch.ones(3)
     sorts = (

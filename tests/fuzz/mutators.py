@@ -12,13 +12,32 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-NUMBERS = (0, 1, -1, 2, 3, 7, 10**8, 2**31, 2**63, -(2**63), 10**30, 0.5, -0.0, 1e-300, 1e308, -1e308, math.nan, math.inf)
+NUMBERS = (
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    10**8,
+    2**31,
+    2**63,
+    -(2**63),
+    10**30,
+    0.5,
+    -0.0,
+    1e-300,
+    1e308,
+    -1e308,
+    math.nan,
+    math.inf,
+)
 TEXTS = ("", "good", "epsilon", "sample", "../up", "/etc/passwd", "\x1b[31mred", "a\nb", "\u2028", "\ud800", "é" * 300)
 OTHERS = (None, True, False, [], {}, [[]], [0], [1] * 5000, {"a": {"b": 1}}, ["a", 1, None])
 KEYS = ("", "state_dict", "name", "\x1b[2J", "a.b", "condition.", "x" * 5000)
 
 
-def make_extreme(rng: random.Random) -> Any:  # noqa: ANN401 - any JSON value
+def make_extreme(rng: random.Random) -> Any:
     """Return a value at a limit of its type, of any type."""
     value = rng.choice(rng.choice((NUMBERS, NUMBERS, TEXTS, OTHERS)))
     if rng.random() < 0.03:
@@ -52,7 +71,7 @@ def mutate_bytes(raw: bytes, rng: random.Random) -> bytes:
     return bytes(out)
 
 
-def mutate_json(content: Any, rng: random.Random, *, keep: Callable[[Any], bool] = lambda _: True) -> Any:  # noqa: ANN401
+def mutate_json(content: Any, rng: random.Random, *, keep: Callable[[Any], bool] = lambda _: True) -> Any:
     """Return JSON with some values changed.
 
     Args:
@@ -69,7 +88,7 @@ def mutate_json(content: Any, rng: random.Random, *, keep: Callable[[Any], bool]
     return content
 
 
-def _list_places(content: Any) -> list[tuple[Any, Any, Any]]:  # noqa: ANN401
+def _list_places(content: Any) -> list[tuple[Any, Any, Any]]:
     """Return every container and key in it, with the key of the top level that it is under."""
     found: list[tuple[Any, Any, Any]] = []
     waiting = [(content, None)]
@@ -82,7 +101,7 @@ def _list_places(content: Any) -> list[tuple[Any, Any, Any]]:  # noqa: ANN401
     return found
 
 
-def _change(owner: Any, key: Any, rng: random.Random) -> None:  # noqa: ANN401
+def _change(owner: Any, key: Any, rng: random.Random) -> None:
     value, what = owner[key], rng.randrange(9)
     if what <= 2:
         owner[key] = make_extreme(rng)
