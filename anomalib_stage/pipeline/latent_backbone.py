@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -65,7 +65,8 @@ class LatentBackbone:
         self.network.to(device)
         self._encoder = CachedCodec(self.codec)
         self._native = bundle.manifest.region_size
-        least = self.codec.factor * 2 ** len(self.network.unet.config.block_out_channels)
+        unet: Any = self.network.unet
+        least = self.codec.factor * 2 ** len(unet.config.block_out_channels)
         self.smallest_region = -(-SMALLEST // least) * least
         self.schedule = Schedule(bundle.manifest.schedule)
         self.most_pixels = settings.latent.batch * self._native**2

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SMALL = {"sampler": {"name": "graded", "steps": 4}, "gate": {"min_visibility": 0.0}}
 
 
-def bundle_attacks(good: StageBundle, folder: Path) -> dict[str, Attack]:
+def bundle_attacks(good: StageBundle, folder: Path) -> dict[str, Attack]:  # noqa: C901 - a closure for each kind
     """Return the kinds of attacks with changed copies of a bundle, by name."""
     source, target = good.save(folder / "good.safetensors"), folder / "changed.safetensors"
     raw, tensors = source.read_bytes(), load_file(source)

@@ -107,31 +107,35 @@ def run_attack(attack: Attack, *, name: str, count: int, seed: int = 0) -> Tally
     tally = Tally()
     for number in range(seed, seed + count):
         begun = time.monotonic()
-        try:
-            with warnings.catch_warnings(), limit_time(2 * SLOW):
-                warnings.simplefilter("ignore")
-                attack(random.Random(f"{name} {number}"))
-        except BundleError as error:
-            tally.note("refused", number)
-            message = str(error)
-            if len(message.encode()) > LONGEST or not message.replace("\n", "").isprintable():
-                tally.note("message", number, repr(message)[:300])
-        except NotFiniteError as error:
-            tally.note("not finite", number, str(error))
-        except TooSlowError:
-            tally.note("slow", number, _shorten_trace())
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            tally.note("raw", number, _shorten_trace())
-        else:
-            tally.note("accepted", number)
+        what, trace = _try(attack, random.Random(f"{name} {number}"))
         took = time.monotonic() - begun
-        if SLOW < took < 2 * SLOW:
-            tally.note("slow", number, f"{took:.1f} s")
         tally.slowest = max(tally.slowest, took)
+        if what == "refused" and trace:
+            tally.note("message", number, trace)
+        if what in {"refused", "accepted"}:
+            what, trace = (what, "") if took <= SLOW else ("slow", f"{took:.1f} s")
+        tally.note(what, number, trace)
     tally.memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return tally
+
+
+def _try(attack: Attack, rng: random.Random) -> tuple[str, str]:
+    """Return what becomes of a file, and what is wrong with that."""
+    try:
+        with warnings.catch_warnings(), limit_time(2 * SLOW):
+            warnings.simplefilter("ignore")
+            attack(rng)
+    except BundleError as error:
+        message = str(error)
+        plain = len(message.encode()) <= LONGEST and message.replace("\n", "").isprintable()
+        return "refused", "" if plain else repr(message)[:300]
+    except NotFiniteError as error:
+        return "not finite", str(error)
+    except TooSlowError:
+        return "slow", _shorten_trace()
+    except Exception:
+        return "raw", _shorten_trace()
+    return "accepted", ""
 
 
 def _shorten_trace() -> str:
