@@ -26,17 +26,56 @@ __all__ = [
     "StageError",
     "Terminated",
     "UnsupportedModelError",
+    "escape_controls",
 ]
+
+
+MOST_BYTES = 2000
+"""Longest message."""
+
+BEGINNING, END = 1400, 500
+"""Bytes that are left of a longer one: what is wrong, and what to do."""
+
+
+def escape_controls(text: str, *, keep: str = "") -> str:
+    r"""Write what a terminal would obey or not show as escapes: control characters, marks of direction, surrogates.
+
+    Args:
+        text (str): Text that may come from a file.
+        keep (str): Characters to leave as they are.
+
+    Returns:
+        str: Text that can be encoded as UTF-8, such as ``a\x1bb`` for an escape character between two letters.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
+def _shorten_message(text: str) -> str:
+    """Escape what is not to be shown, but line ends, and leave out the middle of what is longer than 2 kB."""
+    shown = escape_controls(text, keep="\n")
+    if len(shown) <= MOST_BYTES // 4 or len(raw := shown.encode()) <= MOST_BYTES:
+        return shown
+    begin, end = (part.decode(errors="ignore") for part in (raw[:BEGINNING], raw[-END:]))
+    return f"{begin} ... {end}"
 
 
 class StageError(Exception):
     """Any error that this package raises on purpose.
+
+    Messages are at most 2 kB long, and control characters in them are escaped: they may quote what a file says.
 
     Attributes:
         exit_code (int): Exit status of the command line for this error: 1 failed, 2 wrong usage.
     """
 
     exit_code = 1
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_shorten_message(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class InputError(StageError, ValueError):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import InputError
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["compare_facts", "flatten", "refuse_differences", "write_facts"]
+__all__ = ["compare_facts", "flatten", "keep_old_digest", "refuse_differences", "write_facts"]
+
+logger = logging.getLogger(__name__)
 
 
 def write_facts(file: Path, facts: Mapping[str, Any]) -> None:
@@ -58,6 +61,28 @@ def refuse_differences(place: str, differences: Mapping[str, str], *, what: str,
         listed = "; ".join(f"{name} {change}" for name, change in differences.items())
         msg = f"{place} holds another {what} (there -> here): {listed}; {advice}"
         raise InputError(msg)
+
+
+def keep_old_digest(place: Path, noted: object, *, digest: str, legacy: str) -> str:
+    """Return the digest of a bundle to go on with in a folder: the one of version 0.1.0, if that was noted there.
+
+    Version 0.1.0 noted a digest of the tensors alone. What was begun with it goes on under it, and whether the bundle's
+    manifest is still the one that it was begun with cannot be told; that is said.
+
+    Args:
+        place (Path): The folder.
+        noted (object): What stands there as the bundle's digest; None: nothing.
+        digest (str): Digest of the bundle.
+        legacy (str): Its digest as version 0.1.0 computed it.
+    """
+    if noted != legacy:
+        return digest
+    logger.warning(
+        "%s was begun by version 0.1.0, which noted a digest of the weights alone: it goes on, but whether the bundle "
+        "has another noise schedule or other defects' settings than then cannot be told",
+        place,
+    )
+    return legacy
 
 
 def flatten(values: Mapping[str, Any], *, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -44,11 +44,13 @@ class Backbone(Protocol):
     Attributes:
         default_steps: Denoising steps of the graded sampler, if none are given.
         most_pixels: Most pixels of regions in one call of the network.
+        smallest_region: Side of the smallest square that the network can paint, in pixels.
         schedule: Noise schedule of the network.
     """
 
     default_steps: int
     most_pixels: int
+    smallest_region: int
     schedule: Schedule
 
     @property

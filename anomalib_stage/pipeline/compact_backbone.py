@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.profiler import record_function
 
+from anomalib_stage.errors import InputError
 from anomalib_stage.pipeline.backbone import Latents
 from anomalib_stage.pipeline.conditioning import Conditioner
 from anomalib_stage.synthesis.appearance.appearance import compute_context
@@ -16,7 +17,7 @@ from anomalib_stage.synthesis.appearance.hole_filling import fill_hole
 from anomalib_stage.synthesis.diffusion.codec import PixelCodec
 from anomalib_stage.synthesis.diffusion.compact.fast_denoiser import build_fast_denoiser
 from anomalib_stage.synthesis.diffusion.schedule import Schedule
-from anomalib_stage.synthesis.regions import find_region
+from anomalib_stage.synthesis.regions import LADDER, find_region
 from anomalib_stage.weights.compact import load_denoiser
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class CompactBackbone:
         BundleError: If the bundle's network cannot be built, or its appearances cannot be used.
     """
 
+    smallest_region = LADDER[0]
+
     default_steps = 8
     """More changed nothing that was measured; four left a trace on one data set (docs/concepts/speed.md)."""
 
@@ -58,6 +61,7 @@ class CompactBackbone:
         self.settings, self.schedule = settings, Schedule(bundle.manifest.schedule)
         self.most_pixels = settings.region_batch * SMALLEST**2
         self.codec = PixelCodec(round(network.cells**0.5))
+        _check_sides(self.codec.factor, levels=len(bundle.manifest.denoiser["block_out_channels"]))
         self.denoiser = build_fast_denoiser(network)
         self._conditioner = Conditioner(bundle, network, codec=self.codec, settings=settings)
 
@@ -87,3 +91,12 @@ class CompactBackbone:
         del batch, hole  # nothing is lost that they could give back
         with record_function("stage::decode"):
             return self.codec.decode(latents)
+
+
+def _check_sides(factor: int, *, levels: int) -> None:
+    """Refuse a network that cannot halve the sides of regions as often as it has to."""
+    block = factor * 2 ** (levels - 1)
+    odd = [side for side in LADDER if side % block]
+    if odd:
+        msg = f"denoiser: factor {factor} and {levels} widths need regions of a multiple of {block} px, not {odd[0]}"
+        raise InputError(msg)

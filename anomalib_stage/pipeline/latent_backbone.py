@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GREY", "LatentBackbone", "native_region"]
 
+SMALLEST = 16
+"""Least side in pixels of the region that a bundle is tried with."""
+
 GREY = 0.5
 """What an inpainting U-Net sees in place of the anomaly: 0 in the autoencoder's range, as it was trained."""
 
@@ -62,6 +65,9 @@ class LatentBackbone:
         self.network.to(device)
         self._encoder = CachedCodec(self.codec)
         self._native = bundle.manifest.region_size
+        unet: Any = self.network.unet
+        least = self.codec.factor * 2 ** len(unet.config.block_out_channels)
+        self.smallest_region = -(-SMALLEST // least) * least
         self.schedule = Schedule(bundle.manifest.schedule)
         self.most_pixels = settings.latent.batch * self._native**2
         _arrange(self.network.unet, self.codec.vae.to(device), settings.latent)

@@ -179,7 +179,7 @@ class Planner:
 
 
 def _load_bank(bundle: StageBundle) -> dict[str, list[BankMask]]:
-    stored = {name: tensor.numpy() for name, tensor in bundle.tensors.items() if name.startswith(BANK_PREFIXES)}
+    stored = {name: tensor.numpy() for name, tensor in bundle.floats().items() if name.startswith(BANK_PREFIXES)}
     try:
         return unpack_bank(stored)
     except InputError as error:

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch.profiler import record_function
 
+from anomalib_stage.errors import BundleError, InputError
 from anomalib_stage.pipeline.compact_backbone import CompactBackbone
 from anomalib_stage.pipeline.host_copy import copy_to_host
-from anomalib_stage.pipeline.jobs import GOOD, Patch
+from anomalib_stage.pipeline.jobs import GOOD, Job, Patch
 from anomalib_stage.pipeline.region_batch import cut_regions, group_regions
 from anomalib_stage.seeds import generators, standard_normal
 from anomalib_stage.synthesis.blend.feather import INTACT_FADE, feather_alpha, feather_width
@@ -23,7 +24,9 @@ from anomalib_stage.synthesis.blend.visibility import find_changed, measure_visi
 from anomalib_stage.synthesis.diffusion.denoising import blend
 from anomalib_stage.synthesis.diffusion.published_sampling import sample_reference
 from anomalib_stage.synthesis.diffusion.sampling import sample_graded
-from anomalib_stage.synthesis.regions import crop
+from anomalib_stage.synthesis.regions import Region, crop
+from anomalib_stage.weights.header import shorten
+from anomalib_stage.weights.source import DEFAULT, resolve_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,15 +35,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from anomalib_stage.pipeline.backbone import Backbone, Latents
-    from anomalib_stage.pipeline.jobs import Job
     from anomalib_stage.pipeline.region_batch import RegionBatch
     from anomalib_stage.settings import SynthesisSettings
     from anomalib_stage.synthesis.diffusion.constraint import Constrain
     from anomalib_stage.synthesis.diffusion.denoising import Conditioning
-    from anomalib_stage.synthesis.regions import Region
     from anomalib_stage.weights.bundle import StageBundle
 
-__all__ = ["RegionPainter", "load_backbone"]
+__all__ = ["RegionPainter", "load_backbone", "probe_backbone"]
+
+PROBE_STEPS = 2
+"""Steps of the small picture that a bundle is tried with: pure noise, and half of it."""
 
 
 class RegionPainter:
@@ -145,7 +149,7 @@ class RegionPainter:
         return quantize_two_level(painted, batch.inside, batch.levels)
 
     def _measure(self, images: Tensor, batch: RegionBatch, painted: Tensor) -> Tensor:
-        """Measure what is visible: for each region score, agreement, exactness, and its pixels, ``(B, 3 + h * w)``."""
+        """Measure each region: score, agreement, exactness, finiteness, and what is visible, ``(B, 4 + h * w)``."""
         with record_function("stage::visibility"):
             texture = self._measure_texture(images, batch)
             seen = measure_visibility(batch.pixels, painted, batch.inside, texture=texture)
@@ -153,7 +157,8 @@ class RegionPainter:
             changed = find_changed(batch.pixels, painted, batch.inside)
             visible = torch.where(exact.view(-1, 1, 1, 1), changed, seen.seen)
             numbers = torch.stack([seen.score, seen.agreement, exact.float()], dim=1)
-            return torch.cat([numbers, visible.flatten(1).float()], dim=1)
+            finite = painted.flatten(1).isfinite().all(dim=1, keepdim=True).float()
+            return torch.cat([numbers, finite, visible.flatten(1).float()], dim=1)
 
     def _measure_texture(self, images: Tensor, batch: RegionBatch) -> Tensor:
         """Measure the texture near each anomaly; it may lie beyond the region."""
@@ -172,8 +177,73 @@ def load_backbone(bundle: StageBundle, *, device: torch.device, settings: Synthe
         settings (SynthesisSettings): How to paint.
 
     Raises:
-        BundleError: If its networks cannot be built.
+        BundleError: If its networks cannot be built, or do not paint a small region with finite pixels; the packaged
+            bundle is not tried.
     """
+    try:
+        backbone = _build_backbone(bundle, device=device, settings=settings)
+        if bundle.path is None or bundle.path != resolve_source(DEFAULT):
+            probe_backbone(backbone, bundle, device=device, settings=settings)
+    except (BundleError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # networks that do not fit their configuration fail in many ways
+        said = str(error) if isinstance(error, InputError) else repr(error)
+        msg = (
+            f"{bundle.path}: its networks cannot be built or do not paint: {said}; get the file again, or fit it again"
+        )
+        raise BundleError(msg) from error
+    return backbone
+
+
+@torch.no_grad()
+def probe_backbone(
+    backbone: Backbone, bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings
+) -> None:
+    """Paint every defect into a small region, in few steps.
+
+    Raises:
+        BundleError: If a pixel is not finite.
+    """
+    side = backbone.smallest_region
+    rows = torch.linspace(0.2, 0.8, side)
+    image = (rows[:, None] * rows).sqrt().expand(1, 3, side, side).contiguous()
+    mask = torch.zeros(1, side, side, dtype=torch.bool)
+    mask[:, side // 4 : side // 4 + side // 2, side // 4 : side // 4 + side // 2] = True
+    jobs = [Job(0, defect, 0, mask) for defect in bundle.defects]
+    region, damaged = Region(0, 0, side, side), []
+    with torch.compiler.set_stance("force_eager"):  # nothing is compiled for a region that is never painted again
+        for group in group_regions(jobs, [region] * len(jobs), most=backbone.most_pixels):
+            batch = cut_regions(image, [jobs[i] for i in group], [region] * len(group), device=device)
+            latents = backbone.encode(batch)
+            conditioning, constrain = backbone.condition(batch, latents, _fetch_contexts([latents])[0])
+            noise = torch.cat([standard_normal(tuple(latents.clean.shape[1:]), generators([0], "noise"))] * len(group))
+            with torch.autocast(device.type, enabled=False):
+                sampled = sample_graded(
+                    backbone.denoiser,
+                    conditioning,
+                    schedule=backbone.schedule,
+                    noise=noise.to(device),
+                    steps=PROBE_STEPS,
+                    windows=settings.sampler.windows,
+                    constrain=constrain,
+                )
+            painted = torch.stack(
+                [sampled.flatten(1).sum(dim=1), backbone.decode(sampled, batch, latents.hole).flatten(1).sum(dim=1)]
+            )
+            damaged += [
+                jobs[i].defect
+                for i, finite in zip(group, painted.isfinite().all(dim=0).tolist(), strict=True)
+                if not finite
+            ]
+    if damaged:
+        msg = (
+            f"{bundle.path}: paints pixels that are not finite, seen in a small picture of {shorten(damaged)}; weights "
+            "or noise schedule are damaged: get the file again, or fit it again"
+        )
+        raise BundleError(msg)
+
+
+def _build_backbone(bundle: StageBundle, *, device: torch.device, settings: SynthesisSettings) -> Backbone:
     if bundle.manifest.backbone == "latent":
         from anomalib_stage.pipeline.latent_backbone import LatentBackbone  # loads the large networks of diffusers
 
@@ -200,9 +270,21 @@ def _fetch_contexts(latents: Sequence[Latents]) -> list[NDArray[np.float32] | No
 def _collect(batch: RegionBatch, painted: Tensor, numbers: NDArray[np.float32]) -> list[Patch]:
     """Make patches of the numbers of :meth:`RegionPainter._measure`."""
     height, width = painted.shape[2:]
-    seen = torch.from_numpy(numbers[:, 3:] > 0).view(-1, 1, height, width)
+    _check_finite(batch, numbers[:, 3] > 0)
+    seen = torch.from_numpy(numbers[:, 4:] > 0).view(-1, 1, height, width)
     rows = zip(batch.regions, painted, numbers[:, :3].tolist(), seen, strict=True)
     return [
         Patch(region, pixels, score, agreement, bool(exact), part)
         for region, pixels, (score, agreement, exact), part in rows
     ]
+
+
+def _check_finite(batch: RegionBatch, finite: NDArray[np.bool_]) -> None:
+    """Refuse pictures that are not numbers; they would go into a training unseen."""
+    if not finite.all():
+        seen = shorten(sorted({job.defect for job, one in zip(batch.jobs, finite, strict=True) if not one}))
+        msg = (
+            f"pixels painted of {seen} are not finite: the weights or the noise schedule are damaged, or half "
+            "precision is too small for them; get the bundle again, fit it again, or paint in fp32"
+        )
+        raise BundleError(msg)

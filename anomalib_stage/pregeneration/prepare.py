@@ -15,7 +15,7 @@ from anomalib_stage.files.images import find_images, read_bytes
 from anomalib_stage.files.white_level import check_white_level, find_white_level
 from anomalib_stage.pipeline.synthesizer import GOOD
 from anomalib_stage.pregeneration.job import Pregeneration
-from anomalib_stage.pregeneration.planning.claim import check_free
+from anomalib_stage.pregeneration.planning.claim import check_free, choose_digest
 from anomalib_stage.pregeneration.planning.given_masks import plan_given_masks
 from anomalib_stage.pregeneration.planning.good_images import check_outside, find_sources
 from anomalib_stage.pregeneration.planning.plan import Plan, check_masks
@@ -127,7 +127,7 @@ def prepare(
         defects=tuple(defects),
         batch_size=batch_size,
         layout=layout,
-        bundle=bundle.digest,
+        bundle=choose_digest(out, digest=bundle.digest, legacy=bundle.legacy_digest),
         settings=settings,
         sources=FileList.of((source.name, source.digest) for source in sources),
         masks=_digested(listed, masks) if masks else None,

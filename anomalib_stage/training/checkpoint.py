@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import torch
 
 from anomalib_stage.errors import DataError
-from anomalib_stage.files.claims import compare_facts, refuse_differences, write_facts
+from anomalib_stage.files.claims import compare_facts, keep_old_digest, refuse_differences, write_facts
 from anomalib_stage.training.checkpoint_file import LAST, PREVIOUS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Checkpoint", "claim_folder", "find_checkpoint", "read_names"]
+    from anomalib_stage.weights.bundle import StageBundle
+
+__all__ = ["Checkpoint", "choose_base_digest", "claim_folder", "find_checkpoint", "read_names"]
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +103,17 @@ def read_names(folder: Path) -> dict[str, str] | None:
         return None
     strings = isinstance(names, dict) and all(isinstance(name, str) for name in names.values())
     return names if strings else None
+
+
+def choose_base_digest(folder: Path, parent: StageBundle | None, *, resume: bool) -> str | None:
+    """Return what a training in a folder calls its base; see :func:`~anomalib_stage.files.claims.keep_old_digest`."""
+    if parent is None:
+        return None
+    try:
+        noted = json.loads((folder / FACTS).read_text())["base"] if resume else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        noted = None  # claim_folder says what is wrong with the file
+    return keep_old_digest(folder, noted, digest=parent.digest, legacy=parent.legacy_digest)
 
 
 def claim_folder(folder: Path, facts: Mapping[str, Any], *, names: Mapping[str, str], resume: bool) -> None:

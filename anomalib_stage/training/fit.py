@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from anomalib_stage.deprecated.arguments import accept_old_names
 from anomalib_stage.training.appearances import collect_appearances
 from anomalib_stage.training.callbacks.watchers import build_callbacks
-from anomalib_stage.training.checkpoint import claim_folder
+from anomalib_stage.training.checkpoint import choose_base_digest, claim_folder
 from anomalib_stage.training.data.regions.dataset import REGION_SIDE, RegionDataset, StepBatches
 from anomalib_stage.training.interruption import explain_failure, explain_interruption
 from anomalib_stage.training.measure.compare import compare_with_real
@@ -120,8 +120,9 @@ def _write(prepared: Preparation, *, appearances: Mapping[str, NDArray[np.float3
 
 def _claim_folder(prepared: Preparation) -> None:
     """Note in the working folder what is trained, or compare it with what is resumed."""
-    chosen, parent = prepared.chosen, prepared.parent
+    chosen = prepared.chosen
     decides = {"batch_size", "learning_rate", "seed", "max_steps", "check_steps", "patience", "rotate"}
     facts = chosen.model_dump(include=decides) | {"procedural": chosen.rendered_share, "freeze": int(chosen.freeze)}
-    facts |= {"base": parent.digest if parent else None, "pictures": prepared.data.digest}
+    base = choose_base_digest(chosen.folder, prepared.parent, resume=chosen.resume)
+    facts |= {"base": base, "pictures": prepared.data.digest}
     claim_folder(chosen.folder, facts, names=prepared.names.trained, resume=chosen.resume)

@@ -9,6 +9,8 @@ are finite. Each way a file can be wrong is one :class:`BundleError`.
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from anomalib_stage.deprecated.arguments import accept_old_names, warn_old
 from anomalib_stage.errors import BundleError
-from anomalib_stage.weights.manifest_file import METADATA_KEY, dump_manifest, read_manifest
+from anomalib_stage.weights.manifest_file import METADATA_KEY, compute_content_digest, dump_manifest, read_manifest
 from anomalib_stage.weights.source import DEFAULT, resolve_source
 from anomalib_stage.weights.stamp import STAMPED, stamp_manifest
 from anomalib_stage.weights.tensor_file import check_finite, compute_digest, write_tensors
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from anomalib_stage.weights.manifest import BundleManifest, DefectSpec
 
 __all__ = ["StageBundle"]
+
+logger = logging.getLogger(__name__)
 
 
 class StageBundle:
@@ -98,7 +102,7 @@ class StageBundle:
             )
             raise BundleError(msg)
         check_finite(tensors, where=f"{path}: ")
-        return cls(manifest, tensors, path=path)
+        return cls(_check_content(manifest, path=path, packaged=source == DEFAULT), tensors, path=path)
 
     def save(self, path: str | Path) -> Path:
         """Write the bundle: to a temporary name beside it, then renamed, so that there is never half a file.
@@ -139,7 +143,12 @@ class StageBundle:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the tensors, hexadecimal; see :func:`compute_digest`."""
+        """SHA-256 over all that pictures follow from, hexadecimal; see :func:`compute_content_digest`."""
+        return self.manifest.content_digest or compute_content_digest(self.manifest)
+
+    @property
+    def legacy_digest(self) -> str:
+        """SHA-256 over the tensors alone, which version 0.1.0 knew bundles by; see :func:`compute_digest`."""
         return self.manifest.digest
 
     def floats(self) -> dict[str, Tensor]:
@@ -160,7 +169,32 @@ class StageBundle:
             ("region size", f"{manifest.region_size} px"),
             ("schedule", f"{manifest.schedule.get('beta_schedule')}, {manifest.schedule.get('prediction_type')}"),
             ("base", manifest.base_digest or "none"),
-            ("digest", manifest.digest),
+            ("digest", self.digest),
+            ("digest of the tensors", self.legacy_digest),
         ]
         rows += [(f"training: {name}", str(value)) for name, value in manifest.training.items() if name != "pictures"]
         return rows + [(f"version: {name}", value) for name, value in manifest.versions.items()]
+
+
+def _check_content(manifest: BundleManifest, *, path: Path, packaged: bool) -> BundleManifest:
+    """Compare the manifest with its own digest; that of a file of version 0.1.0, which has none, is computed."""
+    seen = compute_content_digest(manifest)
+    if manifest.content_digest not in {None, seen}:
+        msg = (
+            f"{path}: digest mismatch, the manifest has {seen[:12]}... and says {manifest.content_digest[:12]}...; the "
+            "file was damaged or changed, get it again"
+        )
+        raise BundleError(msg)
+    if manifest.content_digest is None and not packaged:
+        _say_old(path)
+    return manifest.model_copy(update={"content_digest": seen})
+
+
+@cache
+def _say_old(path: Path) -> None:
+    """Say once that nothing in a file tells whether its manifest was changed."""
+    logger.warning(
+        "%s: written by version 0.1.0, whose digest covers the tensors alone; its digest is computed anew over all "
+        "that decides pictures. Save it again to store that: StageBundle.load(file).save(file)",
+        path,
+    )

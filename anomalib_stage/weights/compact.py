@@ -11,6 +11,7 @@ import torch
 from anomalib_stage.errors import BundleError, InputError
 from anomalib_stage.synthesis.appearance.appearance_bank import unpack_appearances
 from anomalib_stage.synthesis.diffusion.compact.compact_denoiser import CompactDenoiser
+from anomalib_stage.weights.header import shorten
 
 if TYPE_CHECKING:
     from anomalib_stage.synthesis.appearance.appearance_bank import AppearanceBank
@@ -58,15 +59,19 @@ def load_denoiser(bundle: StageBundle) -> CompactDenoiser:
         raise BundleError(msg)
     parts = {"denoiser": "unet", "condition": "conditions"}
     state = {
-        f"{parts[prefix]}.{rest}": tensor
+        f"{parts[prefix]}.{rest}": tensor.clone()
         for prefix, _, rest, tensor in ((*name.partition("."), t) for name, t in bundle.floats().items())
         if prefix in parts
     }
+    whole = sorted(name for name, tensor in state.items() if not tensor.is_floating_point())
+    if whole:
+        msg = f"{bundle.path}: weights {shorten(whole)} are whole numbers, not floats; get the file again"
+        raise BundleError(msg)
     try:
-        with torch.random.fork_rng(devices=[]):  # layers draw initial weights that are overwritten at once
+        with torch.device("meta"):  # without weights, whatever size the manifest claims
             network = CompactDenoiser([spec.name for spec in manifest.defects], config=manifest.denoiser)
-        network.load_state_dict(state)
-    except (InputError, RuntimeError) as error:
+        network.load_state_dict(state, assign=True)
+        return network.to(memory_format=torch.channels_last)
+    except (InputError, RuntimeError, ArithmeticError) as error:
         msg = f"{bundle.path}: the weights do not fit the network that the manifest describes: {error}"
         raise BundleError(msg) from error
-    return network

@@ -9,17 +9,17 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from anomalib_stage.errors import BundleError
+from anomalib_stage.errors import BundleError, escape_controls
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["read_header", "shorten"]
 
-MAX_HEADER = 100 * 1000 * 1000
-"""Largest believable header in bytes; safetensors' own limit."""
+MAX_HEADER = 16 * 1000 * 1000
+"""Largest believable header in bytes; those of the largest networks have a tenth."""
 
-LISTED = 5  # most names in one message
+LISTED, LONGEST = 5, 100  # most names in one message, most characters of each
 
 ANY_COLOUR = (
     (b"\x89PNG", "it is a PNG image"),
@@ -82,5 +82,6 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def shorten(items: list[str]) -> str:
-    """Return the first five names for a message."""
-    return ", ".join(items[:LISTED]) + (", ..." if len(items) > LISTED else "")
+    """Return the first five names for a message; they may come from a file."""
+    shown = [escape_controls(item[:LONGEST]) + ("..." if len(item) > LONGEST else "") for item in items[:LISTED]]
+    return ", ".join(shown) + (", ..." if len(items) > LISTED else "")

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from anomalib_stage.settings import Settings
+from anomalib_stage.weights.config_checks import check_config_numbers
 from anomalib_stage.weights.header import shorten
 from anomalib_stage.weights.latent_manifest import LORA, NETWORKS, LatentCodecSpec, LatentDenoiserSpec
 
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["check_latent"]
 
+
+MOST_CELLS = 256
+"""Most latents along a region's side: twice as many as the largest networks were trained on."""
+
+SCALES = (1e-4, 1e4)
+"""Range of the latents' scale, and the largest shift."""
 
 BRANCHES = ("adapter.aware.", "adapter.only.")
 
@@ -49,11 +57,17 @@ def check_latent(
         _parse_spec(LatentDenoiserSpec, denoiser, "denoiser"),
         _parse_spec(LatentCodecSpec, codec, "codec"),
     )
+    check_config_numbers(network.unet, field="denoiser.unet")
+    check_config_numbers(autoencoder.vae, field="codec.vae")
+    _check_scale(autoencoder.vae)
     _check_networks(shapes, slim=slim)
     _check_adapters(network.adapter, shapes)
     _check_conditions(network.unet, shapes)
-    side = 2 ** (len(autoencoder.vae.get("block_out_channels", (0,))) - 1)
-    side *= 2 ** (len(network.unet.get("block_out_channels", (0,))) - 1)
+    cell, side = _count_halvings(autoencoder.vae, "codec.vae"), _count_halvings(network.unet, "denoiser.unet")
+    if region_size > MOST_CELLS * cell:
+        msg = f"region_size is {region_size}, {region_size // cell} latents a side; at most {MOST_CELLS} are allowed"
+        raise ValueError(msg)
+    side *= cell
     if region_size % side:
         msg = f"region_size is {region_size}; autoencoder and U-Net halve it to {side} px blocks: give a multiple"
         raise ValueError(msg)
@@ -67,6 +81,26 @@ def _parse_spec(spec: type[SpecT], content: Mapping[str, Any], field: str) -> Sp
         where = ".".join(map(str, (field, *first["loc"])))
         msg = f"{where}: {first['msg']}"
         raise ValueError(msg) from error
+
+
+def _check_scale(vae: Mapping[str, Any]) -> None:
+    scale, shift = vae.get("scaling_factor", 1.0), vae.get("shift_factor") or 0.0
+    low, high = SCALES
+    if type(scale) not in {int, float} or not low <= scale <= high:
+        msg = f"codec.vae.scaling_factor is {reprlib.repr(scale)}; a number from {low} to {high} is allowed"
+        raise ValueError(msg)
+    if type(shift) not in {int, float} or not abs(shift) <= high:
+        msg = f"codec.vae.shift_factor is {reprlib.repr(shift)}; a number from {-high} to {high} is allowed"
+        raise ValueError(msg)
+
+
+def _count_halvings(config: Mapping[str, Any], field: str) -> int:
+    """Return the pixels that the last of a network's blocks sees as one."""
+    widths = config.get("block_out_channels", (0,))
+    if not isinstance(widths, list | tuple):
+        msg = f"{field}.block_out_channels is {reprlib.repr(widths)}; a list of numbers is allowed"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic makes a complaint of it
+    return int(2 ** (len(widths) - 1))
 
 
 def _check_networks(shapes: Mapping[str, tuple[int, ...]], *, slim: bool) -> None:

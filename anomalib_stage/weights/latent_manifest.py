@@ -29,7 +29,7 @@ class AdapterSpec(Settings):
     """
 
     name: Literal["none", "published", "residual"]
-    widths: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (64, 256, 512, 256, 64)
+    widths: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(max_length=16)] = (64, 256, 512, 256, 64)
     groups: Annotated[int, Field(ge=1, le=256)] = 8
 
 

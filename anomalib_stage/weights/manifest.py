@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from anomalib_stage.settings import FileSettings
+from anomalib_stage.synthesis.masks.shapes.families import SHAPES
+from anomalib_stage.weights.config_checks import check_config_numbers, check_schedule
 from anomalib_stage.weights.defect_name import RULE, explain_name
 from anomalib_stage.weights.header import shorten
 from anomalib_stage.weights.latent_checks import check_latent
@@ -59,15 +61,24 @@ class DefectSpec(FileSettings):
     """
 
     name: Name
-    shapes: Annotated[tuple[str, ...], Field(min_length=1)]
+    shapes: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)]
     softness: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     texture_continuity: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(None, alias="goes_on")
+
+    @field_validator("shapes")
+    @classmethod
+    def _check_shapes(cls, shapes: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [shape for shape in shapes if shape not in SHAPES]
+        if unknown:
+            msg = f"unknown mask shapes {shorten(unknown)}; {', '.join(SHAPES)} are known"
+            raise ValueError(msg)
+        return shapes
 
 
 class TensorSpec(FileSettings):
     """Shape and dtype (safetensors' name) that a tensor must have."""
 
-    shape: tuple[Annotated[int, Field(ge=0)], ...]
+    shape: Annotated[tuple[Annotated[int, Field(ge=0, le=2**48)], ...], Field(max_length=8)]
     dtype: Literal["F32", "F16", "BF16", "U8", "I64", "BOOL"]
 
 
@@ -87,6 +98,9 @@ class BundleManifest(FileSettings):
             file with its networks (:mod:`anomalib_stage.weights.latent.frozen_base`).
         tensors: Shape and dtype of every tensor in the file.
         digest: SHA-256 over the tensors, see :func:`anomalib_stage.weights.tensor_file.compute_digest`.
+        content_digest: SHA-256 over all that decides pictures, see
+            :func:`anomalib_stage.weights.manifest_file.compute_content_digest`; None: written by version 0.1.0, which
+            knew the digest of the tensors alone.
         versions: Versions of the packages that wrote it.
     """
 
@@ -96,11 +110,12 @@ class BundleManifest(FileSettings):
     codec: dict[str, Any] = Field(default_factory=dict)
     schedule: dict[str, Any]
     region_size: Annotated[int, Field(ge=16, le=4096)] = 64
-    defects: Annotated[tuple[DefectSpec, ...], Field(min_length=1, alias="kinds")]
+    defects: Annotated[tuple[DefectSpec, ...], Field(min_length=1, max_length=1000, alias="kinds")]
     training: dict[str, Any] = Field(default_factory=dict)
     base_digest: Digest | None = None
     tensors: dict[str, TensorSpec]
     digest: Digest
+    content_digest: Digest | None = None
     versions: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("schema_version")
@@ -110,6 +125,18 @@ class BundleManifest(FileSettings):
             msg = f"schema version {version} is not known; this release reads version {SCHEMA_VERSION}"
             raise ValueError(msg)
         return version
+
+    @field_validator("denoiser", "codec")
+    @classmethod
+    def _check_config(cls, config: dict[str, Any]) -> dict[str, Any]:
+        check_config_numbers(config, field="configuration")
+        return config
+
+    @field_validator("schedule")
+    @classmethod
+    def _check_schedule(cls, schedule: dict[str, Any]) -> dict[str, Any]:
+        check_schedule(schedule)
+        return schedule
 
     @model_validator(mode="after")
     def _check_names(self) -> BundleManifest:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from anomalib_stage.errors import BundleError
 from anomalib_stage.weights.manifest import BundleManifest, TensorSpec
-from anomalib_stage.weights.manifest_file import dump_manifest, list_complaints
+from anomalib_stage.weights.manifest_file import compute_content_digest, dump_manifest, list_complaints
 from anomalib_stage.weights.tensor_file import DTYPES, check_finite, compute_digest
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["STAMPED", "stamp_manifest"]
 
 PACKAGES = ("anomalib-stage", "torch", "diffusers", "safetensors")
 
-STAMPED = {"tensors", "digest", "versions"}
+STAMPED = {"tensors", "digest", "content_digest", "versions"}
 """Fields of the manifest that follow from the tensors and the installation; never given by hand."""
 
 
@@ -41,7 +41,8 @@ def stamp_manifest(tensors: Mapping[str, Tensor], **fields: Any) -> BundleManife
     table = {name: TensorSpec(shape=tuple(t.shape), dtype=DTYPES[t.dtype]) for name, t in tensors.items()}
     try:
         manifest = BundleManifest(tensors=table, digest=compute_digest(tensors), versions=_list_versions(), **fields)
-        return BundleManifest.model_validate(json.loads(dump_manifest(manifest)))
+        manifest = BundleManifest.model_validate(json.loads(dump_manifest(manifest)))
+        return manifest.model_copy(update={"content_digest": compute_content_digest(manifest)})
     except ValidationError as error:
         msg = f"the bundle would not be valid: {list_complaints(error)}"
         raise BundleError(msg) from error

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 from anomalib_stage.errors import BundleError
@@ -33,7 +34,7 @@ def check_table(path: Path, header: dict[str, Any], manifest: BundleManifest) ->
         entry = header[name] if isinstance(header[name], dict) else {}
         dtype, shape = entry.get("dtype"), entry.get("shape")
         if (dtype, shape) != (spec.dtype, list(spec.shape)):
-            wrong.append(f"{name} is {dtype} {shape}, the manifest says {spec.dtype} {list(spec.shape)}")
+            wrong.append(f"{name} is {_show(dtype)} {_show(shape)}, the manifest says {spec.dtype} {list(spec.shape)}")
     if wrong:
         msg = f"{path}: {len(wrong)} tensors of another shape or dtype: {shorten(wrong)}; get the file again"
         raise BundleError(msg)
@@ -45,16 +46,22 @@ def check_offsets(path: Path, header: dict[str, Any], *, room: int) -> None:
     for name, entry in header.items():
         span = entry.get("data_offsets")
         if not (isinstance(span, list) and len(span) == 2 and all(type(edge) is int for edge in span)):
-            msg = f"{path}: tensor {name} has offsets {span!r}, two integers are needed; get the file again"
+            seen = f"tensor {shorten([name])} has offsets {reprlib.repr(span)}"
+            msg = f"{path}: {seen}, two integers are needed; get the file again"
             raise BundleError(msg)
         spans.append((span[0], span[1], name, math.prod(entry["shape"]) * ITEM_BYTES[entry["dtype"]]))
     end = 0
     for begin, stop, name, needed in sorted(spans):
         if begin != end or stop - begin != needed:
-            msg = f"{path}: tensor {name} has offsets {begin, stop}, {end, end + needed} is right; get the file again"
+            seen = f"tensor {shorten([name])} has offsets {begin, stop}"
+            msg = f"{path}: {seen}, {end, end + needed} is right; get the file again"
             raise BundleError(msg)
         end = stop
     if end != room:
         what = "truncated" if room < end else "longer than it should be"
         msg = f"{path}: {what}, {room} bytes of tensors where the header lists {end}; get the file again"
         raise BundleError(msg)
+
+
+def _show(value: object) -> str:
+    return value[:20] if isinstance(value, str) else reprlib.repr(value)

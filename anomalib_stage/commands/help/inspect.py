@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect"]
 
+MOST = (60, 2000)
+"""Most characters of a name and of a value."""
+
 
 def inspect(file: str) -> Iterator[str]:
     """Print what a bundle is: backbone, defects, training, digest. Validates the whole file.
@@ -18,9 +21,15 @@ def inspect(file: str) -> Iterator[str]:
     Args:
         file: "default" or a bundle file.
     """
+    from anomalib_stage.errors import escape_controls
     from anomalib_stage.weights.bundle import StageBundle
 
-    rows = StageBundle.load(file).describe()
+    described = StageBundle.load(file).describe()
+    rows = [[escape_controls(_shorten(text, most)) for text, most in zip(row, MOST, strict=True)] for row in described]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         yield f"{name:<{width}}  {value}"
+
+
+def _shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} ... ({len(text) - most} characters more)"

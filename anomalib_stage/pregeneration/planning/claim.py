@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from anomalib_stage.errors import InputError
 from anomalib_stage.files.atomic import PARTIAL, write_file
-from anomalib_stage.files.claims import compare_facts, refuse_differences
+from anomalib_stage.files.claims import compare_facts, keep_old_digest, refuse_differences
 from anomalib_stage.pregeneration.planning.spec import JOB_NAME, Job, read_job
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_free", "check_same", "start_or_continue"]
+__all__ = ["check_free", "check_same", "choose_digest", "start_or_continue"]
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,12 @@ def start_or_continue(out: Path, job: Job) -> None:
     if not (out / JOB_NAME).exists():
         unset = {"white_level"} if job.white_level is None else None
         write_file(out / JOB_NAME, (job.model_dump_json(indent=2, by_alias=True, exclude=unset) + "\n").encode())
+
+
+def choose_digest(out: Path, *, digest: str, legacy: str) -> str:
+    """Return what the job in a folder calls its bundle; see :func:`~anomalib_stage.files.claims.keep_old_digest`."""
+    noted = read_job(out).bundle if (out / JOB_NAME).exists() else None
+    return keep_old_digest(out, noted, digest=digest, legacy=legacy)
 
 
 def check_same(out: Path, job: Job) -> None:

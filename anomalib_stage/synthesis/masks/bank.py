@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BANK_PREFIXES", "COLUMNS", "pack_bank", "unpack_bank"]
 
+FARTHEST = 100.0
+"""Largest believable place or length of a mask, relative to the object's sides; angles are smaller."""
+
 NOT_COLUMNS = {"cells", "template", "exemplar"}
 COLUMNS = ("height", "width", *(field.name for field in fields(BankMask) if field.name not in NOT_COLUMNS))
 """Columns of the tensor ``prior.<defect>``, one row for each mask; ``mask_bank.<defect>`` holds the masks' packed bits,
@@ -96,7 +99,8 @@ def _check_sizes(defect: str, bits: NDArray[Any], prior: NDArray[Any]) -> tuple[
         and prior.shape[0] > 0
         and prior.shape[1] == len(COLUMNS)
         and bool(np.isfinite(prior.astype(np.float64)).all())
-        and bool(((prior[:, :2] >= 1) & (prior[:, :2] <= STORED_SIDE)).all())
+        and bool(((prior[:, :2] >= 1) & (prior[:, :2] <= STORED_SIDE) & (prior[:, :2] % 1 == 0)).all())
+        and bool((np.abs(prior[:, 2:].astype(np.float64)) <= FARTHEST).all())
     )
     counts = (prior[:, 0] * prior[:, 1]).astype(np.int64) if sizes_fit else np.zeros(1, dtype=np.int64)
     starts = np.concatenate([[0], np.cumsum(-(-counts // 8))])

@@ -180,8 +180,11 @@ def load_latent(bundle: StageBundle, *, dtype: torch.dtype = torch.float32) -> t
         }
         inpainting = detect_inpainting(int(unet.config.in_channels), int(unet.config.out_channels), channels)
         built = LatentCodec(vae, sample=codec.sample)
-    except (InputError, RuntimeError, TypeError, ValueError, KeyError, NotImplementedError) as error:
-        msg = f"{bundle.path}: the weights do not fit the networks that the manifest describes: {error}"
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # diffusers meets configurations that do not fit in many ways
+        said = str(error) if isinstance(error, InputError | RuntimeError) else repr(error)
+        msg = f"{bundle.path}: the weights do not fit the networks that the manifest describes: {said}"
         raise BundleError(msg) from error
     conditions = {defect: vectors.float().clone() for defect, vectors in _select_part(tensors, "condition.").items()}
     denoiser = LatentDenoiser(unet, conditions=conditions, inpainting=inpainting, **adapters)

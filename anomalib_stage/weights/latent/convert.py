@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from pydantic import ValidationError
 
 from anomalib_stage.errors import BundleError
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
@@ -26,9 +27,10 @@ from anomalib_stage.weights.latent.published import (
 )
 from anomalib_stage.weights.latent_manifest import AdapterSpec
 from anomalib_stage.weights.manifest import DefectSpec
+from anomalib_stage.weights.manifest_file import list_complaints
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from anomalib_stage.weights.bundle import StageBundle
@@ -92,7 +94,7 @@ def convert(
         LatentDenoiser(unet, conditions=conditions, aware=adapters["aware"], only=adapters["only"]),
         vae,
         adapter=AdapterSpec(name="published"),
-        defects=[DefectSpec(name=name, shapes=SHAPES) for name in conditions],
+        defects=_name_defects(conditions, published),
         schedule=schedule,
         region_size=side,
         dtype=dtype,
@@ -100,3 +102,11 @@ def convert(
         base=base,
         training={"source": "converted from artefacts of the published code", "steps": number, "pretrained": ldm.name},
     )
+
+
+def _name_defects(names: Iterable[str], published: Path) -> list[DefectSpec]:
+    try:
+        return [DefectSpec(name=name, shapes=SHAPES) for name in names]
+    except ValidationError as error:
+        msg = f"{published}: a name in the embeddings cannot be a defect's ({list_complaints(error)})"
+        raise BundleError(msg) from error

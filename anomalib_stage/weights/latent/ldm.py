@@ -11,6 +11,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from anomalib_stage.errors import BundleError
 from anomalib_stage.synthesis.diffusion.schedule import REFERENCE_SCHEDULE
+from anomalib_stage.weights.config_checks import check_schedule
+from anomalib_stage.weights.header import shorten
 from anomalib_stage.weights.latent.ldm_config import AUTOENCODER, UNET, build_ldm_config, read_config
 
 if TYPE_CHECKING:
@@ -42,21 +44,37 @@ def load_ldm_parts(weights: Mapping[str, Tensor], *, path: Path, config: Path | 
     """
     original = read_config(config) if config else build_ldm_config(weights, path=path)
     params = original["model"]["params"]
+    schedule = _read_schedule(params, path=config or path)
     unet = _convert(UNet2DConditionModel, weights, UNET, original, path)
     vae = _convert(AutoencoderKL, weights, AUTOENCODER, original, path)
-    schedule = {
-        **REFERENCE_SCHEDULE,
-        "num_train_timesteps": int(params.get("timesteps", 1000)),
-        "beta_start": float(params.get("linear_start", REFERENCE_SCHEDULE["beta_start"])),
-        "beta_end": float(params.get("linear_end", REFERENCE_SCHEDULE["beta_end"])),
-        "prediction_type": "v_prediction" if params.get("parameterization") == "v" else "epsilon",
-    }
     return unet, vae, schedule, int(params["image_size"]) * 2 ** (len(vae.config.block_out_channels) - 1)
+
+
+def _read_schedule(params: Mapping[str, Any], *, path: Path) -> dict[str, Any]:
+    """Return the noise schedule in an original configuration."""
+    try:
+        schedule = {
+            **REFERENCE_SCHEDULE,
+            "num_train_timesteps": int(params.get("timesteps", 1000)),
+            "beta_start": float(params.get("linear_start", REFERENCE_SCHEDULE["beta_start"])),
+            "beta_end": float(params.get("linear_end", REFERENCE_SCHEDULE["beta_end"])),
+            "prediction_type": "v_prediction" if params.get("parameterization") == "v" else "epsilon",
+        }
+        check_schedule(schedule)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        msg = f"{path}: timesteps, linear_start or linear_end of model.params is no noise schedule ({error})"
+        raise BundleError(msg) from error
+    return schedule
 
 
 def _convert(cls: type[Any], weights: Mapping[str, Tensor], prefix: str, original: dict[str, Any], path: Path) -> Any:  # noqa: ANN401
     part = {k: t for k, t in weights.items() if k.startswith(prefix) and not k.startswith(f"{prefix}loss.")}
+    bad = sorted(name for name, tensor in part.items() if not tensor.isfinite().all())
+    if bad:
+        msg = f"{path}: NaN or infinite values in {shorten(bad)}; the training that made them failed, get another"
+        raise BundleError(msg)
     try:
+        _check_size(cls, part, original)
         with torch.random.fork_rng(devices=[]):  # initial weights are drawn and overwritten at once
             model = cls.from_single_file(part, original_config=original)
     except Exception as error:  # diffusers' conversion fails in many ways
@@ -69,6 +87,16 @@ def _convert(cls: type[Any], weights: Mapping[str, Tensor], prefix: str, origina
         msg = f"{path}: weights missing or left over ({counts}); is it the configuration of this checkpoint?"
         raise BundleError(msg)
     return model.float().eval().requires_grad_(requires_grad=False)
+
+
+def _check_size(cls: type[Any], part: dict[str, Tensor], original: dict[str, Any]) -> None:
+    """Refuse a configuration of more or fewer weights than there are, before it is built."""
+    with torch.device("meta"):
+        planned = cls.from_single_file(part, original_config=original, low_cpu_mem_usage=False)
+    needed, there = (sum(tensor.numel() for tensor in weights.values()) for weights in (planned.state_dict(), part))
+    if needed != there:
+        msg = f"weights missing or left over: {there} numbers, the configuration needs {needed}"
+        raise ValueError(msg)
 
 
 def _compute_fingerprint(weights: Mapping[str, Tensor]) -> list[tuple[int, float]]:

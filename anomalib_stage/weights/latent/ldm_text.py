@@ -133,12 +133,15 @@ def load_text_encoder(weights: Mapping[str, Tensor], *, path: Path) -> LdmTextEn
         with torch.device("meta"):
             encoder = LdmTextEncoder(width, depth=depth, attention=attention, vocabulary=vocabulary, length=length)
         encoder.load_state_dict(state, assign=True)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
         msg = (
             f"{path}: {PREFIX}* is not the text encoder of text2img-large ({error}); the published vectors were "
             "learnt with that one: give its model.ckpt"
         )
         raise BundleError(msg) from error
+    if attention % HEADS:
+        msg = f"{path}: the text encoder has {attention} rows of attention; a multiple of its {HEADS} heads is needed"
+        raise BundleError(msg)
     if min(vocabulary, vocabulary - ANOMALY) < 1:
         msg = f"{path}: the text encoder has {vocabulary} tokens; bert-base-uncased has 30522"
         raise BundleError(msg)

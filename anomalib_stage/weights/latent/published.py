@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from anomalib_stage.errors import BundleError
 from anomalib_stage.synthesis.diffusion.adapter import MaskGuidanceAdapter
 from anomalib_stage.weights.header import shorten
-from anomalib_stage.weights.latent.pickles import read_pickle
+from anomalib_stage.weights.latent.pickles import check_plain_tensors, read_pickle
+from anomalib_stage.weights.tensor_file import check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,8 +41,12 @@ def find_published_step(folder: Path, step: int | None) -> int:
     if not folder.is_dir():
         msg = f"{folder}: no such folder; give the one with {EMBEDDINGS}-N.pt"
         raise BundleError(msg)
-    names = [path.name for path in folder.iterdir()]
-    patterns = [re.compile(rf"{name}-(\d+)\.pt") for name in (EMBEDDINGS, *ADAPTERS.values())]
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError as error:
+        msg = f"{folder}: cannot be listed ({error.strerror or error}); check its permissions"
+        raise BundleError(msg) from error
+    patterns = [re.compile(rf"{name}-([0-9]{{1,18}})\.pt") for name in (EMBEDDINGS, *ADAPTERS.values())]
     found = [{int(match[1]) for name in names if (match := pattern.fullmatch(name))} for pattern in patterns]
     whole = sorted(set.intersection(*found))
     if step is not None and step not in whole:
@@ -119,14 +124,21 @@ def read_learned_vectors(path: Path, *, defects: Sequence[str] | None = None) ->
 
 
 def _read_rows(content: Any, path: Path) -> dict[str, Tensor]:  # noqa: ANN401 - what a pickle held
-    entries = sorted(content) if isinstance(content, dict) else [type(content).__name__]
+    entries = sorted(map(str, content)) if isinstance(content, dict) else [type(content).__name__]
     if entries != ["string_to_param", "string_to_token"]:
         msg = (
             f"{path}: holds {shorten([*map(str, entries)])}; an embeddings file has string_to_param and string_to_token"
         )
         raise BundleError(msg)
-    rows = {str(name): row.detach().float().contiguous() for name, row in content["string_to_param"].items()}
-    flat = [f"{name} {list(row.shape)}" for name, row in rows.items() if row.dim() != 2]
+    try:
+        vectors = dict(content["string_to_param"].items())
+    except Exception as error:  # what stands for the ParameterDict may be anything
+        msg = f"{path}: its string_to_param cannot be read ({error!r}); get the file again"
+        raise BundleError(msg) from error
+    check_plain_tensors(vectors, path=path)
+    rows = {str(name): row.detach().float().contiguous() for name, row in vectors.items()}
+    check_finite(rows, where=f"{path}: ")
+    flat = [f"{name} {list(row.shape)}" for name, row in rows.items() if row.dim() != 2 or not len(row)]
     if flat or not rows:
         msg = f"{path}: vectors {shorten(flat) or 'none'}; each name has a matrix of vectors (n, D)"
         raise BundleError(msg)

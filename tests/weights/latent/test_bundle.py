@@ -135,6 +135,7 @@ def changed(bundle: StageBundle, change: Callable[[Content, Tensors], Any], path
     names = {torch.float32: "F32", torch.int64: "I64"}
     content["tensors"] = {k: {"shape": list(t.shape), "dtype": names[t.dtype]} for k, t in tensors.items()}
     content["digest"] = compute_digest(tensors)
+    del content["content_digest"]
     save_file(tensors, path, metadata={METADATA_KEY: json.dumps(content)})
     return path
 
