@@ -33,7 +33,11 @@ class ConditionVectors(nn.Module):
             self._parameters[name] = nn.Parameter(vectors[name])
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - as in torch
-        object.__setattr__(self, name, value)  # never a vector, as it would be in a module with one of that name
+        table = vars(self).get("_parameters", {})
+        if isinstance(value, nn.Parameter) and name in table:  # load_state_dict(assign=True)
+            table[name] = value
+        else:  # never a vector, as it would be in a module with one of that name
+            object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as in torch
         msg = f"{type(self).__name__} has no attribute {name!r}"

@@ -69,3 +69,12 @@ def test_vectors_are_selected_by_name() -> None:
     assert vectors.select(["b", "a", "b"])[:, 0].tolist() == [1.0, 2.0, 1.0]
     with pytest.raises(InputError, match="unknown defect 'double'; this bundle knows a, b"):
         vectors.select(["double"])
+
+
+@pytest.mark.parametrize("name", ["scratch", "training", "double", "v1.2"])
+def test_vectors_without_weights_take_those_that_are_assigned(name: str) -> None:
+    with torch.device("meta"):
+        vectors = ConditionVectors({name: torch.zeros(4)})
+    vectors.load_state_dict({name: torch.ones(4)}, assign=True)
+    assert torch.equal(vectors[name], torch.ones(4))
+    assert vectors.training is True
