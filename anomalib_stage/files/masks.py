@@ -83,7 +83,7 @@ def load_mask(path: Path, *, size: tuple[int, int] | None = None, image: Path | 
     marked = np.asarray(values > (brightest * LOSSY_CUT if lossy else 0))
     if not marked.any():
         why = "its palette paints every index black" if palette else "every pixel is 0"
-        msg = f"{path}: mask is empty ({why}); remove it, or mark at least one pixel with 255"
+        msg = f"{path}: mask is empty; remove it, or mark at least one pixel with 255 ({why})"
         raise DataError(msg)
     return MaskFile(marked, tuple(int(level) for level in np.unique(values[marked])[:MOST_LEVELS]))
 

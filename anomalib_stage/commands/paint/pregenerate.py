@@ -49,8 +49,7 @@ def pregenerate(
         count: Number of pairs.
         weights: "default" or a bundle file.
         defects: Defects to paint, one or more; all defects of the bundle if not given.
-        masks: Folder of masks, each of its image's size: by name (017.png or 017_mask.png for 017.jpg), or, where no
-            name is that of an image, in turn (1, 2, 10); drawn if not given.
+        masks: Folder of masks named like the images (017_mask.png), else used in turn (1, 2, 10); drawn if not given.
         seed: Base seed; the same arguments give the same files.
         sampling_steps: Sampling steps, 4 to 1000; as many as the bundle's backbone needs if not given.
         strength: Weakest and strongest anomaly, each in (0, 1]: its share of the way from clean; 1 if not given.
