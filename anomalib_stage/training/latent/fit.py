@@ -127,7 +127,7 @@ def fit_latent(
     # what to learn, and from what: everything that can be refused is refused here
     stems = read_include(split) if split else None
     names = choose_names(folder, defect_dir, rename, include=stems, checkpoint=checkpoint)
-    names.check({*DEFECT_SHAPES, GOOD})
+    names.check({GOOD})
     examples, good, _ = load_pictures(
         normal=data,
         defect_dir=defect_dir,
