@@ -14,7 +14,7 @@ from anomalib_stage.training.checkpoint import choose_base_digest, claim_folder
 from anomalib_stage.training.data.regions.dataset import REGION_SIDE, RegionDataset, StepBatches
 from anomalib_stage.training.interruption import explain_failure, explain_interruption
 from anomalib_stage.training.measure.compare import compare_with_real
-from anomalib_stage.training.places import hold_folder
+from anomalib_stage.training.places import hold_folder, save_bundle
 from anomalib_stage.training.preparation import prepare_fit
 from anomalib_stage.training.report import log_report, summarize_held_out
 from anomalib_stage.training.settings import build_fit_settings
@@ -115,7 +115,7 @@ def _write(prepared: Preparation, *, appearances: Mapping[str, NDArray[np.float3
     )
     compared = {"compared": found.summary, "measured": found.measured}
     log_report(compared)
-    return exported(summary=facts | compared, measured=found.measured).save(chosen.out)
+    return save_bundle(exported(summary=facts | compared, measured=found.measured), chosen.out)
 
 
 def _claim_folder(prepared: Preparation) -> None:

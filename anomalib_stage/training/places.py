@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-import secrets
+import shutil
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, NoReturn
 
-from anomalib_stage.errors import DataError, InputError
+from anomalib_stage.errors import BundleError, DataError, InputError
 from anomalib_stage.files.atomic import PARTIAL
 from anomalib_stage.files.locks import lock
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["check_places", "hold_folder"]
+    from anomalib_stage.weights.bundle import StageBundle
+
+__all__ = ["check_places", "hold_folder", "save_bundle"]
 
 LOCK = ".lock"
 
@@ -75,18 +78,41 @@ def _refuse(place: str, error: OSError | ValueError) -> NoReturn:
 def _try_writing(folder: Path, name: str) -> None:
     """Make a folder and write a file in it, see that another could have the name, and take away what was made."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    probe = folder / f".{secrets.token_hex(8)}{PARTIAL}"
+    room = _find_room(folder / name)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(bytes(1))
+        room.mkdir(parents=True, exist_ok=True)
+        (room / LOCK).write_bytes(bytes(1))
         with contextlib.suppress(FileNotFoundError):
             (folder / name).lstat()
     finally:
-        with contextlib.suppress(OSError):
-            probe.unlink(missing_ok=True)
+        shutil.rmtree(room, ignore_errors=True)
         for one in missing:
             with contextlib.suppress(OSError):  # somebody else has put something there
                 one.rmdir()
+
+
+def _find_room(file: Path) -> Path:
+    """Return a hidden folder beside a file that is its alone, so that what a dead process left there can go."""
+    return file.with_name(f".{hashlib.sha256(os.fsencode(file.name)).hexdigest()[:16]}{PARTIAL}")
+
+
+def save_bundle(bundle: StageBundle, out: Path) -> Path:
+    """Save a bundle; what a killed process left half written of an earlier one is cleared away.
+
+    Raises:
+        BundleError: If it cannot be written.
+        OSError: If it cannot get its name.
+    """
+    room = _find_room(out)
+    shutil.rmtree(room, ignore_errors=True)
+    try:
+        bundle.save(room / out.name).replace(out)
+    except BundleError as error:
+        msg = str(error).replace(str(room), str(out.parent))
+        raise BundleError(msg) from error
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+    return out
 
 
 @contextmanager
@@ -107,9 +133,9 @@ def hold_folder(folder: Path) -> Iterator[None]:
             msg = f"--workdir {folder}: another training is at work there; wait for it, or choose another --workdir"
             raise InputError(msg)
         _held.add(stream)
-        for left in folder.rglob(f".*{PARTIAL}"):
+        for left in [*folder.rglob(f".*{PARTIAL}")]:
             with contextlib.suppress(OSError):
-                left.unlink()
+                left.unlink() if left.is_file() else shutil.rmtree(left, ignore_errors=True)
         try:
             yield
         finally:

@@ -38,7 +38,7 @@ from anomalib_stage.training.latent.settings import LatentFitSettings
 from anomalib_stage.training.latent.start import build_denoiser
 from anomalib_stage.training.learnt_names import choose_names
 from anomalib_stage.training.measure.mask_bank import build_mask_bank
-from anomalib_stage.training.places import check_places, hold_folder
+from anomalib_stage.training.places import check_places, hold_folder, save_bundle
 from anomalib_stage.training.trainer import build_trainer, run_trainer
 from anomalib_stage.weights.latent.bundle import build_latent_bundle, check_latent_bundle
 from anomalib_stage.weights.latent.frozen_base import PRECISIONS
@@ -128,7 +128,7 @@ def fit_latent(
     # what to learn, and from what: everything that can be refused is refused here
     stems = read_include(split) if split else None
     names = choose_names(folder, defect_dir, rename, include=stems, checkpoint=checkpoint)
-    names.check({*DEFECT_SHAPES, GOOD})
+    names.check({GOOD})
     examples, good, _ = load_pictures(
         normal=data,
         defect_dir=defect_dir,
@@ -156,14 +156,15 @@ def fit_latent(
             told: dict[str, Any] = {"steps": steps, "regions": len(regions), "good_images": len(good)}
             told["defects"] = {name: len(found) for name, found in names.apply(real.group_by_defect).items()}
             with explain_failure(folder):
-                return build_latent_bundle(
+                bundle = build_latent_bundle(
                     _rename(denoiser, names).eval().cpu(),
                     model.vae,
                     additions=additions,
                     base=out.parent if slim else None,
                     training=_describe_training(chosen, model) | told,
                     **parts,
-                ).save(out)
+                )
+                return save_bundle(bundle, out)
 
 
 def _describe_parts(

@@ -238,6 +238,47 @@ def test_what_cannot_be_done_is_said(fit: Fit) -> None:
             fit(**options)
 
 
+def test_each_defect_learns_from_its_own_regions(fit: Fit) -> None:
+    """``hole`` comes after ``good`` by name, and before it among the positions of the regions."""
+    bundle = fit(max_steps=1)
+    module = MODULES[0]
+    assert bundle.defects == ("hole", "good")
+    real = module.regions.defect == bundle.defects.index("hole")
+    for rows, defect in ((real, "hole"), (~real, "good")):
+        conditioning = module._build_conditioning(rows.nonzero()[:1, 0])
+        assert torch.equal(conditioning.condition[0], module.denoiser.conditions[defect])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"rename": {"hole": "a/b"}}, InputError, "the defect name 'a/b' has a slash"),
+        ({"rename": {"hloe": "dent"}}, InputError, "--rename names the folder 'hloe'"),
+        ({"out": Path(__file__) / "x.safetensors"}, DataError, r"--out .*cannot be written"),
+        ({"workdir": Path(__file__)}, InputError, "--workdir .* is a file"),
+        ({"region_size": 18}, BundleError, "region_size is 18"),
+    ],
+)
+def test_what_cannot_end_well_is_refused_before_a_region_is_encoded(
+    options: dict, error: type[Exception], message: str, fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latent_fit, "load_cached_regions", lambda *args, **more: pytest.fail("regions are encoded"))
+    with pytest.raises(error, match=message):
+        fit(**options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_fit_may_have_another_name_and_another_file(fit: Fit, tmp_path: Path) -> None:
+    one = fit(max_steps=2, workdir=tmp_path / "work")
+    options = {"max_steps": 2, "workdir": tmp_path / "work", "out": tmp_path / "o" / "other.safetensors"}
+    other = fit(rename={"hole": "double"}, resume=True, **options)
+    assert other.defects == ("double", "good")
+    assert torch.equal(other.tensors["condition.double"], one.tensors["condition.hole"])
+    assert torch.equal(other.tensors["prior.double"], one.tensors["prior.hole"])
+    with pytest.raises(InputError, match="holds another training"):
+        fit(seed=1, resume=True, **options)
+
+
 def test_a_time_limit_ends_it(fit: Fit) -> None:
     bundle = fit(max_steps=None, max_time="00:00:01")
     assert bundle.manifest.training["steps"] >= 1
