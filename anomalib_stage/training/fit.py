@@ -95,8 +95,7 @@ def fit(settings: FitSettings | None = None, **options: Any) -> Path:  # noqa: A
     }
     _log_report(summary)
     numbers = chosen.model_dump(include={"batch_size", "learning_rate", "seed"}) | {"procedural": procedural}
-    base = choose_base_digest(folder, parent, resume=chosen.resume)
-    _claim_folder(folder, chosen, numbers, base=base, pictures=data.digest)
+    _claim_folder(folder, chosen, numbers, parent=parent, pictures=data.digest)
 
     # train
     dataset = RegionDataset(source, defects=module.defects, seed=seed)
@@ -142,10 +141,11 @@ def _build_start(
 
 
 def _claim_folder(
-    folder: Path, settings: FitSettings, numbers: Mapping[str, float], *, base: str | None, pictures: str
+    folder: Path, settings: FitSettings, numbers: Mapping[str, float], *, parent: StageBundle | None, pictures: str
 ) -> None:
     """Note in the working folder what is trained, or compare it with what is resumed."""
     ends = settings.model_dump(include={"max_steps", "check_steps", "patience"}) | {"freeze": int(settings.freeze)}
+    base = choose_base_digest(folder, parent, resume=settings.resume)
     facts = {**numbers, **ends, "rotate": settings.rotate, "base": base, "pictures": pictures}
     claim_folder(folder, facts, resume=settings.resume)
 
