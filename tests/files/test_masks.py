@@ -113,7 +113,9 @@ def test_a_mask_that_fits_only_the_turned_picture_is_refused_with_exif_and_the_c
 )
 def test_an_empty_mask_is_refused_with_the_reason(tmp_path: Path, picture: Image.Image, why: str) -> None:
     save(tmp_path / "m.png", picture)
-    with pytest.raises(DataError, match=f"m.png: mask is empty; remove it, or mark at least one pixel with 255 .{why}."):
+    with pytest.raises(
+        DataError, match=f"m.png: mask is empty; remove it, or mark at least one pixel with 255 .{why}."
+    ):
         load_mask(tmp_path / "m.png")
 
 

@@ -61,7 +61,7 @@ def _file_attacks(folder: Path) -> dict[str, Attack]:
         use(changed)
 
     def change_config(rng: random.Random) -> None:
-        plain.write_text(yaml.safe_dump(json.loads(json.dumps(mutate_json(content, rng)))))
+        plain.write_text(json.dumps(mutate_json(content, rng)))  # JSON is YAML
         use(settings=plain)
 
     def change_text(rng: random.Random) -> None:

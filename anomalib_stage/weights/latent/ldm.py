@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -91,7 +92,8 @@ def _convert(cls: type[Any], weights: Mapping[str, Tensor], prefix: str, origina
 
 def _check_size(cls: type[Any], part: dict[str, Tensor], original: dict[str, Any]) -> None:
     """Refuse a configuration of more or fewer weights than there are, before it is built."""
-    with torch.device("meta"):
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says that a tensor without data takes none
         planned = cls.from_single_file(part, original_config=original, low_cpu_mem_usage=False)
     needed, there = (sum(tensor.numel() for tensor in weights.values()) for weights in (planned.state_dict(), part))
     if needed != there:
