@@ -97,7 +97,9 @@ def callback_of(cli: AnomalibCLI, defect: type) -> Any:
     return callback
 
 
-@pytest.mark.parametrize(("name", "samples"), [("stage_folder", 12), ("stage_transform", 6)])
+@pytest.mark.parametrize(
+    ("name", "samples"), [("stage_folder", 12), pytest.param("stage_transform", 6, marks=pytest.mark.slow)]
+)
 def test_a_recipe_trains_and_gives_the_same_pairs_with_worker_processes(
     name: str, samples: int, parts: Path, bank: Path, tmp_path: Path
 ) -> None:
@@ -131,6 +133,7 @@ def test_the_recipe_trains_draem_with_the_callback(parts: Path, bank: Path, tmp_
     assert len(cli.datamodule.train_data) == 6
 
 
+@pytest.mark.slow
 def test_the_script_trains_and_gives_the_same_pairs_with_worker_processes(
     parts: Path, bank: Path, tmp_path: Path
 ) -> None:

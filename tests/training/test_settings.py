@@ -20,7 +20,7 @@ OUT = Path("mine.safetensors")
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"batch_size": 0}, "--batch-size is 0; it must be at least 1"),
+        ({"batch_size": 0}, r"--batch-size is 0; it must be in \[1, 16384\]"),
         ({"max_steps": 0}, "--max-steps is 0; it must be at least 1"),
         ({"held_out": -0.1}, r"--held-out is -0.1; it must be in \[0, 0.5\]"),
         ({"learning_rate": float("inf")}, "--learning-rate is inf; it must be above 0"),
