@@ -86,6 +86,7 @@ def uninterrupted(context: ForkServerContext, options: dict[str, Any]) -> tuple[
     return StageBundle.load(alone["out"]).digest, took
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_to_the_bundle_of_an_uninterrupted_one(
     context: ForkServerContext, options: dict[str, Any]
 ) -> None:

@@ -17,7 +17,7 @@ from tests.fuzz.__main__ import MAKERS
 from tests.fuzz.campaign import HEADER, run_campaign
 
 SHORT = {"compact": 8, "latent": 4, "checkpoints": 2}
-LONG = int(os.environ.get("ANOMALIB_STAGE_FUZZ", "100"))
+LONG = int(os.environ.get("ANOMALIB_STAGE_FUZZ", "20"))
 
 
 def check(kind: str, count: int, folder: Path, *, seed: int) -> None:
