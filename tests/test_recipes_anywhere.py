@@ -117,6 +117,7 @@ def test_draem_finds_no_texture_and_searches_nothing(name: str, tmp_path: Path) 
         os.close(held)
 
 
+@pytest.mark.slow
 def test_the_demo_trains_a_step_from_an_empty_folder(tmp_path: Path) -> None:
     small = ["--data.train_count", "4", "--data.test_count", "2", "--data.image_size", "32", "--model.visualizer=false"]
     small += ["--model.pre_processor.transform.size", "[32, 32]", "--trainer.fast_dev_run", "true"]

@@ -190,6 +190,7 @@ def test_statistics_outside_the_masks_agree_with_pairs_of_a_bank(
         assert_alike(good, SEEN[model])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "name"), [("Segmenter", "brightness"), ("Supersimplenet", "blur"), ("Draem", "flip"), ("Draem", "crop")]
 )
