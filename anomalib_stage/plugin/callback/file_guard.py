@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from anomalib_stage.files.decoding import is_deep_file
 from anomalib_stage.plugin.callback.as_read import FEW, measure_difference
-from anomalib_stage.plugin.pairs.readable_images import check_data_module, check_readable, is_deep
+from anomalib_stage.plugin.pairs.readable_images import check_data_module, check_readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +55,7 @@ class FileGuard:
         if not self._watches or paths is None:
             return
         for image, path in zip(images, map(str, paths), strict=True):
-            if path not in self._known and is_deep(path) and _is_misread(image, path):
+            if path not in self._known and is_deep_file(Path(path)) and _is_misread(image, path):
                 check_readable([path])
             self._known.add(path)
 

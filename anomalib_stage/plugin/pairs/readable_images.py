@@ -22,7 +22,7 @@ from anomalib_stage.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["CURE", "WHITE", "check_data_module", "check_readable", "is_deep"]
+__all__ = ["CURE", "WHITE", "check_data_module", "check_readable"]
 
 WHITE = "16-bit grey, which anomalib reads as white"
 FLOAT = "floating point, which anomalib clips to whole levels from 0 to 255"
@@ -89,11 +89,6 @@ def check_data_module(module: object) -> bool:
     for files in listed:
         check_readable(files or ())
     return listed[0] is not None
-
-
-def is_deep(path: str | Path) -> bool:
-    """Say whether a file has more than 8 bits a channel, by its header."""
-    return _find_kind(Path(path)) is not None
 
 
 def _list_files(data: Any) -> Sequence[str] | None:  # noqa: ANN401 - a data set of any kind

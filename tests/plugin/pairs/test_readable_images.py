@@ -19,11 +19,12 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from anomalib_stage.errors import DataError
+from anomalib_stage.files.decoding import is_deep_file
 from anomalib_stage.plugin.callback.augment import StageAugment
 from anomalib_stage.plugin.data.folder import StageFolder
 from anomalib_stage.plugin.data.transform import StageTransform
 from anomalib_stage.plugin.pairs.bank import PairBank
-from anomalib_stage.plugin.pairs.readable_images import check_readable, is_deep
+from anomalib_stage.plugin.pairs.readable_images import check_readable
 from tests.plugin.conftest import MODELS, Batch
 from tests.plugin.real_models import data_module, engine_for, segmenter
 
@@ -121,7 +122,7 @@ def test_one_bright_picture_shows_that_a_set_has_the_whole_range(tmp_path: Path)
     for i in range(3):
         cv2.imwrite(str(tmp_path / f"{i}.png"), colour(16 if i == 2 else 12))
     check_readable(sorted(tmp_path.iterdir()))
-    assert is_deep(tmp_path / "0.png")
+    assert is_deep_file(tmp_path / "0.png")
 
 
 @pytest.mark.parametrize("end", ["png", "tif", "jpg"])
